@@ -1,0 +1,1 @@
+"""The catalogue: one fault is one file. See catalogue.py."""

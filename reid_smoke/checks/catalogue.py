@@ -1,0 +1,183 @@
+"""The catalogue of faults: one fault is one file, found by walking this package; no torch.
+
+A check takes the facts named in `needs` and returns a Finding or nothing. Its docstring is its documentation:
+the first line is the fault's title, and the sections What it means, Why it stops learning, Mend and Seen in are what
+`explain`, the catalogue page and the report show.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import pkgutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any, Literal
+
+from reid_smoke.errors import UsageError, nearest
+from reid_smoke.facts import Fact
+from reid_smoke.ledger import Ledger
+
+Severity = Literal["fatal", "fail", "warn"]
+Status = Literal["pass", "warn", "fail", "skipped", "error"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a check saw. `evidence` is numbers with units; `mend` overrides the docstring's where it can be exact."""
+
+    evidence: str
+    step: int = 0  # where it became certain; 0: before the first step
+    mend: str | None = None
+    severity: Severity | None = None  # None: the check's own
+
+
+@dataclass(frozen=True)
+class Check:
+    """One entry of the catalogue."""
+
+    code: str
+    slug: str
+    severity: Severity
+    needs: tuple[type[Fact], ...]
+    explains: tuple[str, ...]
+    when: Literal["any", "end"]
+    judge: Callable[..., Finding | None] = field(repr=False)
+
+    @property
+    def title(self) -> str:
+        return self.documentation.splitlines()[0].rstrip(".")
+
+    @property
+    def documentation(self) -> str:
+        return inspect.cleandoc(self.judge.__doc__ or "")
+
+    def section(self, heading: str) -> str:
+        """The text under `heading:` in the docstring, without the heading; empty where there is none."""
+        lines = self.documentation.splitlines()
+        if f"{heading}:" not in lines:
+            return ""
+        start = lines.index(f"{heading}:") + 1
+        end = next((i for i in range(start, len(lines)) if lines[i] and not lines[i].startswith(" ")), len(lines))
+        return inspect.cleandoc("\n".join(lines[start:end]))
+
+
+@dataclass(frozen=True)
+class CheckResult:
+    check: Check
+    status: Status
+    finding: Finding | None = None
+    error: str = ""
+
+    @property
+    def severity(self) -> Severity:
+        return (self.finding.severity if self.finding else None) or self.check.severity
+
+
+def check(
+    code: str,
+    *,
+    slug: str,
+    severity: Severity,
+    needs: Sequence[type[Fact]],
+    explains: Sequence[str] = (),
+    when: Literal["any", "end"] = "any",
+) -> Callable[[Callable[..., Finding | None]], Check]:
+    """Declare a check.
+
+    code: RS and three digits; its meaning never changes.
+    slug: names the fault, not the cure.
+    severity: `fatal` is certain and ends the run; `fail` makes a No-Go; `warn` is reported.
+    needs: kinds of facts. For each the function gets a list, oldest first, never empty: where one is absent the
+        check is skipped.
+    explains: codes of faults that follow from this one. When both fire, this one is the cause.
+    when: `end` waits until the window has closed or the training ended; `any` is asked as facts come in.
+    """
+
+    def declare(function: Callable[..., Finding | None]) -> Check:
+        return Check(code, slug, severity, tuple(needs), tuple(explains), when, function)
+
+    return declare
+
+
+@cache
+def catalogue() -> tuple[Check, ...]:
+    """Every check of the package, by code."""
+    import reid_smoke.checks as package
+
+    found: dict[str, Check] = {}
+    for module in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
+        for value in vars(importlib.import_module(module.name)).values():
+            if isinstance(value, Check):
+                twin = found.setdefault(value.code, value)
+                if twin is not value:
+                    raise RuntimeError(f"{value.code} stands twice in the catalogue: {twin.slug}, {value.slug}")
+    return tuple(found[code] for code in sorted(found))
+
+
+def find_check(code_or_slug: str) -> Check:
+    """The check of that code or slug. Raises UsageError, naming the nearest."""
+    wanted = code_or_slug.strip()
+    names: dict[str, Check] = {}
+    for entry in catalogue():
+        names[entry.code.lower()] = names[entry.slug] = entry
+    if wanted.lower() in names:
+        return names[wanted.lower()]
+    near = nearest(wanted.lower(), list(names))
+    hint = f" Did you mean {' or '.join(near)}?" if near else " `reid-smoke explain` lists them all."
+    raise UsageError(f"no check is called {wanted!r}.{hint}")
+
+
+def run_check(entry: Check, ledger: Ledger) -> CheckResult:
+    """One check against a ledger. A check that crashes is an error, never a pass and never the end of the run."""
+    facts: list[Any] = [ledger.all(kind) for kind in entry.needs]
+    if not all(facts):
+        return CheckResult(entry, "skipped")
+    try:
+        finding = entry.judge(*facts)
+    except Exception as error:  # any fault of a check is a fact about that check alone
+        return CheckResult(entry, "error", error=f"{type(error).__name__}: {error}")
+    if finding is None:
+        return CheckResult(entry, "pass")
+    severity = finding.severity or entry.severity
+    return CheckResult(entry, "warn" if severity == "warn" else "fail", finding)
+
+
+def run_checks(ledger: Ledger, *, at_end: bool) -> list[CheckResult]:
+    """All checks against a ledger, by code. Those that wait for the end are skipped before it."""
+    return [
+        run_check(entry, ledger) if at_end or entry.when == "any" else CheckResult(entry, "skipped")
+        for entry in catalogue()
+    ]
+
+
+def rank(results: Sequence[CheckResult]) -> list[CheckResult]:
+    """The findings, first cause first.
+
+    What no other finding explains comes before what some other does; then the graver; then the earlier; then by code.
+    """
+    fired = [result for result in results if result.finding is not None]
+    explained = consequences(fired)
+    gravity = {"fatal": 0, "fail": 1, "warn": 2}
+    return sorted(
+        fired,
+        key=lambda r: (
+            gravity[r.severity] == 2,
+            r.check.code in explained,
+            gravity[r.severity],
+            r.check.code,
+        ),
+    )
+
+
+def consequences(results: Sequence[CheckResult]) -> dict[str, str]:
+    """Code of each finding that another explains -> the code of that other."""
+    fired = {r.check.code for r in results if r.finding is not None and r.severity != "warn"}
+    return {
+        code: result.check.code
+        for result in results
+        if result.finding is not None and result.severity != "warn"
+        for code in result.check.explains
+        if code in fired and code != result.check.code
+    }

@@ -1,0 +1,1 @@
+"""The YAML config: its schema, and reading it."""

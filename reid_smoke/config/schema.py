@@ -1,0 +1,187 @@
+"""What a YAML config may say. Each field's description is what editors show and what `reid-smoke schema` prints.
+
+The defaults are the reference recipe: CE only, AdamW, the head at 1e-2, everything else at 1e-5, weight decay 1e-4.
+Whatever the user plans instead is said here too, since that plan is what they need judged.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, model_validator
+
+NonNegative = Annotated[float, Field(ge=0)]
+Positive = Annotated[float, Field(gt=0)]
+
+HEAD_PATTERN = r"^bn_neck\.classifier"
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+class DataConfig(Section):
+    """The training set, how a batch is drawn from it, and what is done to an image."""
+
+    source: Literal["pedestrians", "market1501", "image_folder"] = "pedestrians"
+    """`market1501` reads Market-1501's layout (DukeMTMC-reID and Occluded-Duke too); `pedestrians` is embedded."""
+    root: Path | None = None
+    """The data set's folder. Needed for every source but `pedestrians`."""
+    identities: PositiveInt | None = None
+    """Embedded pedestrians: how many identities to render (400 by default). Elsewhere: use the first so many."""
+    height: PositiveInt = 256
+    """Pixels."""
+    width: PositiveInt = 128
+    """Pixels."""
+    batch_size: PositiveInt = 64
+    """Images."""
+    sampler: Literal["random", "pk"] = "random"
+    """`pk` draws batch_size / instances identities, and `instances` images of each."""
+    instances: PositiveInt = 4
+    """K of PK sampling: images per identity in a batch."""
+    augment: list[Literal["flip", "pad_crop", "erase"]] = ["flip", "pad_crop"]
+    """Applied in this order, each with the field's usual settings."""
+    mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
+    """Subtracted from RGB in 0..1; ImageNet's by default."""
+    std: tuple[Positive, Positive, Positive] = (0.229, 0.224, 0.225)
+    """Divides after the mean is taken off; ImageNet's by default."""
+    workers: Annotated[int, Field(ge=0)] = 0
+    """Loader processes; 0 decodes in the training process."""
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> DataConfig:
+        if self.source != "pedestrians" and self.root is None:
+            raise ValueError(f"source {self.source} needs root: the folder that holds the data set")
+        if self.sampler == "pk" and self.batch_size % self.instances:
+            raise ValueError(f"batch_size {self.batch_size} is no multiple of instances {self.instances}")
+        return self
+
+
+class ModelConfig(Section):
+    """A BNNeck over a backbone, or a factory of the user's."""
+
+    backbone: str = "resnet50"
+    """A torchvision classification model by name."""
+    last_stride: Literal[1, 2] = 1
+    """Stride of a ResNet's last stage; 1 keeps twice the resolution, as ReID models do."""
+    feat_norm: Positive | None = 8.0
+    """The BN feature is scaled to this L2 norm before the classifier; null leaves it as it comes."""
+    num_classes: PositiveInt | None = None
+    """Width of the classifier; by default the number of training identities."""
+    weights: Path | None = None
+    """A local checkpoint of the backbone, or of the whole model, loaded with weights_only=True."""
+    freeze: list[str] = []
+    """Regular expressions; parameters whose name one of them finds are not trained."""
+
+
+class LossConfig(Section):
+    """What is minimised. CE is always judged plain, with smoothing and weights taken out."""
+
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    sdm_weight: NonNegative = 0.0
+    """Weight of SDM between two views of each identity; 0 does not compute it at all."""
+
+
+class GroupConfig(Section):
+    match: str
+    """Regular expression, searched in the parameter's name. The first group that matches takes it."""
+    lr: NonNegative
+    weight_decay: NonNegative | None = None
+    """By default the optimizer's."""
+
+
+class OptimizerConfig(Section):
+    name: Literal["adamw", "adam", "sgd"] = "adamw"
+    lr: NonNegative | None = 1e-5
+    """For parameters that no group matches; null leaves those out of the optimizer."""
+    weight_decay: NonNegative = 1e-4
+    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
+    """SGD only."""
+    eps: Positive = 1e-8
+    """Adam and AdamW only."""
+    groups: list[GroupConfig] = [GroupConfig(match=HEAD_PATTERN, lr=1e-2)]
+
+
+class ScheduleConfig(Section):
+    name: Literal["constant", "warmup", "cosine", "multistep"] = "constant"
+    """`warmup` rises linearly from `warmup_factor` to 1; `cosine` and `multistep` may warm up first, too."""
+    per: Literal["step", "epoch"] = "step"
+    """When the scheduler is stepped; all lengths below are counted in it."""
+    warmup: Annotated[int, Field(ge=0)] = 0
+    """Length of the warm-up."""
+    warmup_factor: Annotated[float, Field(gt=0, le=1)] = 0.01
+    length: PositiveInt | None = None
+    """cosine: until lr reaches 0. By default 120 epochs."""
+    milestones: list[PositiveInt] = [40, 70]
+    """multistep: where lr is multiplied by gamma."""
+    gamma: Annotated[float, Field(gt=0, le=1)] = 0.1
+
+
+class ClipConfig(Section):
+    norm: Positive | None = None
+    """clip_grad_norm_ over all parameters."""
+    value: Positive | None = None
+    """clip_grad_value_."""
+
+    @model_validator(mode="after")
+    def _one_of_two(self) -> ClipConfig:
+        if (self.norm is None) == (self.value is None):
+            raise ValueError("give either norm or value")
+        return self
+
+
+class TrainConfig(Section):
+    amp: Literal["off", "bf16", "fp16"] = "off"
+    """fp16 brings a GradScaler along."""
+    accumulate: PositiveInt = 1
+    """Batches per optimizer step."""
+    clip: ClipConfig | None = None
+    steps: PositiveInt | None = None
+    """Batches at most; by default the end of the window, and of a window that was moved."""
+
+
+class RuleConfig(Section):
+    """When a run is judged, and against what."""
+
+    window: tuple[PositiveInt, PositiveInt] = (200, 300)
+    """First and last step over which CE is averaged."""
+    max_ce: Positive | None = None
+    """The bar in nats; by default log C - 0.39, that is 5.6 for 400 identities."""
+
+    @model_validator(mode="after")
+    def _in_order(self) -> RuleConfig:
+        if self.window[0] >= self.window[1]:
+            raise ValueError(f"window {list(self.window)} must rise: its first step comes before its last")
+        return self
+
+
+class Config(Section):
+    """A run of reid-smoke."""
+
+    name: Annotated[str, Field(pattern=r"^[\w.-]+$")] = "run"
+    """Names the run's folder."""
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    data: DataConfig = DataConfig()
+    model: ModelConfig = ModelConfig()
+    loss: LossConfig = LossConfig()
+    optimizer: OptimizerConfig = OptimizerConfig()
+    schedule: ScheduleConfig = ScheduleConfig()
+    train: TrainConfig = TrainConfig()
+    rule: RuleConfig = RuleConfig()
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Config:
+        if self.train.steps is not None and self.rule.window[1] > self.train.steps:
+            raise ValueError(
+                f"rule.window {list(self.rule.window)} ends after the run's last step: train.steps is {self.train.steps}"
+            )
+        if self.loss.sdm_weight > 0 and self.data.sampler != "pk":
+            raise ValueError("loss.sdm_weight needs data.sampler: pk, since SDM compares two views of each identity")
+        return self
+
+    def to_plain(self) -> dict[str, Any]:
+        """As plain lists, dicts and numbers, ready for YAML."""
+        plain: dict[str, Any] = self.model_dump(mode="json")
+        return plain

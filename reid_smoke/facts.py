@@ -1,0 +1,264 @@
+"""The facts of a training: frozen records, JSON both ways, no torch.
+
+Probes write them, checks and reports read them; nothing else passes between the two sides. A fact states what
+was seen and never what it means. One line of `facts.jsonl` is one fact, so that a killed run can still be judged.
+
+Not-a-number and infinity are facts too (a CE of NaN is what the user came for); JSON has no word for them, so
+they travel as the strings "NaN", "Infinity" and "-Infinity".
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal, TypeAlias
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+
+SCHEMA_VERSION = 1
+
+Role: TypeAlias = Literal["head", "neck", "backbone"]
+
+
+class Fact(BaseModel):
+    """Base of every record."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", ser_json_inf_nan="strings")
+
+
+class RunFacts(Fact):
+    """What was started, and the plan it is judged by. The first line of every ledger."""
+
+    kind: Literal["run"] = "run"
+    schema_version: int = SCHEMA_VERSION
+    way_in: Literal["run", "overfit", "watch"]
+    name: str
+    command: str = ""
+    started: str = ""  # ISO 8601, UTC
+    window: tuple[int, int] = (200, 300)  # steps, both ends included
+    planned_steps: int | None = None
+    steps_per_epoch: int | None = None
+    max_ce: float | None = None  # nats; None: log C - 0.39
+    feat_norm: float | None = None  # the norm that the BN feature is scaled to by plan; None: not scaled, or not known
+    label_smoothing: float = 0.0
+    trains_backbone: bool = True  # False: frozen on purpose, in so many words
+    environment: dict[str, str] = {}
+
+
+class DatasetFacts(Fact):
+    """The whole training set, scanned before step 1."""
+
+    kind: Literal["dataset"] = "dataset"
+    source: str  # where it came from, for people: a folder or "embedded pedestrians"
+    images: int
+    identities: int  # distinct training labels
+    cameras: int
+    num_classes: int  # what the head was built for
+    label_min: int
+    label_max: int
+    labels_out_of_range: int  # images whose label is outside 0..num_classes-1
+    example_out_of_range: str = ""  # one such image and its label
+    images_per_identity: tuple[int, int, int]  # fewest, median, most
+    junk_dropped: int = 0  # images of pid -1
+    unreadable: int = 0
+    unreadable_examples: tuple[str, ...] = ()
+
+
+class UnreadableFacts(Fact):
+    """An image that could not be decoded while training; written once per file."""
+
+    kind: Literal["unreadable"] = "unreadable"
+    path: str
+    reason: str
+
+
+class LoaderFacts(Fact):
+    """What a sampler and its loader promise and what they gave, one record per finished epoch."""
+
+    kind: Literal["loader"] = "loader"
+    epoch: int
+    batches_promised: int | None
+    batches_given: int
+
+
+class WeightsFacts(Fact):
+    """A checkpoint that was asked for, and how much of it arrived in the model."""
+
+    kind: Literal["weights"] = "weights"
+    path: str
+    matched: int
+    missing: int  # keys of the model that the file lacks
+    unexpected: int  # keys of the file that the model lacks
+    wrong_shape: int
+    examples: tuple[str, ...] = ()
+
+
+class FreezeFacts(Fact):
+    """A pattern of parameters to freeze, and what it matched."""
+
+    kind: Literal["freeze"] = "freeze"
+    pattern: str
+    matched: tuple[str, ...]
+
+
+class ParameterRecord(Fact):
+    """One parameter, as the loss's graph and the optimizers see it."""
+
+    name: str
+    shape: tuple[int, ...]
+    role: Role
+    requires_grad: bool
+    group: int | None = None  # index over the groups of all optimizers; None: in none
+    lr: float | None = None
+    weight_decay: float | None = None
+    reached: bool = False  # the loss's autograd graph ends in it
+
+
+class ParameterFacts(Fact):
+    """Every live parameter at a step. Written at the first steps and when something about them changed."""
+
+    kind: Literal["parameters"] = "parameters"
+    step: int
+    optimizer: str  # class name(s); "" where no optimizer has been seen yet
+    parameters: tuple[ParameterRecord, ...]
+    orphans: int = 0  # parameters in an optimizer that no live model holds
+    orphan_shapes: tuple[tuple[int, ...], ...] = ()  # the first few of them
+    optimizer_holds_head: bool | None = None  # None: no optimizer seen yet
+
+
+class GraphFacts(Fact):
+    """What the autograd graph behind the loss says of the way from the feature to the loss."""
+
+    kind: Literal["graph"] = "graph"
+    step: int
+    num_classes: int  # width of the logits
+    head: str | None  # name of the head's weight; None: the logits come from no parameter
+    head_trainable: bool  # the head's weight asks for a gradient
+    logit_path: tuple[str, ...]  # autograd nodes between the log-softmax and the classifier's product
+    feature_path: tuple[str, ...]  # nodes from the classifier's product down to the norm that feeds it, or to the end
+    fed_by: Literal["batch_norm", "layer_norm", "other", "detached", "unknown"]
+    neck: str | None = None  # the model's BNNeck (a batch norm as wide as the head), whether or not it feeds the head
+    neck_feeds_head: bool | None = None  # None: the model has no BNNeck
+    neck_training: bool | None = None  # the neck normalised by the batch's statistics
+    reached: int  # parameters that the loss reaches
+    trainable: int  # parameters with requires_grad in the same models
+    backbone_reached: int
+    backbone_trainable: int
+
+
+class ModeFacts(Fact):
+    """Modules in eval mode while training."""
+
+    kind: Literal["modes"] = "modes"
+    step: int
+    modules: int
+    in_eval: tuple[str, ...]  # names of batch norms and dropouts in eval mode
+    batch_norms: int
+    batch_norms_in_eval: int
+
+
+class StepFacts(Fact):
+    """One batch that went through the loss's backward. Norms are L2; NaN stands where nothing was to be measured."""
+
+    kind: Literal["step"] = "step"
+    step: int  # global, from 1
+    epoch: int = 1
+    step_in_epoch: int
+    ce: float  # nats, plain: smoothing, margins and weights taken out
+    loss: float  # the scalar that backward was called on, AMP's scale taken out
+    top1: float  # 0..1
+    batch: int
+    label_min: int
+    label_max: int
+    distinct_labels: int
+    logit_std: float  # over the classes, mean over the batch
+    feat_norm: float  # of the classifier's input, mean over the batch
+    feat_cosine: float  # mean cosine between the classifier's inputs of two samples
+    channels_alive: float  # share of the neck's channels that vary within the batch; NaN without a neck
+    head_norm: float
+    head_update: float  # |dw| / |w| of this step
+    head_moved: float  # |w - w at the start| / |w at the start|
+    head_grad: float  # before clipping
+    head_grad_applied: float  # as the optimizer found it
+    backbone_grad: float  # over a few sentinel parameters
+    backbone_grad_applied: float
+    backbone_update: float
+    lr_head: float | None  # as applied; None: the head is in no optimizer
+    lr_backbone: float | None
+    grad_norm_total: float = float("nan")  # as clip_grad_norm_ saw it
+    clip_at: float | None = None
+    amp_scale: float | None = None
+    applied: bool  # the optimizer stepped
+    events: str  # what happened since the last batch, in order: see EVENTS
+    data_s: float  # seconds spent waiting for the batch
+    compute_s: float  # seconds from the batch's arrival to the next request
+
+
+EVENTS = {
+    "f": "a classification loss was computed",
+    "b": "backward through a classification loss",
+    "x": "backward through something else",
+    "z": "zero_grad",
+    "u": "GradScaler unscaled",
+    "c": "gradients clipped",
+    "s": "optimizer stepped",
+    "k": "GradScaler skipped the step",
+}
+
+
+class LoopFacts(Fact):
+    """Counts over the whole training so far."""
+
+    kind: Literal["loop"] = "loop"
+    step: int
+    forwards: int  # classification losses computed with gradients on
+    backwards: int
+    optimizer_steps: int
+    skipped_by_scaler: int
+    zero_grads: int
+
+
+class CrashFacts(Fact):
+    """The training raised."""
+
+    kind: Literal["crash"] = "crash"
+    step: int
+    exception: str
+    message: str
+    where: str  # file:line of the innermost frame of the user's
+    bad_labels: tuple[int, ...] = ()  # labels outside 0..C-1 in the batch that crashed
+    num_classes: int | None = None
+
+
+class ProbeFault(Fact):
+    """One of our own probes failed; the training went on without it."""
+
+    kind: Literal["probe_fault"] = "probe_fault"
+    step: int
+    probe: str
+    message: str
+
+
+class EndFacts(Fact):
+    """How it ended. A ledger without this line was killed."""
+
+    kind: Literal["end"] = "end"
+    step: int
+    how: Literal["finished", "stopped", "interrupted", "crashed"]
+    startup_s: float
+    train_s: float
+    images_per_s: float
+    data_wait_share: float
+
+
+AnyFact: TypeAlias = Annotated[
+    RunFacts | DatasetFacts | UnreadableFacts | LoaderFacts | WeightsFacts | FreezeFacts | ParameterFacts | GraphFacts
+    | ModeFacts | StepFacts | LoopFacts | CrashFacts | ProbeFault | EndFacts,
+    Field(discriminator="kind"),
+]
+
+_adapter: TypeAdapter[AnyFact] = TypeAdapter(AnyFact)
+
+
+def fact_from_json(line: str | bytes) -> AnyFact:
+    """One line of facts.jsonl as its record. Raises pydantic.ValidationError."""
+    return _adapter.validate_json(line)

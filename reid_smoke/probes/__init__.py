@@ -1,0 +1,1 @@
+"""Probes look at torch objects and emit facts; they never decide anything."""

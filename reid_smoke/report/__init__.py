@@ -1,0 +1,1 @@
+"""Facts to something people or machines read: one file per format."""

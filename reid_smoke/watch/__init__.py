@@ -1,0 +1,1 @@
+"""See a training that is not ours."""
