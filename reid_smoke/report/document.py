@@ -1,0 +1,254 @@
+"""The report as a document: everything a reader is told of one run, in the shape of report.json; no torch.
+
+Whatever is rendered later (terminal, HTML, JUnit, GitHub) is rendered from this, so that `report RUN_DIR` can do it
+again from a past run. Keys are only ever added.
+
+JSON has no word for not-a-number and infinity. A figure that was not finite, or was not measured, is null here: whoever
+reads the document gets a number or nothing, never a string among numbers. `ce.not_finite_at` names the first step at
+which CE was no finite number, and facts.jsonl keeps the values themselves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import exp, isfinite
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, JsonValue
+
+from reid_smoke.checks.catalogue import CheckResult, Severity, Status, consequences, rank
+from reid_smoke.facts import SCHEMA_VERSION, CrashFacts, EndFacts, ProbeFault, RunFacts
+from reid_smoke.ledger import Ledger
+from reid_smoke.verdict import CeFigures, RuleFigures, Verdict, VerdictWord
+
+
+class Entry(BaseModel):
+    """Base of the document's parts. Keys of a later version are read over, not refused."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Rule(Entry):
+    num_classes: int | None
+    chance_ce: float | None  # nats, log of num_classes
+    max_ce: float | None  # the bar, nats
+    window: tuple[int, int]  # steps, both included
+    moved_from: tuple[int, int] | None = None
+    looks: float | None = None  # per identity, at the window's end or at the last step where that comes first
+    identities_in_play: int | None = None  # exp(CE), at most all of them
+
+
+class Ce(Entry):
+    first: float | None
+    window_mean: float | None
+    last: float | None
+    trend_per_100_steps: float | None
+    curve: tuple[tuple[int, float | None], ...]  # (step, CE)
+    not_finite_at: int | None = None
+
+    @property
+    def judged(self) -> float | None:
+        """What CE is said to be: the window's mean, or the last value where the window was never reached."""
+        return self.last if self.window_mean is None else self.window_mean
+
+
+class FindingEntry(Entry):
+    code: str
+    slug: str
+    title: str
+    severity: Severity
+    step: int
+    evidence: str
+    mend: str
+    primary: bool  # the first cause
+    because_of: str | None = None  # code of the finding that explains this one
+
+
+class CheckEntry(Entry):
+    code: str
+    slug: str
+    status: Status
+    error: str = ""  # what the check itself crashed with
+
+
+class Checks(Entry):
+    """How many checks ended how. Neither `skipped` nor `errored` is a pass."""
+
+    passed: int
+    warned: int = 0
+    failed: int
+    skipped: int
+    errored: int
+    results: tuple[CheckEntry, ...] = ()
+
+
+class Crash(Entry):
+    step: int
+    exception: str
+    message: str
+    where: str
+
+
+class Timing(Entry):
+    startup_s: float | None
+    train_s: float | None
+    images_per_s: float | None
+    data_wait_share: float | None
+
+
+class Report(Entry):
+    schema_version: int
+    name: str
+    command: str
+    way_in: str
+    started: str = ""
+    verdict: VerdictWord
+    reason: str
+    ended: Literal["finished", "stopped", "interrupted", "crashed", "killed"]
+    crash: Crash | None = None
+    rule: Rule
+    ce: Ce
+    steps_per_epoch: int | None
+    global_step: int
+    epoch: int | None = None
+    step_in_epoch: int | None = None
+    findings: tuple[FindingEntry, ...]  # the first cause first
+    checks: Checks
+    trials: tuple[dict[str, JsonValue], ...] = ()
+    notes: tuple[str, ...] = ()  # what makes the report less than whole, and what else is worth a sentence
+    environment: dict[str, str]
+    timing: Timing
+
+    @property
+    def primary(self) -> FindingEntry | None:
+        return next((finding for finding in self.findings if finding.primary), None)
+
+
+def build_report(ledger: Ledger, results: Sequence[CheckResult], verdict: Verdict) -> Report:
+    """The document of a run from its facts, what the checks had to say, and the verdict."""
+    run, last_step = ledger.first(RunFacts), ledger.steps[-1] if ledger.steps else None
+    end, crash = ledger.last(EndFacts), ledger.last(CrashFacts)
+    return Report(
+        schema_version=SCHEMA_VERSION,
+        name=run.name if run else "",
+        command=run.command if run else "",
+        way_in=run.way_in if run else "",
+        started=run.started if run else "",
+        verdict=verdict.word,
+        reason=verdict.reason,
+        ended=end.how if end else "crashed" if crash else "killed",
+        crash=Crash(**crash.model_dump(include=set(Crash.model_fields))) if crash else None,
+        rule=_rule(verdict.rule, verdict.ce),
+        ce=_ce(verdict.ce),
+        steps_per_epoch=run.steps_per_epoch if run else None,
+        global_step=last_step.step if last_step else 0,
+        epoch=last_step.epoch if last_step else None,
+        step_in_epoch=last_step.step_in_epoch if last_step else None,
+        findings=_findings(results),
+        checks=_checks(results),
+        notes=_notes(ledger),
+        environment=dict(run.environment) if run else {},
+        timing=_timing(ledger),
+    )
+
+
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and isfinite(value) else None
+
+
+def _rule(rule: RuleFigures, ce: CeFigures) -> Rule:
+    judged = ce.last if ce.window_mean is None else ce.window_mean
+    in_play = None
+    if rule.num_classes and judged is not None and isfinite(judged):
+        # Worse than chance rules nobody out; and one identity, the right one, is always left.
+        in_play = rule.num_classes if judged >= (rule.chance_ce or 0.0) else max(1, round(exp(judged)))
+    return Rule(
+        num_classes=rule.num_classes,
+        chance_ce=rule.chance_ce,
+        max_ce=rule.max_ce,
+        window=rule.window,
+        moved_from=rule.moved_from,
+        looks=_finite(rule.looks),
+        identities_in_play=in_play,
+    )
+
+
+def _ce(ce: CeFigures) -> Ce:
+    return Ce(
+        first=_finite(ce.first),
+        window_mean=_finite(ce.window_mean),
+        last=_finite(ce.last),
+        trend_per_100_steps=_finite(ce.trend_per_100_steps),
+        # Five decimals are finer than any CE repeats, and a third of the file.
+        curve=tuple((step, round(value, 5) if isfinite(value) else None) for step, value in ce.curve),
+        not_finite_at=next((step for step, value in ce.curve if not isfinite(value)), None),
+    )
+
+
+def _findings(results: Sequence[CheckResult]) -> tuple[FindingEntry, ...]:
+    ranked, explained = rank(results), consequences(results)
+    return tuple(
+        FindingEntry(
+            code=result.check.code,
+            slug=result.check.slug,
+            title=result.check.title,
+            severity=result.severity,
+            step=result.finding.step,
+            evidence=result.finding.evidence,
+            mend=result.finding.mend or result.check.section("Mend"),
+            primary=place == 0 and result.severity != "warn",
+            because_of=explained.get(result.check.code),
+        )
+        for place, result in enumerate(ranked)
+        if result.finding is not None
+    )
+
+
+def _checks(results: Sequence[CheckResult]) -> Checks:
+    def count(status: Status) -> int:
+        return sum(result.status == status for result in results)
+
+    return Checks(
+        passed=count("pass"),
+        warned=count("warn"),
+        failed=count("fail"),
+        skipped=count("skipped"),
+        errored=count("error"),
+        results=tuple(
+            CheckEntry(code=r.check.code, slug=r.check.slug, status=r.status, error=r.error) for r in results
+        ),
+    )
+
+
+def _notes(ledger: Ledger) -> tuple[str, ...]:
+    notes = []
+    if ledger.write_error:
+        notes.append(f"The facts could not all be written ({ledger.write_error}): make room before the next run.")
+    if ledger.unread_lines:
+        s, were = ("", "was") if ledger.unread_lines == 1 else ("s", "were")
+        notes.append(f"{ledger.unread_lines} line{s} of facts.jsonl could not be read and {were} left out.")
+    faults: dict[str, ProbeFault] = {}
+    for fault in ledger.all(ProbeFault):
+        faults.setdefault(fault.probe, fault)
+    notes += [
+        f"The probe {f.probe} failed at step {f.step} ({f.message}): what it measures is missing."
+        for f in faults.values()
+    ]
+    return tuple(notes)
+
+
+def _timing(ledger: Ledger) -> Timing:
+    """As the end recorded it, or from the steps' own clocks where a kill came before the end."""
+    end, steps = ledger.last(EndFacts), ledger.steps
+    if end is not None:
+        figures = (end.startup_s, end.train_s, end.images_per_s, end.data_wait_share)
+        return Timing(**dict(zip(Timing.model_fields, map(_finite, figures), strict=True)))
+    train_s = sum(s.data_s + s.compute_s for s in steps)
+    if not train_s > 0 or not isfinite(train_s):
+        return Timing(startup_s=None, train_s=None, images_per_s=None, data_wait_share=None)
+    return Timing(
+        startup_s=None,
+        train_s=train_s,
+        images_per_s=sum(s.batch for s in steps) / train_s,
+        data_wait_share=sum(s.data_s for s in steps) / train_s,
+    )
