@@ -9,7 +9,6 @@ they travel as the strings "NaN", "Infinity" and "-Infinity".
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
@@ -39,8 +38,7 @@ class RunFacts(Fact):
     steps_per_epoch: int | None = None
     max_ce: float | None = None  # nats; None: log C - 0.39
     feat_norm: float | None = None  # the norm that the BN feature is scaled to by plan; None: not scaled, or not known
-    label_smoothing: float = 0.0
-    trains_backbone: bool = True  # False: frozen on purpose, in so many words
+    head: str | None = None  # name of the head's weight, where the plan knows it
     environment: dict[str, str] = {}
 
 
@@ -72,12 +70,13 @@ class UnreadableFacts(Fact):
 
 
 class LoaderFacts(Fact):
-    """What a sampler and its loader promise and what they gave, one record per finished epoch."""
+    """What the training loader promises, and what it gave: one record when it is first seen, one per finished epoch."""
 
     kind: Literal["loader"] = "loader"
     epoch: int
-    batches_promised: int | None
+    batches_promised: int | None  # len(loader); None: it has no length
     batches_given: int
+    finished: bool
 
 
 class WeightsFacts(Fact):
@@ -109,6 +108,7 @@ class ParameterRecord(Fact):
     requires_grad: bool
     group: int | None = None  # index over the groups of all optimizers; None: in none
     lr: float | None = None
+    lr_initial: float | None = None  # as a scheduler found it; None: no scheduler
     weight_decay: float | None = None
     reached: bool = False  # the loss's autograd graph ends in it
 
@@ -177,7 +177,8 @@ class StepFacts(Fact):
     head_norm: float
     head_update: float  # |dw| / |w| of this step
     head_moved: float  # |w - w at the start| / |w at the start|
-    head_grad: float  # before clipping
+    head_grad_before: float  # already there when backward began; 0 after zero_grad
+    head_grad: float  # before clipping, AMP's scale taken out
     head_grad_applied: float  # as the optimizer found it
     backbone_grad: float  # over a few sentinel parameters
     backbone_grad_applied: float
@@ -194,7 +195,6 @@ class StepFacts(Fact):
 
 
 EVENTS = {
-    "f": "a classification loss was computed",
     "b": "backward through a classification loss",
     "x": "backward through something else",
     "z": "zero_grad",
@@ -210,8 +210,8 @@ class LoopFacts(Fact):
 
     kind: Literal["loop"] = "loop"
     step: int
-    forwards: int  # classification losses computed with gradients on
-    backwards: int
+    backwards: int  # through a classification loss
+    other_backwards: int
     optimizer_steps: int
     skipped_by_scaler: int
     zero_grads: int

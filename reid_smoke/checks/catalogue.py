@@ -41,6 +41,7 @@ class Check:
     slug: str
     severity: Severity
     needs: tuple[type[Fact], ...]
+    uses: tuple[type[Fact], ...]
     explains: tuple[str, ...]
     when: Literal["any", "end"]
     judge: Callable[..., Finding | None] = field(repr=False)
@@ -80,7 +81,8 @@ def check(
     *,
     slug: str,
     severity: Severity,
-    needs: Sequence[type[Fact]],
+    needs: Sequence[type[Fact]] = (),
+    uses: Sequence[type[Fact]] = (),
     explains: Sequence[str] = (),
     when: Literal["any", "end"] = "any",
 ) -> Callable[[Callable[..., Finding | None]], Check]:
@@ -89,14 +91,14 @@ def check(
     code: RS and three digits; its meaning never changes.
     slug: names the fault, not the cure.
     severity: `fatal` is certain and ends the run; `fail` makes a No-Go; `warn` is reported.
-    needs: kinds of facts. For each the function gets a list, oldest first, never empty: where one is absent the
-        check is skipped.
+    needs, uses: kinds of facts. For each the function gets a list, oldest first. Where one that it needs is absent,
+        or all that it uses, the check is skipped.
     explains: codes of faults that follow from this one. When both fire, this one is the cause.
     when: `end` waits until the window has closed or the training ended; `any` is asked as facts come in.
     """
 
     def declare(function: Callable[..., Finding | None]) -> Check:
-        return Check(code, slug, severity, tuple(needs), tuple(explains), when, function)
+        return Check(code, slug, severity, tuple(needs), tuple(uses), tuple(explains), when, function)
 
     return declare
 
@@ -131,11 +133,12 @@ def find_check(code_or_slug: str) -> Check:
 
 def run_check(entry: Check, ledger: Ledger) -> CheckResult:
     """One check against a ledger. A check that crashes is an error, never a pass and never the end of the run."""
-    facts: list[Any] = [ledger.all(kind) for kind in entry.needs]
-    if not all(facts):
+    needed: list[Any] = [ledger.all(kind) for kind in entry.needs]
+    used: list[Any] = [ledger.all(kind) for kind in entry.uses]
+    if not all(needed) or (not needed and not any(used)):
         return CheckResult(entry, "skipped")
     try:
-        finding = entry.judge(*facts)
+        finding = entry.judge(*needed, *used)
     except Exception as error:  # any fault of a check is a fact about that check alone
         return CheckResult(entry, "error", error=f"{type(error).__name__}: {error}")
     if finding is None:

@@ -1,0 +1,340 @@
+"""Read a training from the autograd graph behind its loss.
+
+`loss.backward()` comes with the whole history of the loss: which classification it holds, which labels it was given,
+which layer made the logits, what fed that layer, and which parameters it ends in. No model and no loss function has
+to be known or wrapped for that.
+
+A walk over the graph of a ResNet-50 takes less than a millisecond, but not nothing: it is made at the first steps and
+now and then. In between, the remembered path of edges from the loss to the few nodes that matter is followed.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+import torch
+from torch import Tensor
+
+# torch's nodes are C++ objects whose attributes depend on the operation, so there is no type for them.
+Node: TypeAlias = Any
+
+ACCUMULATE = "AccumulateGrad"
+PRODUCTS = ("MmBackward", "AddmmBackward", "BmmBackward", "BaddbmmBackward", "ConvolutionBackward", "LinearBackward")
+POOLS = ("MeanBackward", "AdaptiveAvgPool", "AvgPool", "MaxPool", "AdaptiveMaxPool")
+NORMS = ("BatchNorm", "LayerNorm", "GroupNorm")
+LONGEST_PATH = 24  # nodes; beyond this the classifier's input is not "what feeds it" any more
+
+
+def name_of(node: Node) -> str:
+    """The operation's name without its overload number: `Mm`, `NativeBatchNorm`, `AccumulateGrad`."""
+    full: str = node.name().rsplit("::", 1)[-1]
+    return full.split("Backward")[0] if "Backward" in full else full
+
+
+def _is(node: Node, kinds: tuple[str, ...]) -> bool:
+    name: str = node.name()
+    return any(kind in name for kind in kinds)
+
+
+def edges(node: Node) -> list[Node | None]:
+    return [edge[0] for edge in node.next_functions]
+
+
+@dataclass
+class Batch:
+    """What one classification loss was given. log_probs (B, C), labels (B,) int64, counted (B,) bool: not ignored."""
+
+    log_probs: Tensor
+    labels: Tensor
+    counted: Tensor
+    soft: bool = False  # the labels are the largest of soft targets
+
+
+@dataclass
+class Product:
+    """The classifier: the product of a feature and a weight that makes the logits."""
+
+    node: Node
+    feature_edge: Node | None
+    weight: Tensor | None  # the leaf parameter; None where the weight asks for no gradient or is no leaf
+    weight_value: Tensor | None  # as saved for backward, transposed or not; to find a frozen head by its storage
+    feature: Tensor | None  # (B, D); None where backward has no need of it
+    bias: Tensor | None
+
+
+@dataclass
+class Classification:
+    """One log-softmax with labels, and the ways to it and from it."""
+
+    path: tuple[int, ...]  # edges from the loss's node to `consumer`
+    consumer: str  # name of the node that holds the labels
+    order: int  # when its log-softmax was computed, relative to others
+    logit_path: tuple[str, ...] = ()
+    product_path: tuple[int, ...] | None = None  # edges from the log-softmax to the classifier's product
+    feature_path: tuple[str, ...] = ()
+    norm_steps: tuple[int, ...] | None = None  # edges from the product to the norm that feeds it
+    ends_in: str = ""  # the last node of feature_path, "" where the graph ends
+
+
+@dataclass
+class Walk:
+    """A whole graph: its leaves and its classifications, the one computed first in front."""
+
+    leaves: list[Tensor] = field(default_factory=list)
+    classifications: list[Classification] = field(default_factory=list)
+    nodes: int = 0
+
+
+def walk(root: Node) -> Walk:
+    """Visit every node behind `root` once."""
+    found = Walk()
+    queue: deque[tuple[Node, tuple[int, ...]]] = deque([(root, ())])
+    seen = {root}
+    while queue:
+        node, path = queue.popleft()
+        found.nodes += 1
+        if _is(node, (ACCUMULATE,)):
+            found.leaves.append(node.variable)
+            continue
+        log_softmax = _labelled_log_softmax(node)
+        if log_softmax is not None:
+            found.classifications.append(_classification(node, log_softmax, path))
+        for index, child in enumerate(edges(node)):
+            if child is not None and child not in seen:
+                seen.add(child)
+                queue.append((child, (*path, index)))
+    found.classifications.sort(key=lambda c: (c.product_path is None, c.order))
+    return found
+
+
+def follow(node: Node | None, path: tuple[int, ...]) -> Node | None:
+    """The node at the end of a remembered path; None where the graph has another shape now."""
+    for index in path:
+        if node is None:
+            return None
+        children = node.next_functions
+        if index >= len(children):
+            return None
+        node = children[index][0]
+    return node
+
+
+# --- the classification ---------------------------------------------------------------------------------------------
+
+
+def _labelled_log_softmax(node: Node) -> Node | None:
+    """The log-softmax whose labels `node` holds; None where it is no such node."""
+    name = name_of(node)
+    if name.startswith("NllLoss"):
+        return _below(node, 0)
+    if name in ("Gather", "Index"):
+        return _below(node, 0)
+    if name == "Mul":  # targets * log_probs, written by hand or by F.cross_entropy with probabilities
+        for index, saved in ((0, "_saved_other"), (1, "_saved_self")):
+            below = _below(node, index)
+            targets = getattr(node, saved, None)
+            if below is not None and isinstance(targets, Tensor) and targets.shape == _log_probs(below).shape:
+                return below
+    return None
+
+
+def _below(node: Node, index: int) -> Node | None:
+    """The log-softmax (or log of a softmax) on that edge, through casts and views; None for anything else."""
+    child = follow(node, (index,))
+    while child is not None and name_of(child) in ("ToCopy", "View", "UnsafeView", "Neg"):
+        child = follow(child, (0,))
+    if child is None:
+        return None
+    name = name_of(child)
+    if name == "LogSoftmax":
+        return child
+    if name == "Log":
+        below = follow(child, (0,))
+        if below is not None and name_of(below) in ("Clamp", "ClampMin", "Add"):
+            below = follow(below, (0,))
+        if below is not None and name_of(below) == "Softmax":
+            return below
+    return None
+
+
+def _log_probs(node: Node) -> Tensor:
+    result: Tensor = node._saved_result
+    return result if name_of(node) == "LogSoftmax" else result.clamp_min(1e-30).log()
+
+
+def read_batch(consumer: Node) -> Batch | None:
+    """Log-probabilities and labels as the loss had them; None where they are no (B, C) and (B,).
+
+    Nothing is fetched from the device.
+    """
+    log_softmax = _labelled_log_softmax(consumer)
+    if log_softmax is None:
+        return None
+    log_probs = _log_probs(log_softmax).detach()
+    if log_probs.dim() != 2:
+        return None
+    rows, classes = log_probs.shape
+    name, ignore, soft = name_of(consumer), -100, False
+    if name.startswith("NllLoss"):
+        labels, ignore = consumer._saved_target, int(consumer._saved_ignore_index)
+        if ignore >= 2**63:  # torch < 2.9 shows the int64 as unsigned
+            ignore -= 2**64
+    elif name == "Gather":
+        labels = consumer._saved_index
+        if labels.numel() != rows:
+            return None
+        labels = labels.reshape(rows)
+    elif name == "Index":
+        indices = [i for i in consumer._saved_indices if isinstance(i, Tensor)]
+        if not indices or indices[-1].numel() != rows:
+            return None
+        labels = indices[-1].reshape(rows)
+    else:
+        targets = consumer._saved_other if _below(consumer, 0) is log_softmax else consumer._saved_self
+        targets = targets.detach().float()
+        # Written by hand, the minus often sits on the targets; the sign of their sum tells, without a fetch.
+        labels, soft = (targets * targets.sum().sign()).argmax(1), True
+    if labels.shape != (rows,):
+        return None
+    labels = labels.detach().long().to(log_probs.device)
+    counted = labels != ignore
+    return Batch(log_probs, labels.clamp(0, classes - 1) if name != "Mul" else labels, counted, soft)
+
+
+def _classification(consumer: Node, log_softmax: Node, path: tuple[int, ...]) -> Classification:
+    found = Classification(path, consumer.name(), int(log_softmax._sequence_nr()))
+    for node, names, steps in _down_to_products(log_softmax):
+        found.logit_path, found.product_path = names, steps
+        product = read_product(node)
+        if product is not None and product.feature_edge is not None:
+            _describe_feature(found, node, product.feature_edge)
+        break
+    return found
+
+
+def _down_to_products(log_softmax: Node) -> Iterator[tuple[Node, tuple[str, ...], tuple[int, ...]]]:
+    """The products nearest below a log-softmax, with the names passed and the edges taken."""
+    queue: deque[tuple[Node, tuple[str, ...], tuple[int, ...]]] = deque([(log_softmax, (), ())])
+    seen = {log_softmax}
+    while queue:
+        node, names, steps = queue.popleft()
+        if node is not log_softmax and _is(node, PRODUCTS):
+            yield node, names[:-1], steps
+            continue
+        for index, child in enumerate(edges(node)):
+            if child is None or child in seen or _is(child, (ACCUMULATE,)) or len(steps) >= LONGEST_PATH:
+                continue
+            seen.add(child)
+            queue.append((child, (*names, name_of(child)), (*steps, index)))
+
+
+# --- the classifier and what feeds it -------------------------------------------------------------------------------
+
+
+def log_softmax_of(consumer: Node) -> Node | None:
+    return _labelled_log_softmax(consumer)
+
+
+def read_product(node: Node) -> Product | None:
+    """The two sides of a classifier's product, told apart: the weight's side ends in one leaf and nothing else."""
+    name, children = name_of(node), edges(node)
+    if name == "Mm":
+        sides = ((children[0], node._saved_self), (children[1], node._saved_mat2))
+        bias_edge = None
+    elif name == "Addmm":
+        sides = ((children[1], node._saved_mat1), (children[2], node._saved_mat2))
+        bias_edge = children[0]
+    elif name in ("Convolution", "MkldnnConvolution"):
+        sides = ((children[0], node._saved_input), (children[1], node._saved_weight))
+        bias_edge = children[2] if len(children) > 2 else None
+    elif name == "Bmm":
+        sides = ((children[0], node._saved_self), (children[1], node._saved_mat2))
+        bias_edge = None
+    else:
+        return None
+    (left, left_value), (right, right_value) = sides
+    bias = _only_leaf(bias_edge) if bias_edge is not None else None
+    right_leaf, left_leaf = _only_leaf(right), _only_leaf(left)
+    # F.linear puts the weight on the right; weight @ feature.T, seen in hand-written margins, on the left.
+    if right_leaf is None and left_leaf is not None and right is not None:
+        return Product(node, right, left_leaf, left_value, right_value, bias)
+    return Product(node, left, right_leaf, right_value, left_value, bias)
+
+
+def _only_leaf(node: Node | None) -> Tensor | None:
+    """The one leaf behind `node`, through views, casts and normalising; None where there is more behind it."""
+    leaf: Tensor | None = None
+    queue, seen = deque([node]), set()
+    while queue:
+        node = queue.popleft()
+        if node is None or node in seen:
+            continue
+        seen.add(node)
+        if len(seen) > LONGEST_PATH or _is(node, PRODUCTS + NORMS + POOLS):
+            return None
+        if _is(node, (ACCUMULATE,)):
+            if leaf is not None and leaf is not node.variable:
+                return None
+            leaf = node.variable
+            continue
+        queue.extend(edges(node))
+    return leaf
+
+
+def _describe_feature(found: Classification, product: Node, node: Node | None) -> None:
+    """Fill in the way from the classifier's input down to the norm that feeds it, or to where it ends."""
+    names: list[str] = []
+    steps: list[int] = [next(i for i, child in enumerate(edges(product)) if child is node)]
+    while node is not None and len(names) < LONGEST_PATH:
+        names.append(name_of(node))
+        if _is(node, NORMS):
+            found.norm_steps = tuple(steps)
+            break
+        if _is(node, (*PRODUCTS, *POOLS, ACCUMULATE)):
+            break
+        # Follow the data: a learned scale or a norm in a denominator hangs on the other edges.
+        children = [(i, c) for i, c in enumerate(edges(node)) if c is not None]
+        inner = [(i, c) for i, c in children if not _is(c, (ACCUMULATE,))] or children
+        if not inner:
+            node = None
+            break
+        steps.append(inner[0][0])
+        node = inner[0][1]
+    found.feature_path = tuple(names)
+    found.ends_in = names[-1] if names and node is not None else ""
+
+
+def norm_input(node: Node) -> Tensor | None:
+    """What a batch norm's node normalised, (B, D, ...); None where it is not kept."""
+    value = getattr(node, "_saved_input", None)
+    return value.detach() if isinstance(value, Tensor) else None
+
+
+def norm_training(node: Node) -> bool | None:
+    """Whether a batch norm's node used the batch's own statistics; None where it does not tell."""
+    value = getattr(node, "_saved_training", None)
+    return None if value is None else bool(value)
+
+
+def saved_storage(node: Node, attribute: str) -> int | None:
+    """Address of a saved tensor's storage, to find the module that it belongs to."""
+    value = getattr(node, attribute, None)
+    return value.data_ptr() if isinstance(value, Tensor) else None
+
+
+def root_of(tensors: object) -> Node | None:
+    """The graph's root for what backward was called on: a tensor or a sequence of them; the first with a graph."""
+    candidates = [tensors] if isinstance(tensors, Tensor) else list(tensors) if isinstance(tensors, (list, tuple)) else []
+    return next((t.grad_fn for t in candidates if isinstance(t, Tensor) and t.grad_fn is not None), None)
+
+
+def scalar_of(tensors: object) -> Tensor | None:
+    """The loss itself as a detached 0-d tensor, where there is just one."""
+    if isinstance(tensors, (list, tuple)) and len(tensors) == 1:
+        tensors = tensors[0]
+    if isinstance(tensors, Tensor) and tensors.numel() == 1:
+        return tensors.detach().reshape(()).to(torch.float32)
+    return None

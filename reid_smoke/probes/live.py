@@ -1,0 +1,82 @@
+"""Find the modules and optimizers that are alive, without being told of them.
+
+A user's script hands us nothing. But every module and every optimizer is an object that Python's garbage collector
+knows, so one look over those finds them all: the model, a head kept outside of it, a loss with parameters, a second
+optimizer. A look takes some tens of milliseconds and is made at the first step and when the graph's leaves change.
+"""
+
+from __future__ import annotations
+
+import gc
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.optim import Optimizer
+
+WRAPPERS = ("module.", "_orig_mod.", "_forward_module.")  # DDP and DataParallel, torch.compile, Fabric
+
+
+@dataclass
+class Live:
+    """What is alive: names by id of the parameter, the root modules, the optimizers."""
+
+    roots: list[tuple[str, nn.Module]]  # prefix of its parameters' names, module
+    names: dict[int, str]  # id of a parameter -> its name
+    parameters: list[tuple[str, nn.Parameter, int]]  # name, parameter, index of its root; in the models' order
+    optimizers: list[Optimizer]
+
+    def name(self, parameter: Tensor) -> str:
+        shape = "x".join(map(str, parameter.shape))
+        return self.names.get(id(parameter), f"a tensor of {shape} outside of any module")
+
+
+def find_live(leaves: list[Tensor]) -> Live:
+    """Modules that hold a leaf of the loss or a parameter of an optimizer, and all optimizers."""
+    modules: list[nn.Module] = []
+    optimizers: list[Optimizer] = []
+    for thing in gc.get_objects():
+        kind = type(thing)  # not isinstance: a user's proxy may answer to __class__ with side effects
+        if issubclass(kind, nn.Module):
+            modules.append(thing)
+        elif issubclass(kind, Optimizer):
+            optimizers.append(thing)
+    optimizers = [o for o in optimizers if getattr(o, "param_groups", None)]
+    children = {id(child) for module in modules for child in module.__dict__.get("_modules", {}).values() if child is not None}
+    wanted = {id(leaf) for leaf in leaves} | {id(p) for o in optimizers for g in o.param_groups for p in g["params"]}
+    roots = [m for m in modules if id(m) not in children and any(id(p) in wanted for p in m.parameters())]
+    reached = {id(leaf) for leaf in leaves}
+    roots.sort(key=lambda m: -sum(id(p) in reached for p in m.parameters()))
+    live = Live([], {}, [], optimizers)
+    for index, root in enumerate(roots):
+        # The root that the loss reaches most is "the model"; others are told apart by their class.
+        prefix = "" if index == 0 else f"{type(root).__name__}."
+        live.roots.append((prefix, root))
+        for name, parameter in root.named_parameters():
+            if id(parameter) not in live.names:
+                clean = prefix + strip_wrappers(name)
+                live.names[id(parameter)] = clean
+                live.parameters.append((clean, parameter, index))
+    return live
+
+
+def strip_wrappers(name: str) -> str:
+    """A parameter's name without what DDP, torch.compile and the like put before it."""
+    while name.startswith(WRAPPERS):
+        name = name.split(".", 1)[1]
+    return name.replace("._orig_mod.", ".")
+
+
+def find_batch_norm(live: Live, running_mean: int | None, width: int | None) -> tuple[str | None, nn.Module | None]:
+    """The batch norm whose running mean lies at that address; else a BatchNorm1d of that width, the model's BNNeck."""
+    by_width: tuple[str | None, nn.Module | None] = (None, None)
+    for prefix, root in live.roots:
+        for name, module in root.named_modules():
+            if not isinstance(module, _BatchNorm):
+                continue
+            clean = prefix + strip_wrappers(name)
+            if running_mean is not None and module.running_mean is not None and module.running_mean.data_ptr() == running_mean:
+                return clean, module
+            if width is not None and isinstance(module, nn.BatchNorm1d) and module.num_features == width:
+                by_width = (clean, module)
+    return by_width

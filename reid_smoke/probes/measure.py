@@ -1,0 +1,118 @@
+"""Figures of one batch, computed on the device and left there: no function here fetches anything.
+
+All take and give detached tensors; figures are 0-d float32.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import torch
+from torch import Tensor
+
+from reid_smoke.probes.graph import Batch
+
+Figures = dict[str, Tensor]
+
+
+def classification_figures(batch: Batch) -> Figures:
+    """CE (nats, plain), top-1 and what the labels look like. Rows that the loss ignores count for nothing."""
+    log_probs, labels, counted = batch.log_probs.float(), batch.labels, batch.counted  # (B, C), (B,), (B,)
+    rows = counted.sum().clamp_min(1)
+    picked = -log_probs.gather(1, labels[:, None]).squeeze(1)  # (B,)
+    right = log_probs.argmax(1) == labels
+    # An ignored row takes the largest label of the others, so that it changes neither the range nor the count.
+    most = torch.where(counted, labels, labels.min()).max()
+    ordered = torch.where(counted, labels, most).sort().values
+    return {
+        "ce": torch.where(counted, picked, 0.0).sum() / rows,
+        "top1": (right & counted).sum() / rows,
+        "batch": counted.sum(),
+        "label_min": ordered[0],
+        "label_max": ordered[-1],
+        "distinct_labels": 1 + (ordered[1:] != ordered[:-1]).sum(),
+        # A log-softmax shifts each row by a constant, which leaves the spread over the classes that of the logits.
+        "logit_std": log_probs.std(1).mean(),
+    }
+
+
+def feature_figures(feature: Tensor) -> Figures:
+    """Norm and likeness of the classifier's input (B, D)."""
+    feature = feature.detach().flatten(1).float()
+    norms = feature.norm(dim=1, keepdim=True)  # (B, 1)
+    total = (feature / norms.clamp_min(1e-12)).sum(0)  # (D,)
+    rows = feature.shape[0]
+    # sum over i != j of cos(i, j) = |sum of unit vectors|^2 - B
+    cosine = (total @ total - rows) / max(rows * (rows - 1), 1)
+    return {"feat_norm": norms.mean(), "feat_cosine": cosine}
+
+
+def channels_alive(feature: Tensor) -> Tensor:
+    """Share of the channels of (B, D, ...) that vary within the batch by more than rounding."""
+    rows = feature.detach().float().transpose(0, 1).flatten(1)  # (D, B * ...)
+    return (rows.std(1) > 1e-4 * (rows.abs().mean(1) + 1e-12)).float().mean()
+
+
+def gradient_norm(parameters: Iterable[Tensor]) -> Tensor | None:
+    """L2 norm over the gradients of all; a parameter without a gradient counts 0. None without parameters."""
+    parameters = list(parameters)
+    if not parameters:
+        return None
+    grads = [p.grad.detach() for p in parameters if p.grad is not None]
+    dense = [g.coalesce().values() if g.is_sparse else g for g in grads]
+    return norm_of(dense) if dense else torch.zeros((), device=parameters[0].device)
+
+
+def norm_of(tensors: Sequence[Tensor]) -> Tensor:
+    """L2 norm over all elements of all tensors."""
+    norms = [torch.linalg.vector_norm(t.detach().float()) for t in tensors]
+    return norms[0] if len(norms) == 1 else torch.linalg.vector_norm(torch.stack(norms))
+
+
+def relative_change(now: Sequence[Tensor], before: Sequence[Tensor]) -> Tensor:
+    """|now - before| / |before| over all elements; 0 where both are zero."""
+    changed = norm_of([a.detach().float() - b.float() for a, b in zip(now, before, strict=True)])
+    return changed / norm_of(before).clamp_min(1e-12)
+
+
+class Watched:
+    """A few parameters whose movement is followed, without copying the whole model at each step.
+
+    Of a weight with more than `most` elements every n-th row is taken: the share that moved is the same.
+    """
+
+    def __init__(self, parameters: Sequence[Tensor], most: int = 1 << 20) -> None:
+        self.parameters = list(parameters)
+        self._strides = [max(1, -(-p.numel() // most)) for p in self.parameters]
+        self._start = self.copy()
+        self._before: list[Tensor] | None = None
+
+    def sample(self) -> list[Tensor]:
+        return [p.detach()[::s] if p.dim() else p.detach() for p, s in zip(self.parameters, self._strides, strict=True)]
+
+    def copy(self) -> list[Tensor]:
+        return [t.clone() for t in self.sample()]
+
+    def before_step(self) -> None:
+        self._before = self.copy()
+
+    def update(self) -> Tensor | None:
+        """|dw| / |w| since `before_step`; None where that was not called."""
+        before, self._before = self._before, None
+        return relative_change(self.sample(), before) if before and self.parameters else None
+
+    def moved(self) -> Tensor | None:
+        """|w - start| / |start|."""
+        return relative_change(self.sample(), self._start) if self.parameters else None
+
+    def norm(self) -> Tensor | None:
+        return norm_of(self.parameters) if self.parameters else None
+
+
+def choose_sentinels(parameters: Sequence[tuple[str, Tensor]], count: int = 4, most: int = 600_000) -> list[Tensor]:
+    """A few weights from the first layer to the last, small enough that watching them costs nothing to speak of."""
+    weights = [p for _, p in parameters if p.dim() >= 2 and p.numel() <= most]
+    weights = weights or sorted((p for _, p in parameters), key=lambda p: p.numel())[:count]
+    if len(weights) <= count:
+        return weights
+    return [weights[round(i * (len(weights) - 1) / (count - 1))] for i in range(count)]

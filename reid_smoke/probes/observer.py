@@ -1,0 +1,429 @@
+"""The observer: told of what happens in a training, in the order in which it happens, it writes the facts.
+
+It does not know whose loop it watches. Hooks (`watch/hooks.py`) call it at PyTorch's own doors: a batch is fetched,
+backward begins and ends, gradients are clipped, an optimizer steps. Figures stay on the device and are fetched in one
+transfer every `FETCH_EVERY` steps; on the CPU, where reading is free, at every step.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.optim import Optimizer
+
+from reid_smoke.facts import EndFacts, Fact, LoaderFacts, LoopFacts, ProbeFault, StepFacts
+from reid_smoke.ledger import Ledger
+from reid_smoke.probes import measure
+from reid_smoke.probes.graph import Node, follow, read_batch, read_product, log_softmax_of, norm_input, root_of, scalar_of
+from reid_smoke.probes.guard import guarded
+from reid_smoke.probes.structure import Structure, as_float, read_structure
+
+FETCH_EVERY = 20  # steps between two transfers from a GPU
+WALK_AT = (1, 2, 5)  # and at every hundredth step
+MOST_FAULTS = 3  # of one probe, before it is switched off
+STEPS_WITHOUT_BACKWARD = (3, 10, 100)  # where a loop that steps without any backward is written down
+
+FIGURES = (
+    "ce", "loss", "top1", "batch", "label_min", "label_max", "distinct_labels", "logit_std", "feat_norm", "feat_cosine",
+    "channels_alive", "head_norm", "head_update", "head_moved", "head_grad_before", "head_grad", "head_grad_applied",
+    "backbone_grad", "backbone_grad_applied", "backbone_update", "grad_norm_total", "amp_scale",
+)  # fmt: skip
+
+
+@dataclass
+class _Step:
+    """A step that is under way: figures on the device, and what the host knows."""
+
+    number: int
+    epoch: int
+    step_in_epoch: int
+    events: str
+    data_s: float
+    figures: dict[str, Tensor] = field(default_factory=dict)
+    lr_head: float | None = None
+    lr_backbone: float | None = None
+    clip_at: float | None = None
+    applied: bool = False
+    scaled: bool = False
+    arrived: float = 0.0
+    compute_s: float | None = None
+
+
+@dataclass
+class _Loader:
+    """The iterator that last gave a batch."""
+
+    key: int = 0
+    epoch: int = 0
+    given: int = 0
+    promised: int | None = None
+    fed: bool = False  # one of its batches went through the loss
+
+
+class Observer:
+    """Writes the facts of one training to `ledger`. Every method that a hook calls is guarded."""
+
+    def __init__(self, ledger: Ledger, *, started: float | None = None) -> None:
+        """started: `time.perf_counter()` at the process's start, for the start-up time."""
+        self.ledger = ledger
+        self.step = 0
+        self._started = started if started is not None else time.perf_counter()
+        self._first_batch: float | None = None
+        self._structure: Structure | None = None
+        self._head: measure.Watched | None = None
+        self._backbone: measure.Watched | None = None
+        self._open: _Step | None = None
+        self._pending: list[tuple[_Step, Tensor]] = []
+        self._before = ""  # events since the last step closed
+        self._loader = _Loader()
+        self._iterators: dict[int, _Loader] = {}
+        self._epoch = 0
+        self._data_s = 0.0
+        self._arrived = time.perf_counter()
+        self._scale: Tensor | None = None
+        self._stepped = False
+        self._counts = {"backwards": 0, "other_backwards": 0, "optimizer_steps": 0, "skipped": 0, "zero_grads": 0}
+        self._fruitless_walks = 0
+        self._faults: dict[str, int] = {}
+        self._last_written: dict[type[Fact], Fact] = {}
+        self._totals = {"images": 0.0, "data_s": 0.0, "compute_s": 0.0}
+
+    # --- batches ---
+
+    @guarded
+    def batch_requested(self, iterator: object) -> None:
+        if self._open is not None and self._open.compute_s is None:
+            self._open.compute_s = time.perf_counter() - self._open.arrived
+
+    @guarded
+    def batch_fetched(self, iterator: object, seconds: float, promised: int | None) -> None:
+        loader = self._iterators.get(id(iterator))
+        if loader is None:
+            loader = self._iterators[id(iterator)] = _Loader(key=id(iterator), promised=promised)
+            if len(self._iterators) > 32:  # a loop that makes an iterator per batch must not fill the memory
+                self._iterators.pop(next(iter(self._iterators)))
+        loader.given += 1
+        self._loader, self._data_s, self._arrived = loader, seconds, time.perf_counter()
+
+    @guarded
+    def epoch_ended(self, iterator: object) -> None:
+        loader = self._iterators.pop(id(iterator), None)
+        if loader is not None and loader.fed:
+            self.ledger.add(
+                LoaderFacts(
+                    epoch=loader.epoch,
+                    batches_promised=loader.promised,
+                    batches_given=loader.given,
+                    finished=True,
+                )
+            )
+
+    # --- backward ---
+
+    @guarded
+    def backward_begins(self, tensors: object) -> None:
+        root = root_of(tensors)
+        if root is None:
+            return
+        consumer = self._remembered(root)
+        if consumer is None or self.step + 1 in WALK_AT or (self.step + 1) % 100 == 0:
+            consumer = self._look(root)
+        batch = read_batch(consumer) if consumer is not None else None
+        if consumer is None or batch is None:
+            self._note("x")
+            self._counts["other_backwards"] += 1
+            return
+        self.settle()
+        self._counts["backwards"] += 1
+        self.step += 1
+        now = self._open = self._new_step()
+        figures = now.figures
+        with torch.no_grad():
+            figures.update(measure.classification_figures(batch))
+            self._measure_features(consumer, figures)
+            loss = scalar_of(tensors)
+            if loss is not None:
+                figures["loss"] = loss / self._scale if now.scaled and self._scale is not None else loss
+            if self._head is not None:
+                stale = measure.gradient_norm(self._head.parameters)
+                if stale is not None:
+                    figures["head_grad_before"] = stale
+
+    def _remembered(self, root: Node) -> Node | None:
+        if self._structure is None:
+            return None
+        known = self._structure.classification
+        consumer = follow(root, known.path)
+        return consumer if consumer is not None and consumer.name() == known.consumer else None
+
+    def _look(self, root: Node) -> Node | None:
+        """Walk the graph; remember and write what it shows. None where it holds no classification."""
+        if self._fruitless_walks > 50 and self._fruitless_walks % 50:
+            self._fruitless_walks += 1
+            return None
+        known = self._structure.live if self._structure is not None else None
+        structure = read_structure(root, self.step + 1, known)
+        if structure is None:
+            self._fruitless_walks += 1
+            return None
+        before, self._structure = self._structure, structure
+        if before is None or before.head is not structure.head:
+            self._head = measure.Watched([structure.head]) if structure.head is not None else None
+        if before is None or [id(p) for _, p in before.backbone] != [id(p) for _, p in structure.backbone]:
+            self._backbone = measure.Watched(measure.choose_sentinels(structure.backbone))
+        self._write_if_new(structure.graph_facts)
+        self._write_if_new(structure.mode_facts)
+        self._write_if_new(structure.parameter_facts(self.step + 1))
+        self._write_counts()
+        return follow(root, structure.classification.path)
+
+    def _new_step(self) -> _Step:
+        loader = self._loader
+        if loader.key and not loader.fed:
+            loader.fed = True
+            self._epoch += 1
+            loader.epoch = self._epoch
+            if self._epoch == 1:
+                self.ledger.add(
+                    LoaderFacts(epoch=1, batches_promised=loader.promised, batches_given=loader.given, finished=False)
+                )
+        self._first_batch = self._first_batch or time.perf_counter()
+        events, self._before = self._before + "b", ""
+        scaled = events.endswith("ab")
+        step = _Step(
+            number=self.step,
+            epoch=max(self._epoch, 1),
+            step_in_epoch=loader.given if loader.key else self.step,
+            events=events.replace("a", ""),
+            data_s=self._data_s,
+            arrived=self._arrived,
+            scaled=scaled,
+        )
+        self._data_s = 0.0
+        return step
+
+    def _measure_features(self, consumer: Node, figures: dict[str, Tensor]) -> None:
+        known = self._structure.classification if self._structure is not None else None
+        log_softmax = log_softmax_of(consumer)
+        if known is None or known.product_path is None or log_softmax is None:
+            return
+        node = follow(log_softmax, known.product_path)
+        product = read_product(node) if node is not None else None
+        if product is None:
+            return
+        if product.feature is not None:
+            figures.update(measure.feature_figures(product.feature))
+            figures["channels_alive"] = measure.channels_alive(product.feature)
+        norm = follow(product.node, known.norm_steps) if known.norm_steps is not None else None
+        value = norm_input(norm) if norm is not None and "BatchNorm" in norm.name() else None
+        if value is not None:
+            figures["channels_alive"] = measure.channels_alive(value)
+
+    # --- between backward and the next batch ---
+
+    @guarded
+    def zeroed(self) -> None:
+        self._counts["zero_grads"] += 1
+        self._note("z")
+
+    @guarded
+    def scaled(self, scaler: Any) -> None:
+        """GradScaler multiplied a loss; the next backward carries its scale."""
+        scale = getattr(scaler, "_scale", None)
+        if isinstance(scale, Tensor) and scaler.is_enabled():
+            self._scale = scale.detach().clone()
+            self._before += "a"
+
+    @guarded
+    def unscaled(self) -> None:
+        self._note("u")
+
+    @guarded
+    def clip_begins(self) -> None:
+        if self._open is not None:
+            self._read_gradients(self._open, "head_grad", "backbone_grad")
+
+    @guarded
+    def clip_ended(self, total: object, at: object) -> None:
+        self._note("c")
+        if self._open is not None:
+            if isinstance(total, Tensor) and total.numel() == 1:
+                self._open.figures["grad_norm_total"] = total.detach().reshape(())
+            self._open.clip_at = as_float(at)
+
+    @guarded
+    def scaler_step_begins(self) -> None:
+        self._stepped = False
+
+    @guarded
+    def scaler_step_ended(self) -> None:
+        if not self._stepped:
+            self._counts["skipped"] += 1
+            self._note("k")
+
+    @guarded
+    def step_begins(self, optimizer: Optimizer) -> None:
+        self._stepped = True
+        now = self._open
+        if now is None or self._structure is None:
+            return
+        with torch.no_grad():
+            self._read_gradients(now, "head_grad_applied", "backbone_grad_applied")
+            for watched in (self._head, self._backbone):
+                if watched is not None:
+                    watched.before_step()
+        now.lr_head = _lr(optimizer, self._structure.head, now.lr_head)
+        sentinels = self._backbone.parameters if self._backbone is not None else []
+        now.lr_backbone = _lr(optimizer, sentinels[-1] if sentinels else None, now.lr_backbone)
+
+    @guarded
+    def step_ended(self, optimizer: Optimizer) -> None:
+        self._counts["optimizer_steps"] += 1
+        self._note("s")
+        if self._open is not None:
+            self._open.applied = True
+            with torch.no_grad():
+                for name, watched in (("head_update", self._head), ("backbone_update", self._backbone)):
+                    change = watched.update() if watched is not None else None
+                    if change is not None:
+                        # Two optimizers step one after the other; what either moved has moved.
+                        earlier = self._open.figures.get(name)
+                        self._open.figures[name] = change if earlier is None else torch.maximum(earlier, change)
+        elif self._counts["optimizer_steps"] in STEPS_WITHOUT_BACKWARD:
+            self._write_counts()
+
+    def _read_gradients(self, now: _Step, head: str, backbone: str) -> None:
+        for name, watched in ((head, self._head), (backbone, self._backbone)):
+            norm = measure.gradient_norm(watched.parameters) if watched is not None else None
+            if norm is not None and name not in now.figures:
+                now.figures[name] = norm
+
+    def _note(self, event: str) -> None:
+        if self._open is not None:
+            self._open.events += event
+        elif len(self._before) < 64:
+            self._before += event
+
+    # --- the end of a step, and of all ---
+
+    @guarded
+    def settle(self) -> None:
+        """Close the step that is under way, where there is one."""
+        now, self._open = self._open, None
+        if now is None:
+            return
+        if now.compute_s is None:
+            now.compute_s = time.perf_counter() - now.arrived
+        figures = now.figures
+        with torch.no_grad():
+            if self._head is not None:
+                for name, value in (("head_norm", self._head.norm()), ("head_moved", self._head.moved())):
+                    if value is not None:
+                        figures[name] = value
+            for name in ("head_grad", "backbone_grad"):  # without clipping both are the same
+                if name not in figures and f"{name}_applied" in figures:
+                    figures[name] = figures[f"{name}_applied"]
+            if now.scaled and self._scale is not None:
+                figures["amp_scale"] = self._scale.reshape(())
+            device = figures["ce"].device
+            missing = torch.full((), math.nan, device=device)
+            row = torch.stack([figures[n].to(device, torch.float32) if n in figures else missing for n in FIGURES])
+        self._pending.append((now, row))
+        if device.type == "cpu" or self.step <= max(WALK_AT) or len(self._pending) >= FETCH_EVERY:
+            self.fetch()
+
+    def fetch(self) -> None:
+        """Bring what is pending over in one transfer, and write it."""
+        pending, self._pending = self._pending, []
+        if not pending:
+            return
+        rows = torch.stack([row for _, row in pending]).tolist()
+        for (step, _), row in zip(pending, rows, strict=True):
+            self._write_step(step, dict(zip(FIGURES, row, strict=True)))
+
+    def _write_step(self, step: _Step, figures: dict[str, float]) -> None:
+        scale = figures.pop("amp_scale")
+        counts = {name: int(figures.pop(name)) for name in ("batch", "label_min", "label_max", "distinct_labels")}
+        self._totals["images"] += counts["batch"]
+        self._totals["data_s"] += step.data_s
+        self._totals["compute_s"] += step.compute_s or 0.0
+        self.ledger.add(
+            StepFacts(
+                step=step.number,
+                epoch=step.epoch,
+                step_in_epoch=step.step_in_epoch,
+                lr_head=step.lr_head,
+                lr_backbone=step.lr_backbone,
+                clip_at=step.clip_at,
+                amp_scale=None if math.isnan(scale) else scale,
+                applied=step.applied,
+                events=step.events,
+                data_s=step.data_s,
+                compute_s=step.compute_s or 0.0,
+                **figures,
+                **counts,
+            )
+        )
+
+    def _write_if_new(self, fact: Any) -> None:
+        before = self._last_written.get(type(fact))
+        if before is None or before.model_copy(update={"step": fact.step}) != fact:
+            self._last_written[type(fact)] = fact
+            self.ledger.add(fact)
+
+    def _write_counts(self) -> None:
+        counts = self._counts
+        self._write_if_new(
+            LoopFacts(
+                step=self.step,
+                backwards=counts["backwards"],
+                other_backwards=counts["other_backwards"],
+                optimizer_steps=counts["optimizer_steps"],
+                skipped_by_scaler=counts["skipped"],
+                zero_grads=counts["zero_grads"],
+            )
+        )
+
+    @guarded
+    def finish(self, how: Any) -> None:
+        """Write what is still pending and how the training ended: finished, stopped, interrupted or crashed."""
+        self.settle()
+        self.fetch()
+        self._write_counts()
+        now = time.perf_counter()
+        begun = self._first_batch or now
+        busy = self._totals["data_s"] + self._totals["compute_s"]
+        self.ledger.add(
+            EndFacts(
+                step=self.step,
+                how=how,
+                startup_s=begun - self._started,
+                train_s=now - begun,
+                images_per_s=self._totals["images"] / (now - begun) if now > begun else 0.0,
+                data_wait_share=self._totals["data_s"] / busy if busy else 0.0,
+            )
+        )
+
+    # --- faults of our own ---
+
+    def fault(self, probe: str, error: BaseException) -> None:
+        self._faults[probe] = self._faults.get(probe, 0) + 1
+        if self._faults[probe] <= MOST_FAULTS:
+            self.ledger.add(ProbeFault(step=self.step, probe=probe, message=f"{type(error).__name__}: {error}"))
+
+    def disabled(self, probe: str) -> bool:
+        return self._faults.get(probe, 0) >= MOST_FAULTS and probe != "finish"
+
+
+def _lr(optimizer: Optimizer, parameter: Tensor | None, otherwise: float | None) -> float | None:
+    if parameter is None:
+        return otherwise
+    for group in optimizer.param_groups:
+        if any(p is parameter for p in group["params"]):
+            return as_float(group.get("lr"))
+    return otherwise

@@ -1,0 +1,223 @@
+"""What is true of a training's structure at one step: graph, parameters, modes. Made from one walk of the graph."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.modules.dropout import _DropoutNd
+
+from reid_smoke.facts import GraphFacts, ModeFacts, ParameterFacts, ParameterRecord, Role
+from reid_smoke.probes.graph import (
+    Batch,
+    Classification,
+    Node,
+    Product,
+    follow,
+    log_softmax_of,
+    norm_training,
+    read_batch,
+    read_product,
+    saved_storage,
+    walk,
+)
+from reid_smoke.probes.live import Live, find_batch_norm, find_live, strip_wrappers
+
+MOST_NAMES = 64  # names listed in a fact
+
+
+@dataclass
+class Structure:
+    """The parts of a training that the step probes need, found by one walk."""
+
+    classification: Classification
+    live: Live
+    head: Tensor | None  # the head's weight, trainable or not
+    head_bias: Tensor | None
+    neck: nn.Module | None
+    backbone: list[tuple[str, Tensor]]  # trainable, reached or not
+    leaves: set[int]  # ids of the parameters that the loss reaches
+    graph_facts: GraphFacts
+    mode_facts: ModeFacts
+
+    def parameter_facts(self, step: int) -> ParameterFacts:
+        return _parameter_facts(self, step)
+
+
+def read_structure(root: Node, step: int, known: Live | None) -> Structure | None:
+    """Walk the graph behind `root` (the loss's node). None where it holds no classification.
+
+    known: what was alive at an earlier walk; looked for again only when the graph has leaves that it lacks.
+    """
+    found = walk(root)
+    if not found.classifications:
+        return None
+    classification = next((c for c in found.classifications if _batch(root, c) is not None), None)
+    if classification is None:
+        return None
+    batch = _batch(root, classification)
+    num_classes = batch.log_probs.shape[1] if batch is not None else 0
+    live = known
+    if live is None or any(id(leaf) not in live.names for leaf in found.leaves):
+        live = find_live(found.leaves)
+    consumer = follow(root, classification.path)
+    product = _product(consumer, classification)
+    head = _head(product, live)
+    leaves = {id(leaf) for leaf in found.leaves}
+    neck_name, neck, feeds, training = _neck(product, classification, live, head, num_classes)
+    neck_ids = {id(p) for p in neck.parameters()} if neck is not None else set()
+    bias = product.bias if product is not None else None
+    head_ids = {id(head)} | ({id(bias)} if bias is not None else set())
+    head_root = next((r for _, p, r in live.parameters if p is head), 0)
+    # The backbone is what shares a root with something reached: a teacher that no loss reaches is nobody's backbone.
+    reached_roots = {r for _, p, r in live.parameters if id(p) in leaves} | {head_root}
+    everything = [(n, p) for n, p, r in live.parameters if r in reached_roots]
+    backbone = [(n, p) for n, p in everything if id(p) not in head_ids and id(p) not in neck_ids and p.requires_grad]
+    facts = GraphFacts(
+        step=step,
+        num_classes=num_classes,
+        head=live.name(head) if head is not None else None,
+        head_trainable=head is not None and head.requires_grad,
+        logit_path=classification.logit_path,
+        feature_path=classification.feature_path,
+        fed_by=_fed_by(product, classification),
+        neck=neck_name,
+        neck_feeds_head=feeds,
+        neck_training=training,
+        reached=len(leaves),
+        trainable=sum(p.requires_grad for _, p in everything),
+        backbone_reached=sum(id(p) in leaves for _, p in backbone),
+        backbone_trainable=len(backbone),
+    )
+    return Structure(
+        classification, live, head, bias, neck, backbone, leaves, facts, _mode_facts(live, reached_roots, step)
+    )
+
+
+def _batch(root: Node, classification: Classification) -> Batch | None:
+    consumer = follow(root, classification.path)
+    return read_batch(consumer) if consumer is not None else None
+
+
+def _product(consumer: Node | None, classification: Classification) -> Product | None:
+    if consumer is None or classification.product_path is None:
+        return None
+    node = follow(log_softmax_of(consumer), classification.product_path)
+    return read_product(node) if node is not None else None
+
+
+def _head(product: Product | None, live: Live) -> Tensor | None:
+    if product is None:
+        return None
+    if product.weight is not None:
+        return product.weight
+    if product.weight_value is None:
+        return None
+    # A frozen head leaves no edge in the graph, but backward keeps its values: find the parameter that they lie in.
+    address = product.weight_value.data_ptr()
+    return next((p for _, p, _ in live.parameters if p.data_ptr() == address), None)
+
+
+def _fed_by(product: Product | None, classification: Classification) -> str:
+    if product is None:
+        return "unknown"
+    if product.feature_edge is None:
+        # No edge: the feature asks for no gradient, that is detached, or made under no_grad, or its makers are frozen.
+        return "detached"
+    end = classification.ends_in
+    return "batch_norm" if "BatchNorm" in end else "layer_norm" if "LayerNorm" in end else "other"
+
+
+def _neck(
+    product: Product | None, classification: Classification, live: Live, head: Tensor | None, num_classes: int
+) -> tuple[str | None, nn.Module | None, bool | None, bool | None]:
+    """The BNNeck: its name, its module, whether it feeds the head, whether it normalises by the batch."""
+    node = None
+    if product is not None and classification.norm_steps is not None and "BatchNorm" in classification.ends_in:
+        node = follow(product.node, classification.norm_steps)
+    address = saved_storage(node, "_saved_running_mean") if node is not None else None
+    width = None
+    if head is not None and head.dim() >= 2:
+        width = head.shape[1] if head.shape[0] == num_classes else head.shape[0]
+    name, module = find_batch_norm(live, address, width)
+    if module is None:
+        return None, None, None, norm_training(node) if node is not None else None
+    return name, module, node is not None, norm_training(node) if node is not None else module.training
+
+
+def _mode_facts(live: Live, roots: set[int], step: int) -> ModeFacts:
+    modules = norms = 0
+    in_eval: list[str] = []
+    norms_in_eval = 0
+    for index in sorted(roots):
+        prefix, root = live.roots[index] if index < len(live.roots) else ("", None)
+        for name, module in root.named_modules() if root is not None else ():
+            modules += 1
+            is_norm = isinstance(module, _BatchNorm)
+            norms += is_norm
+            if not module.training and (is_norm or isinstance(module, _DropoutNd)):
+                norms_in_eval += is_norm
+                in_eval.append(prefix + strip_wrappers(name))
+    return ModeFacts(
+        step=step, modules=modules, in_eval=tuple(in_eval[:MOST_NAMES]), batch_norms=norms,
+        batch_norms_in_eval=norms_in_eval,
+    )
+
+
+def _parameter_facts(structure: Structure, step: int) -> ParameterFacts:
+    live = structure.live
+    groups: dict[int, tuple[int, dict[str, object]]] = {}
+    index = 0
+    for optimizer in live.optimizers:
+        for group in optimizer.param_groups:
+            for parameter in group["params"]:
+                groups.setdefault(id(parameter), (index, group))
+            index += 1
+    held = set(groups)
+    in_modules = set(live.names)
+    neck_ids = {id(p) for p in structure.neck.parameters()} if structure.neck is not None else set()
+    head_ids = {id(t) for t in (structure.head, structure.head_bias) if t is not None}
+
+    def role(parameter: Tensor) -> Role:
+        return "head" if id(parameter) in head_ids else "neck" if id(parameter) in neck_ids else "backbone"
+
+    def record(name: str, parameter: Tensor) -> ParameterRecord:
+        number, group = groups.get(id(parameter), (None, {}))
+        return ParameterRecord(
+            name=name,
+            shape=tuple(parameter.shape),
+            role=role(parameter),
+            requires_grad=parameter.requires_grad,
+            group=number,
+            lr=as_float(group.get("lr")),
+            lr_initial=as_float(group.get("initial_lr")),
+            weight_decay=as_float(group.get("weight_decay")),
+            reached=id(parameter) in structure.leaves,
+        )
+
+    records = [record(name, parameter) for name, parameter, _ in live.parameters]
+    if structure.head is not None and id(structure.head) not in in_modules:
+        records.append(record(live.name(structure.head), structure.head))
+    orphans = [
+        parameter
+        for optimizer in live.optimizers
+        for group in optimizer.param_groups
+        for parameter in group["params"]
+        if id(parameter) not in in_modules and id(parameter) not in structure.leaves
+    ]
+    return ParameterFacts(
+        step=step,
+        optimizer=", ".join(type(o).__name__ for o in live.optimizers),
+        parameters=tuple(records),
+        orphans=len(orphans),
+        orphan_shapes=tuple(tuple(p.shape) for p in orphans[:4]),
+        optimizer_holds_head=None if not live.optimizers or structure.head is None else id(structure.head) in held,
+    )
+
+
+def as_float(value: object) -> float | None:
+    """A setting of a param group; a tensor on a device is left there, since reading it would wait for the device."""
+    if isinstance(value, Tensor):
+        return float(value) if value.device.type == "cpu" else None
+    return float(value) if isinstance(value, (int, float)) else None

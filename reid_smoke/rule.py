@@ -1,0 +1,142 @@
+"""The rule that a CE curve is judged by, and what the curve says; no torch.
+
+Chance is log C. The bar is log C - 0.39: there exp(CE) is two thirds of C, so the model has ruled out a third of the
+identities. CE is averaged over a window of steps, 200 to 300. What a step count is worth depends on how often each
+identity was looked at: with fewer than 4 looks a curve that falls is given more steps before it is called too slow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import ceil, isfinite, log
+from statistics import fmean
+from typing import Literal
+
+from reid_smoke.facts import DatasetFacts, GraphFacts, RunFacts, StepFacts
+from reid_smoke.trend import falling_p, slope, standard_error
+
+BELOW_CHANCE = 0.39  # nats: exp(-0.39) = 0.68
+ENOUGH_LOOKS = 4.0  # per identity
+SURE = 0.01  # p under which a curve counts as falling
+DEFAULT_WINDOW = (200, 300)
+
+CurveWord = Literal["passes", "slow", "flat", "rises", "broken", "short"]
+
+
+@dataclass(frozen=True)
+class RuleFigures:
+    num_classes: int | None
+    chance_ce: float | None  # nats
+    max_ce: float | None  # nats
+    window: tuple[int, int]  # steps, both included
+    looks: float | None  # per identity at the window's end, or at the last step where that comes first
+    moved_from: tuple[int, int] | None = None  # the window was moved, since its looks would have been too few
+
+
+@dataclass(frozen=True)
+class CeFigures:
+    first: float | None  # mean of the first five steps, nats
+    window_mean: float | None
+    last: float | None
+    trend_per_100_steps: float | None
+    curve: tuple[tuple[int, float], ...]  # (step, CE)
+
+
+@dataclass(frozen=True)
+class Curve:
+    """What CE did.
+
+    passes: at or under the bar and clearly fallen; slow: fallen, but over the bar; flat: not fallen; rises: clearly
+    above where it began; broken: not finite; short: the window has not closed.
+    """
+
+    word: CurveWord
+    rule: RuleFigures
+    ce: CeFigures
+
+
+def read_curve(
+    run: RunFacts | None, dataset: DatasetFacts | None, graph: GraphFacts | None, steps: Sequence[StepFacts]
+) -> Curve:
+    """The curve of a training so far. Without RunFacts the usual window counts."""
+    rule = _rule(run, dataset, graph, steps)
+    ce = _figures(steps, rule)
+    return Curve(_word(steps, rule, ce), rule, ce)
+
+
+def crossing_step(curve: Curve) -> int | None:
+    """The step at which CE would reach the bar at its present pace, counted from the window's middle; None: never."""
+    rule, ce = curve.rule, curve.ce
+    if rule.max_ce is None or ce.window_mean is None or not ce.trend_per_100_steps or ce.trend_per_100_steps >= 0:
+        return None
+    middle = (rule.window[0] + rule.window[1]) / 2
+    return round(middle + (ce.window_mean - rule.max_ce) / (-ce.trend_per_100_steps / 100))
+
+
+def _rule(
+    run: RunFacts | None, dataset: DatasetFacts | None, graph: GraphFacts | None, steps: Sequence[StepFacts]
+) -> RuleFigures:
+    window = run.window if run else DEFAULT_WINDOW
+    num_classes = graph.num_classes if graph else dataset.num_classes if dataset else None
+    if run and run.way_in == "overfit" and dataset:
+        # 256 samples hold some 190 of the 400 identities: guessing among those is chance here, not among all.
+        num_classes = dataset.identities
+    if not num_classes or num_classes < 2:
+        return RuleFigures(num_classes, None, None, window, None)
+    chance = log(num_classes)
+    bar = run.max_ce if run and run.max_ce is not None else chance - BELOW_CHANCE
+    if not steps:
+        return RuleFigures(num_classes, chance, bar, window, None)
+    looks_per_step = fmean(s.batch for s in steps) / num_classes
+    moved_from = None
+    if steps[-1].step >= window[1] and 0 < window[1] * looks_per_step < ENOUGH_LOOKS and _falls(steps, window):
+        mean = _mean_over(steps, window)
+        if mean is not None and mean > bar:
+            enough = ceil(ENOUGH_LOOKS / looks_per_step)
+            moved_from, window = window, (enough - (window[1] - window[0]), enough)
+    looks = min(steps[-1].step, window[1]) * looks_per_step
+    return RuleFigures(num_classes, chance, bar, window, looks, moved_from)
+
+
+def _figures(steps: Sequence[StepFacts], rule: RuleFigures) -> CeFigures:
+    if not steps:
+        return CeFigures(None, None, None, None, ())
+    values = [s.ce for s in steps]
+    recent = [s.ce for s in steps if rule.window[0] - 100 <= s.step <= rule.window[1]] or values
+    per_step = slope(recent)
+    return CeFigures(
+        first=fmean(values[:5]),
+        window_mean=_mean_over(steps, rule.window),
+        last=values[-1],
+        trend_per_100_steps=None if per_step is None else 100 * per_step,
+        curve=tuple((s.step, s.ce) for s in steps),
+    )
+
+
+def _word(steps: Sequence[StepFacts], rule: RuleFigures, ce: CeFigures) -> CurveWord:
+    if not steps or steps[-1].step < rule.window[1] or ce.window_mean is None or rule.max_ce is None:
+        return "short"
+    if not isfinite(ce.window_mean):
+        return "broken"
+    falls = _falls(steps, rule.window)
+    if falls:
+        return "passes" if ce.window_mean <= rule.max_ce else "slow"
+    first = fmean(s.ce for s in steps[:5])
+    return "rises" if ce.window_mean > max(first, rule.chance_ce or first) + 0.3 else "flat"
+
+
+def _falls(steps: Sequence[StepFacts], window: tuple[int, int]) -> bool:
+    """CE has clearly fallen by the window: by its trend, and by more than the noise of the window's mean."""
+    values = [s.ce for s in steps if s.step <= window[1]]
+    inside = [s.ce for s in steps if window[0] <= s.step <= window[1]]
+    if len(values) < 10 or not inside or not all(map(isfinite, values)):
+        return False
+    dropped = fmean(values[: max(5, len(values) // 20)]) - fmean(inside)
+    # A curve that dropped at once and then lies low has no trend left: half a nat of drop is proof enough.
+    return dropped > 0.02 and dropped > 3 * standard_error(inside) and (falling_p(values) < SURE or dropped > 0.5)
+
+
+def _mean_over(steps: Sequence[StepFacts], window: tuple[int, int]) -> float | None:
+    inside = [s.ce for s in steps if window[0] <= s.step <= window[1]]
+    return fmean(inside) if inside else None

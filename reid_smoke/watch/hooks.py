@@ -1,0 +1,135 @@
+"""Put the observer at PyTorch's doors, and take it away again.
+
+A door is wrapped only where PyTorch offers no hook: `torch.autograd.backward` (every `loss.backward()` goes through it,
+GradScaler's and Accelerate's too), zero_grad, clipping, GradScaler, and the DataLoader's iterators. Optimizer steps
+have a global hook of their own, which does not fire when GradScaler skips a step: that is how a skip is told.
+"""
+
+from __future__ import annotations
+
+import functools
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import nn
+from torch.optim.optimizer import Optimizer, register_optimizer_step_post_hook, register_optimizer_step_pre_hook
+from torch.utils.data.dataloader import _BaseDataLoaderIter
+
+from reid_smoke.probes.observer import Observer
+
+
+@contextmanager
+def observing(observer: Observer) -> Iterator[Observer]:
+    """While inside, `observer` is told of every backward, step, clip, zero_grad and batch in this process."""
+    undo: list[Callable[[], None]] = []
+    try:
+        _install(observer, undo)
+        yield observer
+    finally:
+        for take_away in reversed(undo):
+            take_away()
+
+
+def _install(observer: Observer, undo: list[Callable[[], None]]) -> None:
+    def replace(owner: Any, name: str, make: Callable[[Any], Any]) -> None:
+        original = owner.__dict__[name]
+        wrapped = make(original)
+        setattr(owner, name, wrapped)
+
+        def restore() -> None:
+            if owner.__dict__.get(name) is wrapped:  # somebody else may have wrapped it after us: leave theirs alone
+                setattr(owner, name, original)
+
+        undo.append(restore)
+
+    replace(torch.autograd, "backward", lambda original: _backward(original, observer))
+    replace(Optimizer, "zero_grad", lambda original: _then(original, observer.zeroed))
+    replace(nn.Module, "zero_grad", lambda original: _then(original, observer.zeroed))
+    replace(_BaseDataLoaderIter, "__next__", lambda original: _next_batch(original, observer))
+    # Both names of each clipping function: users import either.
+    for name in ("clip_grad_norm_", "clip_grad_value_"):
+        wrapped = _clip(torch.nn.utils.__dict__[name], observer)
+        replace(torch.nn.utils, name, lambda _, wrapped=wrapped: wrapped)
+        replace(torch.nn.utils.clip_grad, name, lambda _, wrapped=wrapped: wrapped)
+    replace(torch.amp.GradScaler, "scale", lambda original: _scale(original, observer))
+    replace(torch.amp.GradScaler, "unscale_", lambda original: _then(original, observer.unscaled))
+    replace(torch.amp.GradScaler, "step", lambda original: _scaler_step(original, observer))
+    undo.append(register_optimizer_step_pre_hook(lambda opt, args, kwargs: observer.step_begins(opt)).remove)
+    undo.append(register_optimizer_step_post_hook(lambda opt, args, kwargs: observer.step_ended(opt)).remove)
+
+
+def _then(original: Callable[..., Any], tell: Callable[[], None]) -> Callable[..., Any]:
+    @functools.wraps(original)
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        result = original(*args, **kwargs)
+        tell()
+        return result
+
+    return wrapped
+
+
+def _backward(original: Callable[..., Any], observer: Observer) -> Callable[..., Any]:
+    @functools.wraps(original)
+    def backward(tensors: Any, *args: Any, **kwargs: Any) -> Any:
+        observer.backward_begins(tensors)
+        return original(tensors, *args, **kwargs)
+
+    return backward
+
+
+def _next_batch(original: Callable[..., Any], observer: Observer) -> Callable[..., Any]:
+    @functools.wraps(original)
+    def next_batch(self: Any) -> Any:
+        observer.batch_requested(self)
+        asked = time.perf_counter()
+        try:
+            batch = original(self)
+        except StopIteration:
+            observer.epoch_ended(self)
+            raise
+        observer.batch_fetched(self, time.perf_counter() - asked, _length(self))
+        return batch
+
+    return next_batch
+
+
+def _length(iterator: Any) -> int | None:
+    try:
+        return len(iterator)
+    except Exception:  # a sampler without a length, or one whose __len__ is broken: theirs to find out
+        return None
+
+
+def _clip(original: Callable[..., Any], observer: Observer) -> Callable[..., Any]:
+    @functools.wraps(original)
+    def clip(parameters: Any, limit: Any, *args: Any, **kwargs: Any) -> Any:
+        observer.clip_begins()
+        total = original(parameters, limit, *args, **kwargs)
+        observer.clip_ended(total, limit)
+        return total
+
+    return clip
+
+
+def _scale(original: Callable[..., Any], observer: Observer) -> Callable[..., Any]:
+    @functools.wraps(original)
+    def scale(self: Any, outputs: Any) -> Any:
+        result = original(self, outputs)
+        observer.scaled(self)
+        return result
+
+    return scale
+
+
+def _scaler_step(original: Callable[..., Any], observer: Observer) -> Callable[..., Any]:
+    @functools.wraps(original)
+    def step(self: Any, optimizer: Any, *args: Any, **kwargs: Any) -> Any:
+        observer.scaler_step_begins()
+        result = original(self, optimizer, *args, **kwargs)
+        observer.scaler_step_ended()
+        return result
+
+    return step
