@@ -251,8 +251,20 @@ class EndFacts(Fact):
 
 
 AnyFact: TypeAlias = Annotated[
-    RunFacts | DatasetFacts | UnreadableFacts | LoaderFacts | WeightsFacts | FreezeFacts | ParameterFacts | GraphFacts
-    | ModeFacts | StepFacts | LoopFacts | CrashFacts | ProbeFault | EndFacts,
+    RunFacts
+    | DatasetFacts
+    | UnreadableFacts
+    | LoaderFacts
+    | WeightsFacts
+    | FreezeFacts
+    | ParameterFacts
+    | GraphFacts
+    | ModeFacts
+    | StepFacts
+    | LoopFacts
+    | CrashFacts
+    | ProbeFault
+    | EndFacts,
     Field(discriminator="kind"),
 ]
 

@@ -7,7 +7,7 @@ of equal length and their means compared.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import combinations
+from itertools import combinations, pairwise
 from math import isfinite, sqrt
 from statistics import NormalDist, fmean, median
 
@@ -16,7 +16,7 @@ def block_means(values: Sequence[float], blocks: int = 10) -> list[float]:
     """Means of `blocks` consecutive stretches of nearly equal length; fewer where there are fewer values."""
     count = min(blocks, len(values))
     edges = [round(i * len(values) / count) for i in range(count + 1)] if count else []
-    return [fmean(values[a:b]) for a, b in zip(edges, edges[1:], strict=False)]
+    return [fmean(values[a:b]) for a, b in pairwise(edges)]
 
 
 def falling_p(values: Sequence[float], blocks: int = 10) -> float:

@@ -327,7 +327,9 @@ def saved_storage(node: Node, attribute: str) -> int | None:
 
 def root_of(tensors: object) -> Node | None:
     """The graph's root for what backward was called on: a tensor or a sequence of them; the first with a graph."""
-    candidates = [tensors] if isinstance(tensors, Tensor) else list(tensors) if isinstance(tensors, (list, tuple)) else []
+    candidates = (
+        [tensors] if isinstance(tensors, Tensor) else list(tensors) if isinstance(tensors, (list, tuple)) else []
+    )
     return next((t.grad_fn for t in candidates if isinstance(t, Tensor) and t.grad_fn is not None), None)
 
 

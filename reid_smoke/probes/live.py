@@ -42,7 +42,9 @@ def find_live(leaves: list[Tensor]) -> Live:
         elif issubclass(kind, Optimizer):
             optimizers.append(thing)
     optimizers = [o for o in optimizers if getattr(o, "param_groups", None)]
-    children = {id(child) for module in modules for child in module.__dict__.get("_modules", {}).values() if child is not None}
+    children = {
+        id(child) for module in modules for child in module.__dict__.get("_modules", {}).values() if child is not None
+    }
     wanted = {id(leaf) for leaf in leaves} | {id(p) for o in optimizers for g in o.param_groups for p in g["params"]}
     roots = [m for m in modules if id(m) not in children and any(id(p) in wanted for p in m.parameters())]
     reached = {id(leaf) for leaf in leaves}
@@ -75,7 +77,11 @@ def find_batch_norm(live: Live, running_mean: int | None, width: int | None) -> 
             if not isinstance(module, _BatchNorm):
                 continue
             clean = prefix + strip_wrappers(name)
-            if running_mean is not None and module.running_mean is not None and module.running_mean.data_ptr() == running_mean:
+            if (
+                running_mean is not None
+                and module.running_mean is not None
+                and module.running_mean.data_ptr() == running_mean
+            ):
                 return clean, module
             if width is not None and isinstance(module, nn.BatchNorm1d) and module.num_features == width:
                 by_width = (clean, module)

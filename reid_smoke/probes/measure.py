@@ -66,7 +66,8 @@ def gradient_norm(parameters: Iterable[Tensor]) -> Tensor | None:
 def norm_of(tensors: Sequence[Tensor]) -> Tensor:
     """L2 norm over all elements of all tensors."""
     norms = [torch.linalg.vector_norm(t.detach().float()) for t in tensors]
-    return norms[0] if len(norms) == 1 else torch.linalg.vector_norm(torch.stack(norms))
+    total: Tensor = norms[0] if len(norms) == 1 else torch.linalg.vector_norm(torch.stack(norms))
+    return total
 
 
 def relative_change(now: Sequence[Tensor], before: Sequence[Tensor]) -> Tensor:

@@ -19,7 +19,16 @@ from torch.optim import Optimizer
 from reid_smoke.facts import EndFacts, Fact, LoaderFacts, LoopFacts, ProbeFault, StepFacts
 from reid_smoke.ledger import Ledger
 from reid_smoke.probes import measure
-from reid_smoke.probes.graph import Node, follow, read_batch, read_product, log_softmax_of, norm_input, root_of, scalar_of
+from reid_smoke.probes.graph import (
+    Node,
+    follow,
+    log_softmax_of,
+    norm_input,
+    read_batch,
+    read_product,
+    root_of,
+    scalar_of,
+)
 from reid_smoke.probes.guard import guarded
 from reid_smoke.probes.structure import Structure, as_float, read_structure
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from torch import Tensor, nn
@@ -36,7 +37,7 @@ class Structure:
     head: Tensor | None  # the head's weight, trainable or not
     head_bias: Tensor | None
     neck: nn.Module | None
-    backbone: list[tuple[str, Tensor]]  # trainable, reached or not
+    backbone: Sequence[tuple[str, Tensor]]  # trainable, reached or not
     leaves: set[int]  # ids of the parameters that the loss reaches
     graph_facts: GraphFacts
     mode_facts: ModeFacts
@@ -160,7 +161,10 @@ def _mode_facts(live: Live, roots: set[int], step: int) -> ModeFacts:
                 norms_in_eval += is_norm
                 in_eval.append(prefix + strip_wrappers(name))
     return ModeFacts(
-        step=step, modules=modules, in_eval=tuple(in_eval[:MOST_NAMES]), batch_norms=norms,
+        step=step,
+        modules=modules,
+        in_eval=tuple(in_eval[:MOST_NAMES]),
+        batch_norms=norms,
         batch_norms_in_eval=norms_in_eval,
     )
 

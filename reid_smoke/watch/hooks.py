@@ -51,14 +51,18 @@ def _install(observer: Observer, undo: list[Callable[[], None]]) -> None:
     replace(_BaseDataLoaderIter, "__next__", lambda original: _next_batch(original, observer))
     # Both names of each clipping function: users import either.
     for name in ("clip_grad_norm_", "clip_grad_value_"):
-        wrapped = _clip(torch.nn.utils.__dict__[name], observer)
-        replace(torch.nn.utils, name, lambda _, wrapped=wrapped: wrapped)
-        replace(torch.nn.utils.clip_grad, name, lambda _, wrapped=wrapped: wrapped)
+        clip = _clip(torch.nn.utils.__dict__[name], observer)
+        for module in (torch.nn.utils, torch.nn.utils.clip_grad):
+            replace(module, name, functools.partial(_instead, clip))
     replace(torch.amp.GradScaler, "scale", lambda original: _scale(original, observer))
     replace(torch.amp.GradScaler, "unscale_", lambda original: _then(original, observer.unscaled))
     replace(torch.amp.GradScaler, "step", lambda original: _scaler_step(original, observer))
     undo.append(register_optimizer_step_pre_hook(lambda opt, args, kwargs: observer.step_begins(opt)).remove)
     undo.append(register_optimizer_step_post_hook(lambda opt, args, kwargs: observer.step_ended(opt)).remove)
+
+
+def _instead(new: Any, original: Any) -> Any:
+    return new
 
 
 def _then(original: Callable[..., Any], tell: Callable[[], None]) -> Callable[..., Any]:

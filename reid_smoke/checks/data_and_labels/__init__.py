@@ -1,0 +1,1 @@
+"""RS1: the data, the labels and how batches are drawn."""

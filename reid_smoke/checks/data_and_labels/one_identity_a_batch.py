@@ -1,0 +1,38 @@
+from reid_smoke.checks.catalogue import Finding, check
+from reid_smoke.checks.reading import first_run
+from reid_smoke.facts import StepFacts
+
+BATCHES = 5  # in a row: by chance this happens with few identities only
+
+
+@check(
+    "RS102", slug="one-identity-a-batch", severity="fatal", needs=[StepFacts],
+    explains=["RS202", "RS203", "RS204", "RS503"],
+)  # fmt: skip
+def one_identity_a_batch(steps: list[StepFacts]) -> Finding | None:
+    """Every batch holds a single identity.
+
+    What it means:
+        All images of a batch carry the same label: the images are read in the order of their folders without
+        shuffling, or the sampler draws K images of one identity instead of P times K.
+
+    Why it stops learning:
+        Batch norm takes the mean over the batch away, and with it all that tells this identity from the others. With a
+        neck whose bias is frozen at 0 the mean logit over the batch is 0 whatever the weights are, so CE cannot fall
+        below chance.
+
+    Mend:
+        Shuffle, or sample P identities with K images each:
+
+            DataLoader(dataset, batch_size=64, shuffle=True)
+
+    Seen in:
+        AlignedReID #37 (a batch with one identity); torchreid #45, #48 (sampler settings).
+    """
+    step = first_run(steps, lambda s: s.distinct_labels == 1 and s.batch > 1, BATCHES)
+    if step is None:
+        return None
+    return Finding(
+        f"{BATCHES} batches in a row hold one label each: at step {step.step} all {step.batch} images are {step.label_min}",
+        step=step.step,
+    )

@@ -1,0 +1,42 @@
+from reid_smoke.checks.catalogue import Finding, check
+from reid_smoke.checks.reading import figures, typical
+from reid_smoke.facts import StepFacts
+
+STEPS = 20
+LEFT = 1e-2  # share of the gradient that clipping leaves; ReID code clips at norms of 1 to 35 and leaves over a tenth
+STILL = 1e-4  # |dw|/|w| of a step under which a head does not move
+
+
+@check("RS309", slug="clipped-to-nothing", severity="fail", needs=[StepFacts], explains=["RS202", "RS203", "RS401"])
+def clipped_to_nothing(steps: list[StepFacts]) -> Finding | None:
+    """Clipping leaves next to nothing of the gradient.
+
+    What it means:
+        The limit lies far below the gradient's norm, so that every step is cut down to a small fraction.
+
+    Why it stops learning:
+        With SGD the update shrinks by the same factor. Adam divides by the gradient's own size and so forgives much,
+        until the gradient comes near its eps of 1e-8.
+
+    Mend:
+        Clip only what sticks out: log the norm that `clip_grad_norm_` returns for a hundred steps and set the limit at
+        twice its median, or leave clipping out.
+
+    Seen in:
+        `max_norm=1e-2` copied from a code base that sums its loss over the batch.
+    """
+    clipped = [s for s in steps if s.clip_at is not None and s.applied]
+    if len(clipped) < STEPS:
+        return None
+    recent = clipped[-STEPS:]
+    before, after = typical(recent, "head_grad"), typical(recent, "head_grad_applied")
+    update = typical(recent, "head_update")
+    if not before or after is None or update is None or after > LEFT * before or update > STILL:
+        return None
+    total = figures(recent, "grad_norm_total")
+    norm = f", norm over all {total[-1]:.3g}" if total else ""
+    return Finding(
+        f"clipped at {recent[-1].clip_at:g}{norm}: {after / before:.1e} of the head's gradient is left, "
+        f"and |dw|/|w| of the head is {update:.1e} a step",
+        step=recent[-1].step,
+    )

@@ -1,0 +1,48 @@
+from reid_smoke.checks.catalogue import Finding, check
+from reid_smoke.facts import LoopFacts, ParameterFacts, RunFacts
+
+BACKWARDS = 3
+
+
+@check(
+    "RS304", slug="loss-does-not-reach-head", severity="fatal", needs=[LoopFacts, ParameterFacts], uses=[RunFacts],
+    explains=["RS202", "RS305"],
+)  # fmt: skip
+def loss_does_not_reach_head(
+    counts: list[LoopFacts], parameters: list[ParameterFacts], runs: list[RunFacts]
+) -> Finding | None:
+    """The loss has no path to the classifier.
+
+    What it means:
+        Backward runs, but the graph behind the loss does not end in the head's weight, although it is trainable: the
+        logits were detached, computed under `no_grad`, or left out of the loss.
+
+    Why it stops learning:
+        No gradient ever arrives at the head, so it never moves.
+
+    Mend:
+        Compute the logits with gradients on, and hand the very tensor to the loss: no `.detach()`, `.data`, `.item()`,
+        `torch.tensor(logits)` or numpy in between.
+
+    Seen in:
+        torchreid #357 (the CE's weight was 0); CLIP-ReID #9 (a loss that was never called).
+    """
+    last, table = counts[-1], parameters[-1]
+    if last.backwards or last.other_backwards < BACKWARDS:
+        return None
+    planned = runs[0].head if runs else None
+    heads = [
+        p for p in table.parameters if p.requires_grad and not p.reached and (p.name == planned or _like_a_head(p.name))
+    ]
+    if not heads:
+        return None
+    reached = sum(p.reached for p in table.parameters)
+    return Finding(
+        f"{last.other_backwards} backwards reached {reached} of {len(table.parameters)} parameters, "
+        f"never {heads[0].name}; none of them went through a classification",
+        step=table.step,
+    )
+
+
+def _like_a_head(name: str) -> bool:
+    return any(word in name.lower() for word in ("classifier", "head", "logit"))

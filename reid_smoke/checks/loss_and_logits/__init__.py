@@ -1,0 +1,1 @@
+"""RS2: the loss and the logits."""

@@ -1,0 +1,45 @@
+from math import log
+
+from reid_smoke.checks.catalogue import Finding, check
+from reid_smoke.checks.loss_and_logits._curve import curve_of
+from reid_smoke.facts import DatasetFacts, GraphFacts, RunFacts, StepFacts
+
+
+@check(
+    "RS202",
+    slug="ce-at-chance",
+    severity="fail",
+    when="end",
+    needs=[StepFacts],
+    uses=[RunFacts, DatasetFacts, GraphFacts],
+)
+def ce_at_chance(
+    steps: list[StepFacts], runs: list[RunFacts], datasets: list[DatasetFacts], graphs: list[GraphFacts]
+) -> Finding | None:
+    """CE stays where it began, and nothing else explains it.
+
+    What it means:
+        After the window the model tells identities apart no better than by guessing among all C of them, which costs
+        log C nats. Where this stands alone, gradient, optimizer and wiring were looked at and are in order.
+
+    Why it stops learning:
+        What is left is the data: labels that have nothing to do with the images, images that all look alike to the
+        model, or features that carry nothing.
+
+    Mend:
+        Try `reid-smoke overfit --n 256`. If that passes, the optimizer and the gradient work, and the labels or the
+        schedule do not: look at a few images beside their labels. If it fails too, the model sees nothing in the
+        images.
+
+    Seen in:
+        torchreid #357 (6.66 = log 782); strong-baseline #54; TOPICTrack #10; FairMOT #347, #359.
+    """
+    curve = curve_of(steps, runs, datasets, graphs)
+    if curve.word != "flat" or curve.ce.window_mean is None or curve.ce.first is None or not curve.rule.num_classes:
+        return None
+    rule, ce = curve.rule, curve.ce
+    return Finding(
+        f"CE {ce.first:.3f} at the start, {ce.window_mean:.3f} over steps {rule.window[0]} to {rule.window[1]}; "
+        f"log {rule.num_classes} = {log(rule.num_classes or 1):.3f}",
+        step=rule.window[1],
+    )

@@ -1,0 +1,40 @@
+from reid_smoke.checks.catalogue import Finding, check
+from reid_smoke.checks.loss_and_logits._curve import curve_of
+from reid_smoke.facts import DatasetFacts, GraphFacts, RunFacts, StepFacts
+from reid_smoke.rule import crossing_step
+
+
+@check(
+    "RS203", slug="ce-falls-too-slowly", severity="fail", when="end", needs=[StepFacts],
+    uses=[RunFacts, DatasetFacts, GraphFacts],
+)  # fmt: skip
+def ce_falls_too_slowly(
+    steps: list[StepFacts], runs: list[RunFacts], datasets: list[DatasetFacts], graphs: list[GraphFacts]
+) -> Finding | None:
+    """CE falls, but too slowly.
+
+    What it means:
+        Something is learnt, but after 4 looks at every identity a third of them is still not ruled out.
+
+    Why it stops learning:
+        It does not; it takes far longer than it should. Mostly the head's learning rate is too small for a head that
+        starts from nothing, or the features hardly tell people apart yet.
+
+    Mend:
+        Give the head a learning rate of its own, 1e-2 with AdamW, and the backbone 1e-5 while the head warms up. Start
+        from pretrained weights where there are some.
+
+    Seen in:
+        IRRA #9 (the advice was the classifier's learning rate); open-reid #84 (not pretrained).
+    """
+    curve = curve_of(steps, runs, datasets, graphs)
+    if curve.word != "slow" or curve.ce.window_mean is None or curve.rule.max_ce is None:
+        return None
+    rule, ce = curve.rule, curve.ce
+    step = crossing_step(curve)
+    when = f"at {ce.trend_per_100_steps:+.3f} per 100 steps it crosses at step {step}" if step else "it does not cross"
+    return Finding(
+        f"CE {ce.window_mean:.2f} over steps {rule.window[0]} to {rule.window[1]}, bar {rule.max_ce:.2f}; {when}; "
+        f"{rule.looks or 0:.1f} looks per identity",
+        step=rule.window[1],
+    )

@@ -1,0 +1,34 @@
+from reid_smoke.checks.catalogue import Finding, check
+from reid_smoke.checks.loss_and_logits._curve import curve_of
+from reid_smoke.facts import DatasetFacts, GraphFacts, RunFacts, StepFacts
+
+
+@check(
+    "RS204", slug="ce-rises", severity="fail", when="end", needs=[StepFacts], uses=[RunFacts, DatasetFacts, GraphFacts]
+)
+def ce_rises(
+    steps: list[StepFacts], runs: list[RunFacts], datasets: list[DatasetFacts], graphs: list[GraphFacts]
+) -> Finding | None:
+    """CE has climbed above where it began.
+
+    What it means:
+        The model is now surer of wrong answers than guessing would be.
+
+    Why it stops learning:
+        Every step overshoots: the update is larger than the slope that it follows holds for.
+
+    Mend:
+        Divide the learning rate by ten. Where the head's learning rate is 1e-2 by intent, scale the BN feature to a
+        norm of 8, so that the logits stay bounded.
+
+    Seen in:
+        MAR #5; a head at 1e-2 on features of norm 31, where CE went from 6.0 to 15 in 300 steps.
+    """
+    curve = curve_of(steps, runs, datasets, graphs)
+    if curve.word != "rises" or curve.ce.window_mean is None or curve.ce.first is None:
+        return None
+    return Finding(
+        f"CE {curve.ce.first:.2f} at the start, {curve.ce.window_mean:.2f} over steps "
+        f"{curve.rule.window[0]} to {curve.rule.window[1]}",
+        step=curve.rule.window[1],
+    )

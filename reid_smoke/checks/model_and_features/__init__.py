@@ -1,0 +1,1 @@
+"""RS5: the model and its features."""

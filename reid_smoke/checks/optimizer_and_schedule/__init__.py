@@ -1,0 +1,1 @@
+"""RS4: the optimizer and the schedule."""

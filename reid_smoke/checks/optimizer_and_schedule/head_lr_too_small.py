@@ -1,0 +1,63 @@
+from reid_smoke.checks.catalogue import Finding, check
+from reid_smoke.checks.loss_and_logits._curve import curve_of
+from reid_smoke.checks.reading import typical
+from reid_smoke.facts import DatasetFacts, GraphFacts, ParameterFacts, RunFacts, StepFacts
+
+# The spread of the logits over the classes. CE can fall by 0.39 only if the right logit stands about 0.4 above the
+# others; with a spread of 0.15 that would be nearly three standard deviations for every sample.
+NARROW = 0.15
+
+
+@check(
+    "RS401", slug="head-lr-too-small", severity="fail", when="end", needs=[StepFacts, ParameterFacts],
+    uses=[RunFacts, DatasetFacts, GraphFacts], explains=["RS202", "RS203"],
+)  # fmt: skip
+def head_lr_too_small(
+    steps: list[StepFacts],
+    parameters: list[ParameterFacts],
+    runs: list[RunFacts],
+    datasets: list[DatasetFacts],
+    graphs: list[GraphFacts],
+) -> Finding | None:
+    """The head's learning rate is alive, but far too small.
+
+    What it means:
+        The head gets its gradient and the optimizer steps, but the steps are so short that the logits are still close
+        together after the window: whatever the features are, CE could not have fallen.
+
+    Why it stops learning:
+        It would learn, in some ten thousand steps. A classifier starts from nothing and needs a learning rate a
+        hundred to a thousand times that of a pretrained backbone.
+
+    Mend:
+        Give the head a group of its own at 1e-2 (AdamW), and let a warm-up rise per step, not per epoch: a scheduler
+        that is stepped once an epoch holds its first value for the whole first epoch.
+
+            optimizer = torch.optim.AdamW([
+                {"params": head.parameters(), "lr": 1e-2},
+                {"params": backbone.parameters(), "lr": 1e-5},
+            ], weight_decay=1e-4)
+
+    Seen in:
+        IRRA #9 (the advice was the classifier's learning rate); an epoch-level warm-up that leaves the head at 1e-5 for
+        the whole first epoch, and CE at 5.985 at step 200 (1e-4: 5.94, 1e-3: 5.44, 1e-2: 2.5).
+    """
+    curve = curve_of(steps, runs, datasets, graphs)
+    recent = steps[-20:]
+    spread, update, lr = typical(recent, "logit_std"), typical(recent, "head_update"), typical(recent, "lr_head")
+    gradient, norm = typical(recent, "head_grad_applied"), typical(recent, "feat_norm")
+    if curve.word not in ("flat", "slow") or spread is None or update is None or lr is None:
+        return None
+    moving = lr > 0 and update > 0 and bool(gradient)
+    if not moving or spread > NARROW or (norm is not None and norm < 1.0):
+        return None  # a feature of no length makes narrow logits whatever the head does
+    head = next((p for p in parameters[-1].parameters if p.role == "head"), None)
+    planned = ""
+    if head is not None and head.lr_initial and head.lr_initial > 2 * lr:
+        planned = f" ({lr / head.lr_initial:.1%} of the {head.lr_initial:.3g} that was set: a scheduler holds it down)"
+    moved = recent[-1].head_moved
+    return Finding(
+        f"head lr {lr:.3g}{planned}, |dw|/|w| {update:.1e} a step, |w| moved {moved:.2g} of itself "
+        f"in {steps[-1].step} steps; the logits spread by {spread:.3f}, and CE stands at {curve.ce.window_mean:.3f}",
+        step=steps[-1].step,
+    )

@@ -1,0 +1,47 @@
+from math import isfinite
+from statistics import fmean
+
+from reid_smoke.checks.catalogue import Finding, check
+from reid_smoke.checks.reading import typical
+from reid_smoke.facts import GraphFacts, StepFacts
+from reid_smoke.rule import BELOW_CHANCE
+
+BLOCK = 10  # steps
+CLIMBED = 1.0  # nats above both chance and the start: wrong answers given with assurance
+
+
+@check(
+    "RS403", slug="lr-too-large", severity="fail", needs=[StepFacts, GraphFacts], explains=["RS201", "RS202", "RS204"]
+)
+def lr_too_large(steps: list[StepFacts], graphs: list[GraphFacts]) -> Finding | None:
+    """The learning rate is too large.
+
+    What it means:
+        CE has climbed far above chance: each step overshoots, and the model grows surer of wrong answers.
+
+    Why it stops learning:
+        The update is larger than the slope that it follows holds for. It ends in NaN, or in a CE that stays high.
+
+    Mend:
+        Divide the learning rate by ten. A head at 1e-2 needs a BN feature of bounded norm: scale it to 8
+        (`feat_norm: 8.0`), since with a norm of 31 CE climbed from 6.0 to 15 in 300 steps.
+
+    Seen in:
+        MAR #5; fast-reid #111, #529 (NaN).
+    """
+    from math import log
+
+    finite = [s for s in steps if isfinite(s.ce)]
+    if len(finite) < 3 * BLOCK:
+        return None
+    chance = log(graphs[-1].num_classes)
+    start, end = fmean(s.ce for s in finite[:3]), fmean(s.ce for s in finite[-BLOCK:])
+    if end < max(start, chance) + CLIMBED or end < chance - BELOW_CHANCE:
+        return None
+    recent = finite[-BLOCK:]
+    lr, update, norm = (typical(recent, name) for name in ("lr_head", "head_update", "feat_norm"))
+    parts = [f"CE went from {start:.2f} to {end:.2f} in {finite[-1].step} steps, chance is {chance:.2f}"]
+    parts += [f"head lr {lr:.3g}"] if lr is not None else []
+    parts += [f"|dw|/|w| {update:.1e} a step"] if update is not None else []
+    parts += [f"the classifier's input has a norm of {norm:.1f}"] if norm is not None else []
+    return Finding("; ".join(parts), step=finite[-1].step)

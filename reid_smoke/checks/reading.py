@@ -1,0 +1,36 @@
+"""Small readings of step facts that several checks share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from math import isfinite
+from statistics import median
+
+from reid_smoke.facts import StepFacts
+
+
+def figures(steps: Sequence[StepFacts], name: str) -> list[float]:
+    """The finite values of one figure, oldest first."""
+    return [value for step in steps if (value := getattr(step, name)) is not None and isfinite(value)]
+
+
+def typical(steps: Sequence[StepFacts], name: str) -> float | None:
+    """The median of one figure over steps; None where it was never measured."""
+    values = figures(steps, name)
+    return median(values) if values else None
+
+
+def first_run(steps: Sequence[StepFacts], holds: Callable[[StepFacts], bool], length: int) -> StepFacts | None:
+    """The step at which `holds` has been true `length` times in a row for the first time; None: never."""
+    count = 0
+    for step in steps:
+        count = count + 1 if holds(step) else 0
+        if count == length:
+            return step
+    return None
+
+
+def listed(names: Sequence[str], most: int = 3) -> str:
+    """`a, b, c and 12 more`."""
+    rest = len(names) - most
+    return ", ".join(names[:most]) + (f" and {rest} more" if rest > 0 else "")
