@@ -15,7 +15,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from reid_smoke.build.data.figure import BACK, FRONT, SIDE, Canvas, Poses, draw_people, palette
+from reid_smoke.build.data.canvas import BACK, FRONT, SIDE, Canvas, Poses
+from reid_smoke.build.data.figure import draw_people, palette
 from reid_smoke.build.data.scenes import CAMERAS, GAIN, HAZE, LIGHT_FROM_LEFT, draw_scenes
 from reid_smoke.build.data.wardrobe import Wardrobe, draw_wardrobe
 
@@ -110,7 +111,8 @@ def _compose(who: Wardrobe, poses: Poses, obstacle: NDArray[np.int64], behind: N
         drawn = (rows[:, :, 0] + rows[:, :, 1])[:, None, :, None]
     layers = np.ascontiguousarray(drawn[:, 0, :, 0].transpose(2, 0, 1)).view(np.uint16).reshape(*behind.shape[:3], 4)
     full = np.uint16(4 * fine * fine)  # 255 * 16 fits
-    return (layers[..., :3] + behind * (full - layers[..., 3:])) // full
+    blended: NDArray[np.uint16] = (layers[..., :3] + behind * (full - layers[..., 3:])) // full
+    return blended
 
 
 def _expose(
@@ -123,4 +125,5 @@ def _expose(
     level += noise & np.uint8(15)  # two uniform draws make a triangle
     level += noise >> np.uint8(4)
     level -= np.int16(5)
-    return np.clip(level, 0, 255, out=level).astype(np.uint8)
+    exposed: NDArray[np.uint8] = np.clip(level, 0, 255, out=level).astype(np.uint8)
+    return exposed

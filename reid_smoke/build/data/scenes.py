@@ -17,7 +17,10 @@ MARGIN_X, MARGIN_Y = 3, 8  # a place is (1 + MARGIN_X) crops wide and 1/MARGIN_Y
 
 
 def draw_scenes(height: int, width: int, random: np.random.RandomState) -> NDArray[np.uint8]:
-    """The four places, (4, height + height // MARGIN_Y, width * (1 + MARGIN_X), 3) uint8 RGB, for crops of height x width."""
+    """The four places, (4, rows, columns, 3) uint8 RGB, for crops of height x width.
+
+    rows = height + height // MARGIN_Y, columns = width * (1 + MARGIN_X).
+    """
     rows, columns = height + height // MARGIN_Y, width * (1 + MARGIN_X)
     # Units of 1/1024 of a crop's height, whatever the resolution.
     y = ((np.arange(rows) * 2 + 1) * 512 // height)[:, None]
@@ -93,11 +96,11 @@ def _flat(colour: tuple[int, int, int], y: Ints, x: Ints) -> Ints:
 def _mottle(y: Ints, x: Ints, cell: int, strength: int, random: np.random.RandomState) -> Ints:
     """Light and dark patches of `cell` units, the same at every resolution; (rows, columns, 1), -strength..strength."""
     patches = random.randint(-strength, strength + 1, (1200 // cell + 1, 2100 // cell + 1))
-    return patches[y // cell % len(patches), x // cell % patches.shape[1]][..., None]
+    return patches[y // cell % len(patches), x // cell % patches.shape[1]][..., None]  # type: ignore[no-any-return]
 
 
 def _soften(scene: Ints) -> Ints:
     """A 3x3 box blur: the lens is focused on the people."""
     padded = np.pad(np.clip(scene, 0, 255), ((1, 1), (1, 1), (0, 0)), mode="edge")
     across = padded[:, :-2] + padded[:, 1:-1] + padded[:, 2:]
-    return (across[:-2] + across[1:-1] + across[2:]) // 9
+    return (across[:-2] + across[1:-1] + across[2:]) // 9  # type: ignore[no-any-return]

@@ -5,30 +5,20 @@ A folder is scanned in a thread while torch is being loaded, which is why this f
 
 from __future__ import annotations
 
-import os
-import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from reid_smoke.build.data.layouts import Found, entries, read_image_folder, read_market1501
 from reid_smoke.build.data.pedestrians import IDENTITIES, render_pedestrians
 from reid_smoke.config.schema import DataConfig
 from reid_smoke.errors import DataError
 from reid_smoke.facts import DatasetFacts
-
-JUNK = -1  # the pid of what is not one person; 0 is a pid like any other
-TRAIN_FOLDER = "bounding_box_train"
-EXAMPLE_NAME = "0002_c1s1_000451_03.jpg"
-_NAME = re.compile(r"(-?\d+)_c(\d+)")
-_CAMERA = re.compile(r"_c(\d+)")
-_IMAGE = (".jpg", ".jpeg", ".png")
-_SPLITS = {"train", "bounding_box_train", "bounding_box_test", "query", "gallery", "val", "test", "pytorch"}
 
 
 class UnreadableImage(Exception):
@@ -49,7 +39,7 @@ class Sample(NamedTuple):
     image: str | int  # the file's path, or an index into the pixels of a set held in memory
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class TrainingSet:
     """Every image to train on. Label i is `pids[i]`, pids being sorted: the same on every machine."""
 
@@ -81,10 +71,12 @@ class TrainingSet:
         if isinstance(image, int):
             if self.pixels is None:
                 raise UnreadableImage(self.name(index), "the set holds no pixels")
-            return self.pixels[image]
+            rendered: NDArray[np.uint8] = self.pixels[image]
+            return rendered
         try:
             with Image.open(image) as file:
-                return np.array(file.convert("RGB"))  # a copy: torch warns of arrays that it may not write to
+                pixels: NDArray[np.uint8] = np.array(file.convert("RGB"))  # a copy: torch wants to be able to write
+                return pixels
         except MemoryError:
             raise
         except Exception as error:  # a broken file makes Pillow raise SyntaxError, EOFError, struct.error and more
@@ -117,9 +109,9 @@ def open_training_set(config: DataConfig) -> TrainingSet:
     try:
         if not root.is_dir():
             raise DataError(f"data.root {root}: {'this is a file' if root.exists() else 'no such folder'}")
-        if not any(_entries(root)):
+        if not any(entries(root)):
             raise DataError(f"data.root {root}: the folder is empty")
-        found, junk = _market1501(root) if config.source == "market1501" else _image_folder(root)
+        found, junk = read_market1501(root) if config.source == "market1501" else read_image_folder(root)
     except OSError as error:
         raise DataError(f"data.root {root}: {error.strerror or error}") from error
     return _labelled(str(root), found, junk, config.identities)
@@ -188,14 +180,8 @@ def _pedestrians(identities: int, height: int, width: int) -> TrainingSet:
     )
 
 
-class _Found(NamedTuple):
-    pid: int | str
-    camera: int
-    path: str
-
-
-def _labelled(source: str, found: list[_Found], junk: int, first: int | None) -> TrainingSet:
-    pids = sorted({image.pid for image in found})  # type: ignore[type-var]  # all numbers, or all folder names
+def _labelled(source: str, found: list[Found], junk: int, first: int | None) -> TrainingSet:
+    pids = sorted({image.pid for image in found})  # all numbers, or all folder names
     if first is not None:
         if first > len(pids):
             raise DataError(f"data.identities is {first}, and {source} has {len(pids)} identities")
@@ -208,103 +194,6 @@ def _labelled(source: str, found: list[_Found], junk: int, first: int | None) ->
     label = {pid: i for i, pid in enumerate(pids)}
     samples = tuple(Sample(i.pid, label[i.pid], i.camera, i.path) for i in found if i.pid in label)
     return TrainingSet(source=source, samples=samples, pids=tuple(pids), junk_dropped=junk)
-
-
-def _market1501(root: Path) -> tuple[list[_Found], int]:
-    train = root / TRAIN_FOLDER
-    folder = train if train.is_dir() else root
-    found: list[_Found] = []
-    junk, misnamed, misnamed_example = 0, 0, ""
-    for entry in _images(folder):
-        match = _NAME.match(entry.name)
-        if match is None:
-            misnamed += 1
-            misnamed_example = misnamed_example or entry.name
-        elif int(match[1]) == JUNK:
-            junk += 1
-        else:
-            found.append(_Found(int(match[1]), int(match[2]), entry.path))
-    if found and misnamed:
-        raise DataError(
-            f"{folder}: {misnamed} of {misnamed + junk + len(found)} images are not named like {EXAMPLE_NAME}, "
-            f"{misnamed_example} for one. Their identity is unknown: rename them or take them away"
-        )
-    if not found:
-        if junk:
-            raise DataError(f"{folder}: all {junk} images are junk (pid {JUNK}); an identity's images are needed")
-        raise DataError(
-            f"data.root {root}: looked for {TRAIN_FOLDER}/*.jpg named like {EXAMPLE_NAME}; found {_inventory(folder)}"
-            + _advice(root)
-        )
-    return found, junk
-
-
-def _image_folder(root: Path) -> tuple[list[_Found], int]:
-    train = root / "train"
-    folder = train if train.is_dir() and any(e.is_dir() for e in _entries(train)) else root
-    found: list[_Found] = []
-    junk = 0
-    splits: list[str] = []
-    for identity in _entries(folder):
-        if not identity.is_dir():
-            continue
-        images = list(_images(identity.path))
-        if images and identity.name.lower() in _SPLITS:
-            splits.append(identity.name)
-        elif identity.name == str(JUNK):
-            junk += len(images)
-        else:
-            found += (_Found(identity.name, _camera(image.name), image.path) for image in images)
-    if splits or not found:
-        # A split taken for an identity is how a training comes to show a loss of 0.0000 from the first step.
-        taken = f" ({', '.join(splits)}: parts of a data set, not identities)" if splits else ""
-        raise DataError(
-            f"data.root {root}: looked for one folder an identity, in train/ or in the root itself, with images in "
-            f"each; found {_inventory(folder)}{taken}" + _advice(root, but="image_folder")
-        )
-    return found, junk
-
-
-def _entries(folder: Path | str) -> Iterator[os.DirEntry[str]]:
-    """What lies in a folder, by name. Hidden files, macOS's `._*` among them, and Windows' Thumbs.db do not count."""
-    with os.scandir(folder) as entries:
-        visible = [entry for entry in entries if not entry.name.startswith(".") and entry.name != "Thumbs.db"]
-    yield from sorted(visible, key=lambda entry: entry.name)
-
-
-def _images(folder: Path | str) -> Iterator[os.DirEntry[str]]:
-    return (entry for entry in _entries(folder) if entry.name.lower().endswith(_IMAGE))
-
-
-def _camera(name: str) -> int:
-    match = _CAMERA.search(name)
-    return int(match[1]) if match else 0
-
-
-def _inventory(folder: Path) -> str:
-    """What a folder holds, in a few words: `3 folders: gallery, query, train and 2 files: a.txt, b.txt`."""
-    folders = [entry.name for entry in _entries(folder) if entry.is_dir()]
-    files = [entry.name for entry in _entries(folder) if not entry.is_dir()]
-    parts = [_listing(kind, names) for kind, names in (("folder", folders), ("file", files)) if names]
-    return " and ".join(parts) or "nothing"
-
-
-def _listing(kind: str, names: list[str]) -> str:
-    some = ", ".join(names[:4]) + (", ..." if len(names) > 4 else "")
-    return f"{len(names)} {kind}{'s' if len(names) != 1 else ''}: {some}"
-
-
-def _advice(root: Path, but: str = "market1501") -> str:
-    """Where the data may be meant to be read from instead, as a sentence; empty when nothing near looks like it."""
-    for folder in (root, *(Path(entry.path) for entry in _entries(root) if entry.is_dir())):
-        if (folder / TRAIN_FOLDER).is_dir() and (folder != root or but != "market1501"):
-            return f". {folder} is in Market-1501's layout: set data.source: market1501 and data.root: {folder}"
-    if but != "image_folder":
-        for folder in (root / "train", root):
-            identities = [e for e in _entries(folder) if e.is_dir()] if folder.is_dir() else []
-            if identities and any(_images(identities[0].path)) and identities[0].name.lower() not in _SPLITS:
-                return ". This looks like one folder an identity: set data.source: image_folder"
-    return ""
 
 
 def _reason(error: Exception, path: str) -> str:

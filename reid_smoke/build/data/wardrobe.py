@@ -91,7 +91,8 @@ def draw_wardrobe(identities: int, random: np.random.RandomState) -> Wardrobe:
 
     def dye(colours: Ints, spread: int) -> Ints:
         """The same garment is never quite the same colour twice."""
-        return np.clip(colours + random.randint(-spread, spread + 1, (identities, 3)), 8, 247)
+        dyed: Ints = np.clip(colours + random.randint(-spread, spread + 1, (identities, 3)), 8, 247)
+        return dyed
 
     upper = pick(UPPER_ODDS)
     second = (upper + between(1, len(CLOTH) - 1)) % len(CLOTH)  # never the upper's own
