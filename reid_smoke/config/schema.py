@@ -6,19 +6,47 @@ Whatever the user plans instead is said here too, since that plan is what they n
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveInt, model_validator
+
+
+def _compiles(pattern: str) -> str:
+    try:
+        re.compile(pattern)
+    except (re.error, OverflowError, RecursionError) as error:
+        raise ValueError(f"{pattern!r} is no regular expression: {error}") from None
+    return pattern
+
+
+def _home(path: Path) -> Path:
+    try:
+        path = path.expanduser()
+    except RuntimeError as error:  # ~ of somebody who has no home here
+        raise ValueError(f"{str(path)!r} cannot be found: {error}") from None
+    if any(c == "\0" or "\ud800" <= c <= "\udfff" for c in str(path)):  # YAML can spell both, no file name holds them
+        raise ValueError(f"{str(path)!r} is no path")
+    return path
+
 
 NonNegative = Annotated[float, Field(ge=0)]
 Positive = Annotated[float, Field(gt=0)]
+Regex = Annotated[str, AfterValidator(_compiles)]
+# A YAML has no paths and no tuples: these two take its text and its lists, everything else its exact type.
+LocalPath = Annotated[Path, Field(strict=False), AfterValidator(_home)]
+Listed = Field(strict=False)
 
 HEAD_PATTERN = r"^bn_neck\.classifier"
 
 
 class Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    """Base of every section. Strict, since `true` is no number of images and `"64"` is text; and finite."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, strict=True, allow_inf_nan=False, use_attribute_docstrings=True
+    )
 
 
 class DataConfig(Section):
@@ -26,8 +54,8 @@ class DataConfig(Section):
 
     source: Literal["pedestrians", "market1501", "image_folder"] = "pedestrians"
     """`market1501` reads Market-1501's layout (DukeMTMC-reID and Occluded-Duke too); `pedestrians` is embedded."""
-    root: Path | None = None
-    """The data set's folder. Needed for every source but `pedestrians`."""
+    root: LocalPath | None = None
+    """The data set's folder, relative to where the command is started. Needed for every source but `pedestrians`."""
     identities: PositiveInt | None = None
     """Embedded pedestrians: how many identities to render (400 by default). Elsewhere: use the first so many."""
     height: PositiveInt = 256
@@ -42,9 +70,9 @@ class DataConfig(Section):
     """K of PK sampling: images per identity in a batch."""
     augment: list[Literal["flip", "pad_crop", "erase"]] = ["flip", "pad_crop"]
     """Applied in this order, each with the field's usual settings."""
-    mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
+    mean: Annotated[tuple[float, float, float], Listed] = (0.485, 0.456, 0.406)
     """Subtracted from RGB in 0..1; ImageNet's by default."""
-    std: tuple[Positive, Positive, Positive] = (0.229, 0.224, 0.225)
+    std: Annotated[tuple[Positive, Positive, Positive], Listed] = (0.229, 0.224, 0.225)
     """Divides after the mean is taken off; ImageNet's by default."""
     workers: Annotated[int, Field(ge=0)] = 0
     """Loader processes; 0 decodes in the training process."""
@@ -69,9 +97,10 @@ class ModelConfig(Section):
     """The BN feature is scaled to this L2 norm before the classifier; null leaves it as it comes."""
     num_classes: PositiveInt | None = None
     """Width of the classifier; by default the number of training identities."""
-    weights: Path | None = None
-    """A local checkpoint of the backbone, or of the whole model, loaded with weights_only=True."""
-    freeze: list[str] = []
+    weights: LocalPath | None = None
+    """A local checkpoint of the backbone, or of the whole model, loaded with weights_only=True. Relative to where the
+    command is started."""
+    freeze: list[Regex] = []
     """Regular expressions; parameters whose name one of them finds are not trained."""
 
 
@@ -79,31 +108,42 @@ class LossConfig(Section):
     """What is minimised. CE is always judged plain, with smoothing and weights taken out."""
 
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Share of the target that is spread over all identities; the field's usual value is 0.1."""
     sdm_weight: NonNegative = 0.0
     """Weight of SDM between two views of each identity; 0 does not compute it at all."""
 
 
 class GroupConfig(Section):
-    match: str
+    """Parameters with an lr of their own."""
+
+    match: Regex
     """Regular expression, searched in the parameter's name. The first group that matches takes it."""
     lr: NonNegative
+    """Learning rate, before the schedule."""
     weight_decay: NonNegative | None = None
     """By default the optimizer's."""
 
 
 class OptimizerConfig(Section):
+    """What updates which parameters, and how fast."""
+
     name: Literal["adamw", "adam", "sgd"] = "adamw"
+    """The optimizer's class in torch.optim."""
     lr: NonNegative | None = 1e-5
     """For parameters that no group matches; null leaves those out of the optimizer."""
     weight_decay: NonNegative = 1e-4
+    """For every group that does not give its own."""
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
     """SGD only."""
     eps: Positive = 1e-8
     """Adam and AdamW only."""
     groups: list[GroupConfig] = [GroupConfig(match=HEAD_PATTERN, lr=1e-2)]
+    """By default one, the head at 1e-2. A list given here replaces it."""
 
 
 class ScheduleConfig(Section):
+    """How the learning rates change while training; it multiplies each group's lr by the same factor."""
+
     name: Literal["constant", "warmup", "cosine", "multistep"] = "constant"
     """`warmup` rises linearly from `warmup_factor` to 1; `cosine` and `multistep` may warm up first, too."""
     per: Literal["step", "epoch"] = "step"
@@ -111,18 +151,22 @@ class ScheduleConfig(Section):
     warmup: Annotated[int, Field(ge=0)] = 0
     """Length of the warm-up."""
     warmup_factor: Annotated[float, Field(gt=0, le=1)] = 0.01
+    """Share of the lr that the warm-up begins with."""
     length: PositiveInt | None = None
     """cosine: until lr reaches 0. By default 120 epochs."""
     milestones: list[PositiveInt] = [40, 70]
     """multistep: where lr is multiplied by gamma."""
     gamma: Annotated[float, Field(gt=0, le=1)] = 0.1
+    """multistep: the factor at each milestone."""
 
 
 class ClipConfig(Section):
+    """Gradient clipping, by norm or by value."""
+
     norm: Positive | None = None
-    """clip_grad_norm_ over all parameters."""
+    """The most that the norm over all gradients may be (clip_grad_norm_)."""
     value: Positive | None = None
-    """clip_grad_value_."""
+    """The most that any gradient's element may be (clip_grad_value_)."""
 
     @model_validator(mode="after")
     def _one_of_two(self) -> ClipConfig:
@@ -132,11 +176,14 @@ class ClipConfig(Section):
 
 
 class TrainConfig(Section):
+    """The loop."""
+
     amp: Literal["off", "bf16", "fp16"] = "off"
-    """fp16 brings a GradScaler along."""
+    """Mixed precision; fp16 brings a GradScaler along."""
     accumulate: PositiveInt = 1
     """Batches per optimizer step."""
     clip: ClipConfig | None = None
+    """null does not clip."""
     steps: PositiveInt | None = None
     """Batches at most; by default the end of the window, and of a window that was moved."""
 
@@ -144,7 +191,7 @@ class TrainConfig(Section):
 class RuleConfig(Section):
     """When a run is judged, and against what."""
 
-    window: tuple[PositiveInt, PositiveInt] = (200, 300)
+    window: Annotated[tuple[PositiveInt, PositiveInt], Listed] = (200, 300)
     """First and last step over which CE is averaged."""
     max_ce: Positive | None = None
     """The bar in nats; by default log C - 0.39, that is 5.6 for 400 identities."""
@@ -162,7 +209,9 @@ class Config(Section):
     name: Annotated[str, Field(pattern=r"^[\w.-]+$")] = "run"
     """Names the run's folder."""
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+    """Of the model's initial weights, the sampler and the augmentation."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
+    """`auto` takes the first GPU, or the CPU where there is none."""
     data: DataConfig = DataConfig()
     model: ModelConfig = ModelConfig()
     loss: LossConfig = LossConfig()
@@ -174,9 +223,8 @@ class Config(Section):
     @model_validator(mode="after")
     def _fits_together(self) -> Config:
         if self.train.steps is not None and self.rule.window[1] > self.train.steps:
-            raise ValueError(
-                f"rule.window {list(self.rule.window)} ends after the run's last step: train.steps is {self.train.steps}"
-            )
+            window, steps = list(self.rule.window), self.train.steps
+            raise ValueError(f"rule.window {window} ends after the run's last step: train.steps is {steps}")
         if self.loss.sdm_weight > 0 and self.data.sampler != "pk":
             raise ValueError("loss.sdm_weight needs data.sampler: pk, since SDM compares two views of each identity")
         return self

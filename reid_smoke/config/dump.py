@@ -1,0 +1,31 @@
+"""A Config as YAML that loads back as the same Config."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import yaml
+
+from reid_smoke.config.schema import Config
+from reid_smoke.config.yaml_tree import RESOLVERS
+
+
+class _Dumper(yaml.SafeDumper):
+    """Sections as blocks, lists of plain values on one line."""
+
+    def represent_plainly(self, values: Sequence[Any]) -> yaml.Node:
+        flow = not any(isinstance(value, dict) for value in values)
+        return self.represent_sequence("tag:yaml.org,2002:seq", values, flow_style=flow)
+
+
+_Dumper.add_representer(list, _Dumper.represent_plainly)
+# Beside YAML 1.1's rules: text is put in quotes where either version would take it for something else.
+for _name, _pattern in RESOLVERS:
+    _Dumper.add_implicit_resolver("tag:yaml.org,2002:" + _name, _pattern, None)
+
+
+def dump_config(config: Config) -> str:
+    """Every key of the config, defaults too, in the schema's order."""
+    text: str = yaml.dump(config.to_plain(), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)
+    return text
