@@ -1,0 +1,63 @@
+"""What a crash says: the exception, the innermost frame that is the user's, and the labels that broke the loss."""
+
+from __future__ import annotations
+
+import traceback
+from pathlib import Path
+from types import FrameType, TracebackType
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from reid_smoke.facts import CrashFacts
+
+LOSSES = ("cross_entropy", "nll_loss", "gather", "one_hot", "scatter_")
+OURS = str(Path(__file__).resolve().parents[1])
+TORCH = str(Path(torch.__file__).resolve().parent)
+
+
+def read_crash(error: BaseException, step: int) -> CrashFacts:
+    """The facts of `error`, raised after `step` whole steps."""
+    frames = list(traceback.walk_tb(error.__traceback__))
+    bad, classes = _bad_labels([frame for frame, _ in frames])
+    return CrashFacts(
+        step=step,
+        exception=type(error).__name__,
+        message=str(error)[:2000],
+        where=_where(error.__traceback__),
+        bad_labels=bad,
+        num_classes=classes,
+    )
+
+
+def _where(trace: TracebackType | None) -> str:
+    """`file:line` of the innermost frame outside of torch, and outside of this package where there is one."""
+    places = [(entry.filename, entry.lineno) for entry in traceback.extract_tb(trace)]
+    outside = [place for place in places if not place[0].startswith(TORCH)]
+    theirs = [place for place in outside if not place[0].startswith(OURS)]
+    filename, line = (theirs or outside or places or [("?", 0)])[-1]
+    return f"{filename}:{line}"
+
+
+def _bad_labels(frames: list[FrameType]) -> tuple[tuple[int, ...], int | None]:
+    """Labels outside 0..C-1 in the arguments of the loss that raised, and C.
+
+    `F.cross_entropy` raises while its arguments are still there to be read; nothing has to be wrapped to see them. Only
+    labels on the CPU are read: after a device-side assertion a GPU answers nothing any more.
+    """
+    for frame in reversed(frames):
+        if frame.f_code.co_name in LOSSES and frame.f_code.co_filename.startswith(TORCH):
+            logits, labels = _argument(frame, "input"), _argument(frame, "target")
+            if logits is None or labels is None or labels.is_floating_point() or labels.device.type != "cpu":
+                continue
+            classes = logits.shape[1] if logits.dim() > 1 else logits.shape[0]
+            ignore = frame.f_locals.get("ignore_index", -100)
+            wrong = labels[((labels < 0) | (labels >= classes)) & (labels != ignore)]
+            return tuple(sorted(set(wrong.flatten().tolist()))[:16]), classes
+    return (), None
+
+
+def _argument(frame: FrameType, name: str) -> Tensor | None:
+    value: Any = frame.f_locals.get(name)
+    return value.detach() if isinstance(value, Tensor) else None
