@@ -19,7 +19,8 @@ from pydantic import BaseModel, ConfigDict, JsonValue
 from reid_smoke.checks.catalogue import CheckResult, Severity, Status, consequences, rank
 from reid_smoke.facts import SCHEMA_VERSION, CrashFacts, EndFacts, ProbeFault, RunFacts
 from reid_smoke.ledger import Ledger
-from reid_smoke.verdict import CeFigures, RuleFigures, Verdict, VerdictWord
+from reid_smoke.rule import CeFigures, RuleFigures
+from reid_smoke.verdict import Verdict, VerdictWord
 
 
 class Entry(BaseModel):
@@ -45,11 +46,6 @@ class Ce(Entry):
     trend_per_100_steps: float | None
     curve: tuple[tuple[int, float | None], ...]  # (step, CE)
     not_finite_at: int | None = None
-
-    @property
-    def judged(self) -> float | None:
-        """What CE is said to be: the window's mean, or the last value where the window was never reached."""
-        return self.last if self.window_mean is None else self.window_mean
 
 
 class FindingEntry(Entry):

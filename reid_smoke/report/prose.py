@@ -1,0 +1,144 @@
+"""Sentences and numbers of the report, in exact and calm words."""
+
+from __future__ import annotations
+
+from math import exp
+
+from reid_smoke.report.document import Checks, Report, Timing
+
+ENDED = {
+    "finished": "the training ended there",
+    "stopped": "the run was stopped there",
+    "interrupted": "it was interrupted there",
+    "crashed": "the training crashed there",
+    "killed": "it was killed there",
+}
+
+
+def ce(report: Report) -> str:
+    """CE against chance and bar."""
+    rule, figures = report.rule, report.ce
+    if figures.not_finite_at is not None:
+        said = f"not a finite number from step {figures.not_finite_at}"
+    elif figures.window_mean is not None and report.global_step >= rule.window[0]:
+        said = f"{figures.window_mean:.2f} over steps {rule.window[0]} to {min(rule.window[1], report.global_step)}"
+    elif figures.last is not None:
+        said = f"{figures.last:.2f} at step {report.global_step}"
+    else:
+        return "not seen: no identity loss went through backward"
+    if rule.chance_ce is not None and rule.max_ce is not None:
+        said += f" (chance {rule.chance_ce:.2f}, bar {rule.max_ce:.2f})"
+    return said
+
+
+def trend(report: Report) -> str | None:
+    if report.ce.trend_per_100_steps is None:
+        return None
+    per_100 = round(report.ce.trend_per_100_steps, 2)
+    return f"{per_100:+.2f} per 100 steps" if per_100 else "0.00 per 100 steps"
+
+
+def in_play(report: Report) -> str | None:
+    rule = report.rule
+    if rule.identities_in_play is None or rule.num_classes is None:
+        return None
+    said = f"{rule.identities_in_play} of {rule.num_classes}, that is exp(CE)"
+    return said if rule.max_ce is None else f"{said}; {max(1, round(exp(rule.max_ce)))} at the bar"
+
+
+def bar(report: Report) -> str | None:
+    """What the bar means: the share of the identities that it asks to be ruled out."""
+    rule = report.rule
+    if rule.chance_ce is None or rule.max_ce is None or rule.num_classes is None:
+        return None
+    below = rule.chance_ce - rule.max_ce
+    ruled_out = 1 - exp(-below)
+    share = "a third" if abs(ruled_out - 1 / 3) < 0.02 else f"{ruled_out:.0%}"
+    return f"{rule.max_ce:.2f} is log {rule.num_classes} - {below:.2f}: {share} of the identities ruled out"
+
+
+def steps(report: Report) -> str:
+    """Where in the epoch, and the global step: both, since logs use either."""
+    if report.step_in_epoch is None:
+        return "none"
+    of = f"/{report.steps_per_epoch}" if report.steps_per_epoch else ""
+    said = f"{report.step_in_epoch}{of} of epoch {report.epoch}, global step {report.global_step}"
+    early = report.global_step < report.rule.window[1] and report.ended != "finished"
+    return f"{said}; {ENDED[report.ended]}" if early else said
+
+
+def looks(report: Report) -> str | None:
+    rule = report.rule
+    if rule.looks is None:
+        return None
+    said = f"{rule.looks:.1f} by step {min(report.global_step, rule.window[1])}"
+    if rule.moved_from is not None:
+        opened, closed = rule.moved_from
+        said += f"; too few by step {closed}, so the window moved from steps {opened} to {closed}"
+    return said
+
+
+def checks(counts: Checks) -> str:
+    faults = f"{counts.failed} fault{'' if counts.failed == 1 else 's'}"
+    return (
+        f"{counts.passed} passed, {faults}, {counts.warned} seen too, "
+        f"{counts.skipped} skipped, {counts.errored} errored"
+    )
+
+
+def timing(figures: Timing) -> str | None:
+    said = []
+    if figures.startup_s is not None:
+        said.append(f"{seconds(figures.startup_s)} to start")
+    if figures.train_s is not None:
+        said.append(f"{seconds(figures.train_s)} training")
+    if figures.images_per_s is not None:
+        said.append(f"{figures.images_per_s:,.0f} images/s")
+    if figures.data_wait_share is not None:
+        said.append(f"{figures.data_wait_share:.0%} of the time waiting for data")
+    return ", ".join(said) or None
+
+
+def seconds(value: float) -> str:
+    if value < 10:
+        return f"{value:.1f} s"
+    minutes, rest = divmod(round(value), 60)
+    return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
+
+
+def go(report: Report) -> str:
+    """What a GO means, and what it does not."""
+    if report.way_in == "overfit":
+        return (
+            "The model can learn a few fixed samples: loss, gradient and optimizer work together. "
+            "`reid-smoke run` judges the whole data and the schedule."
+        )
+    return "Keep training. GO says that identities are being told apart, not how good the model will get."
+
+
+def missing(report: Report) -> str:
+    """What an UNKNOWN lacked."""
+    if report.crash is not None:
+        crash = report.crash
+        return f"the training raised {crash.exception} at {crash.where}: {crash.message}"
+    if not report.ce.curve:
+        return "a cross-entropy over identities that goes through backward"
+    if report.global_step < report.rule.window[1]:
+        return f"steps {report.global_step + 1} to {report.rule.window[1]}; {ENDED[report.ended]}"
+    if report.rule.chance_ce is None:
+        return "the number of identities, and with it chance"
+    return "a sound base to judge by; the reason is above"
+
+
+def what_to_do(report: Report) -> str:
+    """The next step after an UNKNOWN."""
+    end = report.rule.window[1]
+    if report.crash is not None:
+        return "mend that line, then run it again"
+    if not report.ce.curve:
+        return "see that the training reaches `loss.backward()` with an identity loss, then run it again"
+    if report.global_step < end:
+        per_step = (report.timing.train_s or 0.0) / report.global_step
+        takes = f", about {seconds(per_step * end)} at this pace" if per_step else ""
+        return f"run it again, to step {end}{takes}"
+    return "mend what the reason names, then run it again"

@@ -1,0 +1,199 @@
+"""The report in a terminal: verdict, CE against chance and bar, first cause and mend, the rest in a line each.
+
+Every line is laid out here rather than by rich's tables, so that no line ends in blanks and a report pasted into an
+issue reads as it did on the screen. Colour only ever repeats what a word or a glyph says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from io import StringIO
+from pathlib import Path
+
+from rich.console import Console
+from rich.syntax import Syntax
+from rich.text import Text
+
+from reid_smoke.report import prose
+from reid_smoke.report.document import FindingEntry, Report
+from reid_smoke.report.mend import blocks
+from reid_smoke.report.plot import ASCII, FAINT, UNICODE, plot
+
+WIDEST = 100  # cells; longer lines are hard to read
+LABELS, NEAR = 20, 10  # cells, the left column of labels: of the figures, and of the cause
+
+_WORDS = {"GO": ("✔", "+", "green"), "NO-GO": ("✖", "x", "red"), "UNKNOWN": ("?", "?", "yellow")}
+# One cell for one cell, so that the styles' places stay right.
+_PLAIN = str.maketrans("–—×·→…≤≥≈‘’“”", "--x.>.<>~''\"\"")
+
+
+def render_terminal(report: Report, console: Console, *, folder: Path | None = None) -> None:
+    """Print the report. `folder`: where its files lie, to be named at the end.
+
+    Raises OSError where the console's stream cannot be written.
+    """
+    encoding = console.encoding
+    rich_glyphs = not console.legacy_windows and _encodes("⣿┄┤└━┊×✔✖", encoding)
+    width = max(30, min(WIDEST, console.width))
+    for line in _lines(report, width, unicode=rich_glyphs, folder=folder):
+        console.print(_fit_encoding(line, encoding), soft_wrap=True, highlight=False)
+
+
+def _encodes(text: str, encoding: str) -> bool:
+    try:
+        text.encode(encoding)
+    except (UnicodeEncodeError, LookupError):
+        return False
+    return True
+
+
+def _fit_encoding(line: Text, encoding: str) -> Text:
+    """The line with what its stream cannot say replaced: a name in another script must not cost the report."""
+    if not _encodes(line.plain, encoding):
+        line.plain = line.plain.translate(_PLAIN).encode(encoding, "replace").decode(encoding)
+    return line
+
+
+def _lines(report: Report, width: int, *, unicode: bool, folder: Path | None) -> Iterator[Text]:
+    yield from _heading(report, width, unicode)
+    curve = plot(report, width - 2, UNICODE if unicode else ASCII)
+    if curve:
+        yield Text()
+        yield from (Text("  ").append_text(line) for line in curve)
+    yield Text()
+    yield from _facts(
+        width,
+        ("CE", prose.ce(report)),
+        ("trend", prose.trend(report)),
+        ("identities in play", prose.in_play(report)),
+        ("bar", prose.bar(report)),
+        ("step", prose.steps(report)),
+        ("looks per identity", prose.looks(report)),
+    )
+    yield from _cause(report, width)
+    yield from _others(report, width)
+    if report.verdict == "GO":
+        yield Text()
+        yield from _wrapped(_prose(prose.go(report)), "  ", width)
+    elif report.verdict == "UNKNOWN" and report.primary is None:
+        yield Text()
+        yield from _facts(width, ("missing", prose.missing(report)), ("what to do", prose.what_to_do(report)))
+    for note in report.notes:
+        yield Text()
+        yield from _wrapped(_prose(note), "  ", width)
+    yield Text()
+    yield from _facts(
+        width,
+        ("checks", prose.checks(report.checks)),
+        *((f"  {entry.code} errored", entry.error) for entry in report.checks.results if entry.error),
+        ("time", prose.timing(report.timing)),
+        ("report", str(folder) if folder else None),
+    )
+
+
+def _heading(report: Report, width: int, unicode: bool) -> Iterator[Text]:
+    glyph, plain, colour = _WORDS[report.verdict]
+    yield Text()
+    line = Text()
+    line.append(f"{glyph if unicode else plain} {report.verdict}", f"bold {colour}")
+    yield _cut(line.append(f"  {report.command or report.name}", FAINT), width)
+    yield Text()
+    yield from _wrapped(Text(report.reason, style="bold"), "  ", width)
+
+
+def _cause(report: Report, width: int) -> Iterator[Text]:
+    cause = report.primary
+    if cause is None:
+        return
+    yield Text()
+    yield Text.assemble(("First cause", "bold red"), f"  {cause.code} {cause.slug}")
+    yield from _wrapped(Text(cause.title, style="bold"), "  ", width)
+    yield Text()
+    known = cause.step in (0, report.global_step) or f"step {cause.step}" in cause.evidence
+    yield from _facts(
+        width,
+        ("evidence", cause.evidence),
+        ("seen at", None if known else f"step {cause.step}"),
+        labels=NEAR,
+    )
+    yield from _mend(cause.mend, width)
+
+
+def _others(report: Report, width: int) -> Iterator[Text]:
+    rest = [finding for finding in report.findings if not finding.primary]
+    faults = [finding for finding in rest if finding.severity != "warn"]
+    follows = [finding for finding in faults if finding.because_of]
+    groups = (
+        ("Follows from it", "bold", follows),
+        ("Other faults", "bold red", [finding for finding in faults if not finding.because_of]),
+        ("Seen too", "bold yellow", [finding for finding in rest if finding.severity == "warn"]),
+    )
+    for heading, style, findings in groups:
+        if findings:
+            yield Text()
+            yield Text(heading, style=style)
+            yield from (_one_line(finding, report, width) for finding in findings)
+
+
+def _one_line(finding: FindingEntry, report: Report, width: int) -> Text:
+    line = Text.assemble((f"  {finding.code}", FAINT), f"  {finding.title}")
+    if finding.because_of and report.primary and finding.because_of != report.primary.code:
+        line.append(f" (from {finding.because_of})", FAINT)
+    line.append(f": {finding.evidence}", FAINT)
+    return _cut(line, width)
+
+
+def _mend(mend: str, width: int) -> Iterator[Text]:
+    """Prose wrapped beside the label, code as it stands below it."""
+    label, after_code = "mend", False
+    for language, block in blocks(mend):
+        if language is None:
+            if after_code:
+                yield Text()
+            yield from _facts(width, (label, block), labels=NEAR)
+        else:
+            if label:
+                yield from _facts(width, (label, ""), labels=NEAR)
+            yield Text()
+            code = Syntax("", language, theme="ansi_dark", background_color="default").highlight(block)
+            for line in code.split("\n"):
+                line.rstrip()
+                yield Text(" " * (NEAR + 2)).append_text(line) if line.plain else Text()
+        label, after_code = "", language is not None
+
+
+def _facts(width: int, *pairs: tuple[str, str | None], labels: int = LABELS) -> Iterator[Text]:
+    """A label and what it is, aligned; those without anything to say are left out."""
+    for label, said in pairs:
+        if said is None:
+            continue
+        lead = Text("  ").append(f"{label:<{labels}}", FAINT)
+        yield from _wrapped(_prose(said), lead, width)
+
+
+def _cut(line: Text, width: int) -> Text:
+    if line.cell_len > width:
+        line.truncate(width - 3)
+        line.rstrip()
+        line.append("...", FAINT)
+    line.rstrip()
+    return line
+
+
+def _prose(text: str) -> Text:
+    """Plain text in which `code` stands out."""
+    line = Text(text)
+    line.highlight_regex(r"`[^`]+`", "cyan")
+    return line
+
+
+def _wrapped(text: Text, lead: Text | str, width: int) -> Iterator[Text]:
+    """The text behind its lead, its further lines indented as far."""
+    lead = Text(lead) if isinstance(lead, str) else lead
+    indent = lead.cell_len
+    # Rich wraps by a console's rules; one of its own keeps the caller's out of it. Over-long words are folded.
+    for number, line in enumerate(text.wrap(Console(file=StringIO()), width - indent, overflow="fold") or [Text()]):
+        line.rstrip()
+        whole = (lead if number == 0 else Text(" " * indent)).append_text(line)
+        whole.rstrip()
+        yield whole
