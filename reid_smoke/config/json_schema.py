@@ -20,6 +20,6 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
 def config_schema() -> dict[str, Any]:
-    """The schema that `load_config` holds a file against, in draft 2020-12. What spans several keys (a window within the
-    run's steps) is beyond it and is checked on loading alone."""
+    """The schema that `load_config` holds a file against, in draft 2020-12. What spans several keys (a window within
+    the run's steps) is beyond it, and is checked on loading alone."""
     return {"$schema": DIALECT, **Config.model_json_schema()}

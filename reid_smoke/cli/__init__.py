@@ -1,0 +1,8 @@
+"""The command line: one file per command. Commands import what they need when they run, so that `--help` is quick."""
+
+
+def main() -> None:
+    """The entry point of `reid-smoke` and of `python -m reid_smoke`."""
+    from reid_smoke.cli.app import app
+
+    app(prog_name="reid-smoke")

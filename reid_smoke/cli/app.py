@@ -1,0 +1,38 @@
+"""The commands, gathered. Nothing here may import torch, pydantic or the catalogue."""
+
+from typing import Annotated
+
+import typer
+
+from reid_smoke import __version__
+from reid_smoke.cli.explain import explain
+from reid_smoke.cli.guard import guarded
+from reid_smoke.cli.schema import schema
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,  # rich would double the time of --help
+    pretty_exceptions_enable=False,  # see guard.py
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Exit codes: 0 GO, 1 NO-GO, 2 bad usage or config, 3 could not judge.",
+)
+
+# Every command, in the order in which --help shows them. Each imports what it needs inside its function.
+for command in (explain, schema):
+    app.command()(guarded(command))
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"reid-smoke {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def reid_smoke(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Go or No-Go for a re-identification training within 300 steps, with the cause and its mend."""
