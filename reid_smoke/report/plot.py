@@ -40,6 +40,15 @@ CURVE, CHANCE, BAR, FAINT, BROKEN = "bold cyan", "yellow", "green", "bright_blac
 _DOTS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))
 
 
+@dataclass(frozen=True)
+class _Mark:
+    """A line across the plot."""
+
+    name: str
+    ce: float
+    style: str
+
+
 @dataclass
 class _Canvas:
     """Cells to draw on, and the scales from steps and nats to them."""
@@ -56,12 +65,15 @@ class _Canvas:
         self.cells = [[(" ", "")] * self.width for _ in range(ROWS)]
 
     def row(self, ce: float, per_cell: int = 1) -> int:
-        rows = ROWS * per_cell
-        return min(rows - 1, max(0, int((self.top - ce) / (self.top - self.bottom) * rows)))
+        return _row(ce, self.top, self.bottom, ROWS * per_cell)
 
     def column(self, step: int, per_cell: int = 1) -> int:
         columns = self.width * per_cell
         return min(columns - 1, max(0, int((step - self.first) / max(1, self.last - self.first) * columns)))
+
+
+def _row(ce: float, top: float, bottom: float, rows: int) -> int:
+    return min(rows - 1, max(0, int((top - ce) / (top - bottom) * rows)))
 
 
 def plot(report: Report, width: int, glyphs: Glyphs) -> list[Text]:
@@ -70,38 +82,46 @@ def plot(report: Report, width: int, glyphs: Glyphs) -> list[Text]:
     if not points:
         return []
     marks = _marks(report)
-    heights = [ce for _, ce in points] + [ce for _, ce, _ in marks]
+    heights = [ce for _, ce in points] + [mark.ce for mark in marks]
     margin = 0.04 * (max(heights) - min(heights)) or 0.5
+    top, bottom = max(heights) + margin, max(0.0, min(heights) - margin)
+    named = _by_row(marks, top, bottom)
+    labels = max((_label(here).cell_len for here in named.values()), default=0)
     canvas = _Canvas(
-        width=min(60, width - 7 - max((len(name) + 1 for name, _, _ in marks), default=0)),
+        width=min(60, width - 7 - labels),
         glyphs=glyphs,
-        top=max(heights) + margin,
-        bottom=max(0.0, min(heights) - margin),
+        top=top,
+        bottom=bottom,
         first=min(points[0][0], report.rule.window[0]),
         last=max(report.ce.curve[-1][0], report.rule.window[1]),
     )
     for edge in report.rule.window:
         for row in canvas.cells:
             row[canvas.column(edge)] = (glyphs.edge, FAINT)
-    names = _draw_marks(canvas, marks)
+    for number, here in named.items():
+        canvas.cells[number] = [(glyphs.line, here[-1].style)] * canvas.width
     _draw_curve(canvas, points)
-    return [*_rows(canvas, names), _axis(canvas, report), _steps(canvas, report)]
+    return [*_rows(canvas, named), _axis(canvas, report), _steps(canvas, report)]
 
 
-def _marks(report: Report) -> list[tuple[str, float, str]]:
-    rule = report.rule
-    marks = [("chance", rule.chance_ce, CHANCE), ("bar", rule.max_ce, BAR)]
-    return [(name, ce, style) for name, ce, style in marks if ce is not None]
+def _marks(report: Report) -> list[_Mark]:
+    marks = (("chance", report.rule.chance_ce, CHANCE), ("bar", report.rule.max_ce, BAR))
+    return [_Mark(name, ce, style) for name, ce, style in marks if ce is not None]
 
 
-def _draw_marks(canvas: _Canvas, marks: list[tuple[str, float, str]]) -> dict[int, list[tuple[str, float, str]]]:
-    """Draw the lines; which of them stands in which row."""
-    rows: dict[int, list[tuple[str, float, str]]] = {}
-    for name, ce, style in marks:
-        rows.setdefault(canvas.row(ce), []).append((name, ce, style))
-    for row, here in rows.items():
-        canvas.cells[row] = [(canvas.glyphs.line, here[-1][2])] * canvas.width
+def _by_row(marks: list[_Mark], top: float, bottom: float) -> dict[int, list[_Mark]]:
+    rows: dict[int, list[_Mark]] = {}
+    for mark in marks:
+        rows.setdefault(_row(mark.ce, top, bottom, ROWS), []).append(mark)
     return rows
+
+
+def _label(here: list[_Mark]) -> Text:
+    """The names of a row's lines. The scale numbers the first; a second one in the same row brings its own number."""
+    label = Text(end="")
+    for place, mark in enumerate(here):
+        label.append(f" {mark.name}" if place == 0 else f", {mark.name} {mark.ce:.2f}", mark.style)
+    return label
 
 
 def _draw_curve(canvas: _Canvas, points: list[tuple[int, float]]) -> None:
@@ -135,21 +155,19 @@ def _means(canvas: _Canvas, points: list[tuple[int, float]], per_cell: int) -> I
         yield column, sum(values) / len(values)
 
 
-def _rows(canvas: _Canvas, names: dict[int, list[tuple[str, float, str]]]) -> Iterator[Text]:
+def _rows(canvas: _Canvas, named: dict[int, list[_Mark]]) -> Iterator[Text]:
     glyphs = canvas.glyphs
     for number, cells in enumerate(canvas.cells):
-        here = names.get(number, [])
+        here = named.get(number, [])
         # Only the ends of the scale are named beside the lines, and only where no line stands near.
-        near = any(abs(number - other) < 2 for other in names)
+        near = any(abs(number - other) < 2 for other in named)
         end = {0: canvas.top, ROWS - 1: canvas.bottom}.get(number) if not near else None
-        value, style = (here[0][1], here[0][2]) if here else (end, FAINT)
+        value, style = (here[0].ce, here[0].style) if here else (end, FAINT)
         line = Text(f"{value:5.2f} " if value is not None else " " * 6, style=style, end="")
         line.append(glyphs.tick if here or end is not None else glyphs.axis, FAINT)
         for glyph, cell_style in cells:
             line.append(glyph, cell_style)
-        for place, (name, ce, name_style) in enumerate(here):
-            # Two lines in one row: the second carries its own number, since the scale names the first.
-            line.append(f" {name}" if place == 0 else f", {name} {ce:.2f}", name_style)
+        line.append_text(_label(here))
         line.rstrip()
         yield line
 
