@@ -26,7 +26,8 @@ def write_json(report: Report, path: Path) -> None:
     # Beside the target, not in the system's temporary folder: a rename is atomic only within one disk.
     beside = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        with beside.open("w", encoding="utf-8") as file:
+        # A file name that is no valid UTF-8 becomes an escape, which JSON knows.
+        with beside.open("w", encoding="utf-8", errors="backslashreplace") as file:
             file.write(to_json(report))
             file.flush()
             os.fsync(file.fileno())

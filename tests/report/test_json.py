@@ -38,6 +38,11 @@ def test_written_whole_with_nothing_beside_it(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))["verdict"] == "NO-GO"
 
 
+def test_a_file_name_that_is_no_valid_utf_8(tmp_path: Path) -> None:
+    write_json(stuck().report.model_copy(update={"name": "a\udc80"}), tmp_path / "report.json")
+    assert json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))["name"] == "a\udc80"
+
+
 @pytest.mark.parametrize("fails", ["os.fsync", "pathlib.Path.replace"])
 def test_a_failing_write_leaves_the_old_report(fails: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: Any) -> NoReturn:
