@@ -118,4 +118,4 @@ def _sentences_of_file(tree: Tree) -> set[Sentence]:
 
 
 def _same_start(one: Sequence[object], other: Sequence[object]) -> bool:
-    return all(a == b for a, b in zip(one, other, strict=False))
+    return all(str(a) == str(b) for a, b in zip(one, other, strict=False))

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from reid_smoke.config.schema import Config
 from reid_smoke.config.yaml_tree import YamlSyntaxError, read_yaml
+
+INDEX = re.compile(r"0|[1-9][0-9]{0,5}")
 
 
 class OverrideError(Exception):
@@ -38,7 +41,7 @@ def read_override(text: str) -> Override:
         raise OverrideError(str(error).replace("not valid YAML", "the value is not valid YAML")) from None
     if tree.problems:
         raise OverrideError("; ".join(message for _, _, message in tree.problems))
-    path = tuple(int(part) if part.isdecimal() else part for part in parts)
+    path = tuple(int(part) if INDEX.fullmatch(part) else part for part in parts)
     return Override(text, path, tree.value)
 
 

@@ -1,0 +1,24 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeAlias
+
+import pytest
+
+ReidSmoke: TypeAlias = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture
+def reid_smoke(tmp_path: Path) -> ReidSmoke:
+    """`reid_smoke("explain", "RS302")` runs the command in a process of its own, in an empty folder: `tmp_path`."""
+
+    def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "reid_smoke", *map(str, arguments)]
+        return subprocess.run(
+            command, cwd=tmp_path, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=300, check=False
+        )
+
+    return run
