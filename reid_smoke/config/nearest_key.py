@@ -8,7 +8,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterator, Sequence
 from functools import cache
-from typing import Any, get_args
+from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel
 
@@ -75,10 +75,11 @@ def _walk(model: type[BaseModel], path: Section) -> Iterator[tuple[Section, list
 
 
 def _models_in(annotation: Any, is_item: bool) -> Iterator[tuple[type[BaseModel], bool]]:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        yield annotation, is_item
+    origin = get_origin(annotation)
+    if origin is None and isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation, is_item  # origin: Python 3.10 takes list[str] for a type, and issubclass then fails
     for argument in get_args(annotation):
-        yield from _models_in(argument, is_item or getattr(annotation, "__origin__", None) is list)
+        yield from _models_in(argument, is_item or origin is list)
 
 
 def keys_of(section: Sequence[str | int]) -> list[str]:

@@ -19,7 +19,7 @@ sys.argv = ["reid-smoke", "--help"]
 try:
     main()
 finally:
-    heavy = {"torch", "pydantic", "rich", "yaml", "numpy", "reid_smoke.checks.catalogue"} & set(sys.modules)
+    heavy = {"torch", "pydantic", "yaml", "numpy", "reid_smoke.checks.catalogue"} & set(sys.modules)
     assert not heavy, heavy
 """
 
