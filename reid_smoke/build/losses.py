@@ -1,0 +1,79 @@
+"""What is minimised: cross-entropy over identities, and SDM between two views of each identity where asked for."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from reid_smoke.build.model import BNNeckOutput
+from reid_smoke.errors import UsageError
+
+
+def sdm_loss(features_a: Tensor, features_b: Tensor, pids: Tensor, logit_scale: float = 50.0) -> Tensor:
+    """Similarity distribution matching between two views of the same B samples; a scalar, in nats.
+
+    `features_a`, `features_b`: (B, D), row i of either shows the identity `pids[i]`; they are L2-normalised here.
+    `pids`: (B,), integers. `logit_scale`: 1 / temperature, 1/0.02 as published.
+
+    From Jiang & Ye, "Cross-Modal Implicit Relation Reasoning and Aligning for Text-to-Image Person Retrieval" (IRRA,
+    CVPR 2023), equations 4 to 6: with S = scale * a b^T, p = softmax(S) over a row, and q the row of [pid_i == pid_j]
+    divided by its sum, the loss of one direction is the mean over rows of KL(p || q) = sum_j p (log p - log(q + 1e-8)),
+    and the directions a -> b and b -> a are added up. A KL is never negative, except for what the 1e-8 and rounding
+    bring in: -2e-8 * B at most, and float32's 1e-6.
+
+    Computed in float32 whatever autocast says, float64 where the features are: log(1e-8) and a scale of 50 do not go
+    together with half precision.
+    """
+    with torch.autocast(features_a.device.type, enabled=False):
+        dtype = torch.promote_types(features_a.dtype, torch.float32)
+        a = F.normalize(features_a.to(dtype), dim=1)  # (B, D)
+        b = F.normalize(features_b.to(dtype), dim=1)  # (B, D)
+        similarity = logit_scale * a @ b.T  # (B, B)
+        same = (pids[:, None] == pids[None, :]).to(dtype)  # (B, B), symmetric: it serves both directions
+        log_q = (same / same.sum(dim=1, keepdim=True) + 1e-8).log()  # (B, B)
+        return _kl(similarity, log_q) + _kl(similarity.T, log_q)
+
+
+def _kl(similarity: Tensor, log_q: Tensor) -> Tensor:
+    """Mean over rows of KL(softmax(similarity) || q); both (B, B)."""
+    log_p = F.log_softmax(similarity, dim=1)  # (B, B)
+    return (log_p.exp() * (log_p - log_q)).sum(dim=1).mean()
+
+
+class TrainingLoss(nn.Module):
+    """Label-smoothed CE on the logits, plus `sdm_weight` times SDM on the BN features; SDM is not computed at weight 0.
+
+    `instances`: K of PK sampling, needed for SDM alone. The batch must then hold its identities one after another, K
+    images of each. Images 0, 2, 4, ... of an identity are view a, images 1, 3, 5, ... view b; the last of an odd K is
+    left out. BN features, since SDM compares by cosine, and it is behind the neck that cosines mean something (Luo et
+    al. 2019).
+
+    Raises UsageError for SDM with fewer than two images of an identity.
+    """
+
+    def __init__(self, label_smoothing: float = 0.0, sdm_weight: float = 0.0, instances: int = 1) -> None:
+        super().__init__()
+        if sdm_weight > 0 and instances < 2:
+            raise UsageError(
+                f"loss.sdm_weight compares two views of each identity, but data.instances is {instances}: "
+                "give at least 2 images of an identity in a batch, or set loss.sdm_weight to 0"
+            )
+        self.label_smoothing = label_smoothing
+        self.sdm_weight = sdm_weight
+        self.instances = instances
+
+    def forward(self, output: BNNeckOutput, labels: Tensor) -> Tensor:
+        """Model output and labels (B,) int64 in 0..C-1 -> a scalar in nats."""
+        # float(): under AMP the logits come in half precision, in which a softmax over many classes loses digits.
+        loss = F.cross_entropy(output.logits.float(), labels, label_smoothing=self.label_smoothing)
+        if self.sdm_weight > 0:
+            loss = loss + self.sdm_weight * sdm_loss(*self._two_views(output.bn_feature, labels))
+        return loss
+
+    def _two_views(self, feature: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """BN features (B, D), labels (B,) -> views a and b (B', D), their labels (B',); B' = B/K * floor(K/2)."""
+        pairs = self.instances // 2 * 2
+        by_identity = feature.reshape(-1, self.instances, feature.shape[1])[:, :pairs]  # (P, K or K-1, D)
+        view_a, view_b = by_identity[:, 0::2].flatten(0, 1), by_identity[:, 1::2].flatten(0, 1)  # (B', D)
+        return view_a, view_b, labels.reshape(-1, self.instances)[:, :pairs:2].flatten()

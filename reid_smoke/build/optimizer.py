@@ -1,0 +1,95 @@
+"""The optimizer and its groups, and which parameters are frozen."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import torch
+from torch import nn
+
+from reid_smoke.config.schema import OptimizerConfig
+from reid_smoke.errors import ModelError, nearest
+from reid_smoke.facts import FreezeFacts
+
+REST = "rest"
+
+
+def freeze(model: nn.Module, patterns: list[str]) -> list[FreezeFacts]:
+    """Take requires_grad from every parameter whose name a pattern finds (`re.search`); what each pattern found.
+
+    A pattern that finds nothing is a fact with an empty `matched`, and no error: it is the fault of a renamed module,
+    which a check shall name. Raises ModelError for a pattern that is no regular expression.
+    """
+    facts = []
+    for index, pattern in enumerate(patterns):
+        regex = _compile(pattern, f"model.freeze[{index}]")
+        matched = {name: parameter for name, parameter in model.named_parameters() if regex.search(name)}
+        for parameter in matched.values():
+            parameter.requires_grad_(False)
+        facts.append(FreezeFacts(pattern=pattern, matched=tuple(matched)))
+    return facts
+
+
+def build_optimizer(config: OptimizerConfig, model: nn.Module, *, fused: bool = True) -> torch.optim.Optimizer:
+    """The optimizer over the model's trainable parameters, one group per `config.groups` and one for the rest.
+
+    The first group whose pattern finds a parameter's name takes it. `lr: null` leaves the rest out. Each group's dict
+    has a `name`: its pattern, or `rest`. A group whose parameters are all frozen is left out: that is a plan, no slip.
+
+    `fused`: one kernel for all parameters. On two CPU cores a step of AdamW over ResNet-18 then takes 9 ms instead of
+    35 (one by one) or 45 (foreach). Not together with a GradScaler: the fused step is called even when gradients
+    overflowed and leaves the parameters alone by itself, so that nobody outside can tell a skipped step from a step.
+
+    Raises ModelError for a pattern that finds nothing (with near names), is no regular expression, or whose parameters
+    an earlier group has taken, and where nothing is left to train.
+    """
+    left = dict(model.named_parameters())
+    groups: list[dict[str, Any]] = []
+    for index, group in enumerate(config.groups):
+        place = f"optimizer.groups[{index}].match"
+        regex = _compile(group.match, place)
+        taken = [name for name in left if regex.search(name)]
+        if not taken:
+            raise ModelError(_found_nothing(place, group.match, regex, model))
+        parameters = [left.pop(name) for name in taken]
+        decay = config.weight_decay if group.weight_decay is None else group.weight_decay
+        groups.append({"params": parameters, "lr": group.lr, "weight_decay": decay, "name": group.match})
+    if config.lr is not None:
+        rest = list(left.values())
+        groups.append({"params": rest, "lr": config.lr, "weight_decay": config.weight_decay, "name": REST})
+    for made in groups:
+        made["params"] = [parameter for parameter in made["params"] if parameter.requires_grad]
+    groups = [made for made in groups if made["params"]]
+    if not groups:
+        raise ModelError(
+            "nothing is left to train: every parameter is frozen by model.freeze or left out by optimizer.lr: null"
+        )
+    return _make(config, groups, fused)
+
+
+def _make(config: OptimizerConfig, groups: list[dict[str, Any]], fused: bool) -> torch.optim.Optimizer:
+    # Each group has its own lr and weight decay; those of the optimizer itself are only asked for by the signature.
+    if config.name == "sgd":
+        return torch.optim.SGD(groups, lr=0.0, momentum=config.momentum, fused=fused)
+    adam = torch.optim.AdamW if config.name == "adamw" else torch.optim.Adam
+    return adam(groups, lr=0.0, eps=config.eps, fused=fused)
+
+
+def _compile(pattern: str, place: str) -> re.Pattern[str]:
+    try:
+        return re.compile(pattern)
+    except re.error as error:
+        at = "" if error.pos is None else f" at character {error.pos + 1}"
+        raise ModelError(f"{place}: {pattern!r} is no regular expression: {error.msg}{at}") from error
+
+
+def _found_nothing(place: str, pattern: str, regex: re.Pattern[str], model: nn.Module) -> str:
+    names = [name for name, _ in model.named_parameters()]
+    taken = [name for name in names if regex.search(name)]
+    if taken:
+        return f"{place}: {pattern!r} finds {taken[0]} and {len(taken) - 1} more, which an earlier group has all taken"
+    literal = re.sub(r"\\(.)|[\^$*+?()|\[\]{}]", r"\1", pattern)
+    modules = [name for name, _ in model.named_modules() if name]
+    near = nearest(literal, modules + names) or names[-3:]  # the head is registered last
+    return f"{place}: {pattern!r} is found in none of the model's {len(names)} parameters. Nearest: {', '.join(near)}"
