@@ -85,6 +85,8 @@ class Canvas:
         rows = (np.arange(height) * 1024 + 512)[:, None]
         self._tall = np.maximum(poses.height * height // 1024, 1).astype(np.int32)  # (N,) pixels
         self._v = ((rows - poses.top * height) // self._tall).astype(np.int32)  # (height, N)
+        # Detectors' boxes are narrower than 1:2, and data sets stretch them to it.
+        self._broad = self._tall * 21 >> 4
         self._v_low, self._v_high = self._v.min(axis=1), self._v.max(axis=1)
         self._middle = (poses.middle * width).astype(np.int32)
         self._light_from_left = poses.light_from_left
@@ -142,8 +144,8 @@ class Canvas:
         if not inside.any():
             return
         widest = len(self._columns)
-        reach = half * self._tall
-        centre = middle * self._tall + (self._middle + 512)
+        reach = half * self._broad
+        centre = middle * self._broad + (self._middle + 512)
         left = np.clip((centre - reach) >> 10, 0, widest)
         right = np.clip((centre + reach) >> 10, 0, widest)
         right = np.where(inside, right, left)

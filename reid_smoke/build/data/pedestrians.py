@@ -29,7 +29,7 @@ _CHUNK = 160  # images drawn at a time: their labels stay in a core's cache
 _TURNS = np.array(
     [(FRONT, FRONT, BACK, FRONT), (SIDE, SIDE, SIDE, SIDE), (FRONT, SIDE, FRONT, SIDE), (BACK, BACK, SIDE, BACK)]
 )
-_SIZE = np.array([(880, 930), (840, 890), (800, 870), (870, 940)])  # of a person, in 1/1024 of the crop's height
+_SIZE = np.array([(910, 960), (880, 930), (860, 910), (900, 970)])  # of a person, in 1/1024 of the crop's height
 
 
 class Pedestrians(NamedTuple):

@@ -9,8 +9,8 @@ Ints = NDArray[np.int64]
 
 CAMERAS = 4
 # Per 256, RGB: noon in a street, lamps in a corridor, an overcast park, dusk before a brick wall.
-GAIN = np.array([(256, 254, 248), (272, 250, 214), (228, 244, 252), (206, 206, 228)])
-HAZE = np.array([0, 4, 14, 6])  # added after the gain, of 255
+GAIN = np.array([(256, 254, 250), (264, 252, 232), (242, 250, 254), (226, 226, 238)])
+HAZE = np.array([0, 3, 8, 4])  # added after the gain, of 255
 LIGHT_FROM_LEFT = np.array([True, False, True, False])
 
 MARGIN_X, MARGIN_Y = 3, 8  # a place is (1 + MARGIN_X) crops wide and 1/MARGIN_Y higher than a crop: room to look around
@@ -100,7 +100,9 @@ def _mottle(y: Ints, x: Ints, cell: int, strength: int, random: np.random.Random
 
 
 def _soften(scene: Ints) -> Ints:
-    """A 3x3 box blur: the lens is focused on the people."""
-    padded = np.pad(np.clip(scene, 0, 255), ((1, 1), (1, 1), (0, 0)), mode="edge")
+    """Out of focus and paler than life: a 3x3 box blur and two thirds of the contrast, as the lens is on the people."""
+    lively = np.clip(scene, 0, 255)
+    average = lively.sum(axis=(0, 1)) // (scene.shape[0] * scene.shape[1])
+    padded = np.pad((lively * 2 + average) // 3, ((1, 1), (1, 1), (0, 0)), mode="edge")
     across = padded[:, :-2] + padded[:, 1:-1] + padded[:, 2:]
     return (across[:-2] + across[1:-1] + across[2:]) // 9  # type: ignore[no-any-return]
