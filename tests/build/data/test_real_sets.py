@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import importlib.util
+import io
 import os
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from reid_smoke.build.data.training_set import open_training_set, scan
 from tests.build.data.folders import market1501
@@ -51,14 +54,19 @@ def test_omniglot(tmp_path: Path) -> None:
     assert "exists already" in again.stderr
 
 
-@needs_zips
 def test_omniglot_by_quarter_turns(tmp_path: Path) -> None:
-    done = build("make_omniglot.py", *ZIPS, tmp_path / "omniglot", "--rotate")
+    """Two drawings in the archives' own order of folders: each quarter turn is one character more."""
+    drawing = io.BytesIO()
+    Image.linear_gradient("L").convert("1").save(drawing, "PNG")
+    for number, alphabet in enumerate(("Balinese", "Latin"), start=1):
+        with zipfile.ZipFile(tmp_path / f"{number}.zip", "w") as archive:
+            archive.writestr(f"images_background_small{number}/{alphabet}/character01/0108_07.png", drawing.getvalue())
+    done = build("make_omniglot.py", tmp_path / "1.zip", tmp_path / "2.zip", tmp_path / "omniglot", "--rotate")
     assert done.returncode == 0, done.stderr
     training_set = open_training_set(market1501(tmp_path / "omniglot"))
-    assert (len(training_set), training_set.identities) == (19360, 968)
-    first = {sample.pid: i for i, sample in reversed(list(enumerate(training_set.samples)))}
-    upright, turned = training_set.image(first[1]), training_set.image(first[243])
+    assert training_set.pids == tuple(range(1, 9))
+    assert {sample.camera for sample in training_set.samples} == {7}
+    upright, turned = training_set.image(0), training_set.image(2)  # pid 3 is pid 1 turned once
     assert (turned == upright.transpose(1, 0, 2)[::-1]).all()
 
 
