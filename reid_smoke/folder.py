@@ -16,7 +16,9 @@ def make_run_folder(out: Path | None, name: str) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
         probe.open("a", encoding="utf-8").close()
     except OSError as error:
-        raise UsageError(f"{folder}: cannot be written ({error.strerror}). Choose another folder with --out.") from error
+        raise UsageError(
+            f"{folder}: cannot be written ({error.strerror}). Choose another folder with --out."
+        ) from error
     return folder
 
 

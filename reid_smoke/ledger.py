@@ -6,11 +6,13 @@ a kill. Read again by `Ledger.read`.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import IO, TypeVar
 
 from pydantic import ValidationError
+from pydantic_core import PydanticSerializationError
 
 from reid_smoke.errors import CouldNotJudge
 from reid_smoke.facts import AnyFact, Fact, StepFacts, fact_from_json
@@ -37,7 +39,7 @@ class Ledger:
         self._by_kind.setdefault(type(fact), []).append(fact)
         if self._file is not None:
             try:
-                self._file.write(fact.model_dump_json() + "\n")
+                self._file.write(_to_json(fact) + "\n")
                 self._file.flush()
             except OSError as error:
                 self.write_error = f"{self._file.name}: {error.strerror or error}"
@@ -90,6 +92,15 @@ class Ledger:
         if not ledger._by_kind:
             raise CouldNotJudge(f"{path}: no fact could be read here. Is this the folder of a reid-smoke run?")
         return ledger
+
+
+def _to_json(fact: AnyFact) -> str:
+    try:
+        return fact.model_dump_json()
+    except PydanticSerializationError:
+        # A file name that is no valid UTF-8 comes with lone surrogates, which JSON cannot carry.
+        plain = json.dumps(fact.model_dump(), default=str, ensure_ascii=False)
+        return plain.encode(errors="replace").decode()
 
 
 def _lines(path: Path) -> Iterator[str]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import signal
 import sys
-import time
 import traceback
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -18,12 +17,14 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from reid_smoke.config.load import dump_config
+from reid_smoke.checks.catalogue import rank
+from reid_smoke.config.dump import dump_config
 from reid_smoke.config.schema import Config
 from reid_smoke.errors import ReidSmokeError
-from reid_smoke.facts import EndFacts, RunFacts, UnreadableFacts
+from reid_smoke.facts import RunFacts, UnreadableFacts
 from reid_smoke.folder import make_run_folder
 from reid_smoke.ledger import Ledger
+from reid_smoke.report.live import LiveDisplay
 from reid_smoke.verdict import Judgement, judge
 
 if TYPE_CHECKING:
@@ -51,11 +52,11 @@ class Outcome:
     how: How
 
 
-def smoke(plan: Plan, out: Path | None, watchers: Callable[[Ledger], None], *, started: float) -> Outcome:
+def smoke(plan: Plan, out: Path | None, display: LiveDisplay, *, started: float) -> Outcome:
     """Train until the verdict is certain, and judge.
 
     out: the run's folder; by default a fresh one under `runs/`.
-    watchers: is given the ledger before its first fact, to subscribe displays to it.
+    display: shows the facts as they come, and says at once what ends the run.
     started: `time.perf_counter()` at the process's start.
 
     Raises UsageError (and its kin) for bad input, before anything is written.
@@ -65,18 +66,20 @@ def smoke(plan: Plan, out: Path | None, watchers: Callable[[Ledger], None], *, s
     folder = make_run_folder(out, plan.config.name)
     (folder / "config.yaml").write_text(dump_config(plan.config), encoding="utf-8")
     ledger = Ledger(folder / "facts.jsonl")
-    watchers(ledger)
+    ledger.subscribe(display)
     ledger.add(_run_facts(plan, training, window, steps))
     for fact in (*training.facts, *unreadable):
         ledger.add(fact)
     unreadable.clear()
-    how = _train(training, ledger, unreadable, steps, started)
+    how = _train(training, ledger, display, unreadable, steps, started)
     judgement = judge(ledger, ended=True)
     ledger.close()
     return Outcome(judgement, ledger, folder, how)
 
 
-def _prepare(plan: Plan, on_unreadable: Callable[[UnreadableFacts], None]) -> tuple[Training, tuple[int, int], int | None]:
+def _prepare(
+    plan: Plan, on_unreadable: Callable[[UnreadableFacts], None]
+) -> tuple[Training, tuple[int, int], int | None]:
     """The training, its window, and its last step (None: where the verdict is certain)."""
     from reid_smoke.build.data.training_set import fixed_subset, open_training_set
 
@@ -109,7 +112,7 @@ def _run_facts(plan: Plan, training: Training, window: tuple[int, int], steps: i
         command=plan.command,
         started=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         window=window,
-        planned_steps=steps,
+        planned_steps=steps if steps is not None else window[1],
         steps_per_epoch=training.steps_per_epoch,
         max_ce=config.rule.max_ce,
         feat_norm=config.model.feat_norm,
@@ -120,7 +123,12 @@ def _run_facts(plan: Plan, training: Training, window: tuple[int, int], steps: i
 
 
 def _train(
-    training: Training, ledger: Ledger, unreadable: list[UnreadableFacts], steps: int | None, started: float
+    training: Training,
+    ledger: Ledger,
+    display: LiveDisplay,
+    unreadable: list[UnreadableFacts],
+    steps: int | None,
+    started: float,
 ) -> How:
     from reid_smoke.probes.crash import read_crash
     from reid_smoke.probes.observer import Observer
@@ -128,7 +136,7 @@ def _train(
     from reid_smoke.watch.hooks import observing
 
     observer = Observer(ledger, started=started)
-    judge_at = _Judge(ledger)
+    judge_at = _Judge(ledger, display)
 
     def stop(step: int) -> bool:
         observer.settle()
@@ -160,18 +168,21 @@ def _train(
 class _Judge:
     """Asks for a verdict when it may have become certain: at every step of the first ten, then at every tenth."""
 
-    def __init__(self, ledger: Ledger) -> None:
+    def __init__(self, ledger: Ledger, display: LiveDisplay) -> None:
         self._ledger = ledger
+        self._display = display
         self.fatal = False
 
     def __call__(self, step: int) -> bool:
         """Whether the training may end: the window has closed, or a fatal fault is certain."""
         if step > 10 and step % 10:
             return False
-        verdict = judge(self._ledger, ended=False).verdict
-        closed = bool(self._ledger.steps) and self._ledger.steps[-1].step >= verdict.rule.window[1]
-        self.fatal = verdict.certain and not closed
-        return verdict.certain
+        judgement = judge(self._ledger, ended=False)
+        causes = [r for r in rank(judgement.results) if r.severity == "fatal"]
+        if causes:
+            self.fatal = True
+            self._display.fatal(causes[0])
+        return judgement.verdict.certain
 
 
 @contextmanager

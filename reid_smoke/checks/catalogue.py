@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import pkgutil
+import textwrap
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -61,7 +62,7 @@ class Check:
             return ""
         start = lines.index(f"{heading}:") + 1
         end = next((i for i in range(start, len(lines)) if lines[i] and not lines[i].startswith(" ")), len(lines))
-        return inspect.cleandoc("\n".join(lines[start:end]))
+        return textwrap.dedent("\n".join(lines[start:end])).strip()
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,8 @@ import typer
 from reid_smoke import __version__
 from reid_smoke.cli.explain import explain
 from reid_smoke.cli.guard import guarded
+from reid_smoke.cli.overfit import overfit
+from reid_smoke.cli.run import run
 from reid_smoke.cli.schema import schema
 
 app = typer.Typer(
@@ -19,7 +21,7 @@ app = typer.Typer(
 )
 
 # Every command, in the order in which --help shows them. Each imports what it needs inside its function.
-for command in (explain, schema):
+for command in (run, overfit, explain, schema):
     app.command()(guarded(command))
 
 

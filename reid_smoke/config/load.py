@@ -28,8 +28,12 @@ class _Problem:
         )
 
 
-def load_config(path: Path, overrides: Sequence[str] = ()) -> Config:
-    """The config in a YAML file, with each `key=value` of `overrides` set in it, in order.
+# What configs/demo.yaml says, for commands that may be called without a config.
+DEMO = ("name=demo", "data.height=64", "data.width=32", "data.batch_size=8", "model.backbone=resnet18")
+
+
+def load_config(path: Path | None, overrides: Sequence[str] = ()) -> Config:
+    """The config in a YAML file (None: the demo's), with each `key=value` of `overrides` set in it, in order.
 
     An empty file is the reference recipe. Paths in it are relative to the current folder, as typed on a command line,
     so that a config can be kept anywhere.
@@ -37,7 +41,11 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> Config:
     Raises ConfigError. Its message has one line for each problem: where (the file and line, or the override), which
     key, what was found, what was expected or probably meant.
     """
-    tree = _read(path)
+    if path is None:
+        path, overrides = Path("the demo's config"), (*DEMO, *overrides)
+        tree = read_yaml("")
+    else:
+        tree = _read(path)
     problems = [_Problem(str(path), line, key, message) for line, key, message in tree.problems]
     plain = {} if tree.value is None else tree.value
     applied: list[Override] = []

@@ -30,10 +30,11 @@ from reid_smoke.probes.graph import (
     scalar_of,
 )
 from reid_smoke.probes.guard import guarded
-from reid_smoke.probes.structure import Structure, as_float, read_structure
+from reid_smoke.probes.structure import Structure, as_float, read_leaves, read_structure
 
 FETCH_EVERY = 20  # steps between two transfers from a GPU
 WALK_AT = (1, 2, 5)  # and at every hundredth step
+FRUITLESS = 3  # backwards without any classification, after which it is written down what they reach
 MOST_FAULTS = 3  # of one probe, before it is switched off
 STEPS_WITHOUT_BACKWARD = (3, 10, 100)  # where a loop that steps without any backward is written down
 
@@ -139,15 +140,16 @@ class Observer:
         root = root_of(tensors)
         if root is None:
             return
+        self._counts["other_backwards"] += 1
         consumer = self._remembered(root)
         if consumer is None or self.step + 1 in WALK_AT or (self.step + 1) % 100 == 0:
             consumer = self._look(root)
         batch = read_batch(consumer) if consumer is not None else None
         if consumer is None or batch is None:
             self._note("x")
-            self._counts["other_backwards"] += 1
             return
         self.settle()
+        self._counts["other_backwards"] -= 1
         self._counts["backwards"] += 1
         self.step += 1
         now = self._open = self._new_step()
@@ -179,6 +181,9 @@ class Observer:
         structure = read_structure(root, self.step + 1, known)
         if structure is None:
             self._fruitless_walks += 1
+            if self._fruitless_walks == FRUITLESS and self._structure is None:
+                self._write_if_new(read_leaves(root, self.step))
+                self._write_counts()
             return None
         before, self._structure = self._structure, structure
         if before is None or before.head is not structure.head:

@@ -43,7 +43,7 @@ class Structure:
     mode_facts: ModeFacts
 
     def parameter_facts(self, step: int) -> ParameterFacts:
-        return _parameter_facts(self, step)
+        return _parameter_facts(self.live, self.leaves, self.head, self.head_bias, self.neck, step)
 
 
 def read_structure(root: Node, step: int, known: Live | None) -> Structure | None:
@@ -96,6 +96,13 @@ def read_structure(root: Node, step: int, known: Live | None) -> Structure | Non
     )
 
 
+def read_leaves(root: Node, step: int) -> ParameterFacts:
+    """Which parameters a loss without any classification reaches."""
+    found = walk(root)
+    live = find_live(found.leaves)
+    return _parameter_facts(live, {id(leaf) for leaf in found.leaves}, None, None, None, step)
+
+
 def _batch(root: Node, classification: Classification) -> Batch | None:
     consumer = follow(root, classification.path)
     return read_batch(consumer) if consumer is not None else None
@@ -141,10 +148,20 @@ def _neck(
     width = None
     if head is not None and head.dim() >= 2:
         width = head.shape[1] if head.shape[0] == num_classes else head.shape[0]
-    name, module = find_batch_norm(live, address, width)
-    if module is None:
-        return None, None, None, norm_training(node) if node is not None else None
-    return name, module, node is not None, norm_training(node) if node is not None else module.training
+    name, module = find_batch_norm(live, address, None)
+    if module is not None and not isinstance(module, nn.BatchNorm1d) and _activated(classification):
+        module = None  # BatchNorm2d, ReLU, flatten: the end of a backbone without pooling, not a neck
+    if module is not None:
+        return name, module, True, norm_training(node) if node is not None else None
+    name, module = find_batch_norm(live, None, width)
+    return (name, module, False, module.training) if module is not None else (None, None, None, None)
+
+
+def _activated(classification: Classification) -> bool:
+    """An activation stands between the norm and the classifier."""
+    return any(
+        word in name for name in classification.feature_path for word in ("elu", "Elu", "Sigmoid", "Swish", "Tanh")
+    )
 
 
 def _mode_facts(live: Live, roots: set[int], step: int) -> ModeFacts:
@@ -169,8 +186,9 @@ def _mode_facts(live: Live, roots: set[int], step: int) -> ModeFacts:
     )
 
 
-def _parameter_facts(structure: Structure, step: int) -> ParameterFacts:
-    live = structure.live
+def _parameter_facts(
+    live: Live, leaves: set[int], head: Tensor | None, bias: Tensor | None, neck: nn.Module | None, step: int
+) -> ParameterFacts:
     groups: dict[int, tuple[int, dict[str, object]]] = {}
     index = 0
     for optimizer in live.optimizers:
@@ -180,8 +198,8 @@ def _parameter_facts(structure: Structure, step: int) -> ParameterFacts:
             index += 1
     held = set(groups)
     in_modules = set(live.names)
-    neck_ids = {id(p) for p in structure.neck.parameters()} if structure.neck is not None else set()
-    head_ids = {id(t) for t in (structure.head, structure.head_bias) if t is not None}
+    neck_ids = {id(p) for p in neck.parameters()} if neck is not None else set()
+    head_ids = {id(t) for t in (head, bias) if t is not None}
 
     def role(parameter: Tensor) -> Role:
         return "head" if id(parameter) in head_ids else "neck" if id(parameter) in neck_ids else "backbone"
@@ -197,18 +215,18 @@ def _parameter_facts(structure: Structure, step: int) -> ParameterFacts:
             lr=as_float(group.get("lr")),
             lr_initial=as_float(group.get("initial_lr")),
             weight_decay=as_float(group.get("weight_decay")),
-            reached=id(parameter) in structure.leaves,
+            reached=id(parameter) in leaves,
         )
 
     records = [record(name, parameter) for name, parameter, _ in live.parameters]
-    if structure.head is not None and id(structure.head) not in in_modules:
-        records.append(record(live.name(structure.head), structure.head))
+    if head is not None and id(head) not in in_modules:
+        records.append(record(live.name(head), head))
     orphans = [
         parameter
         for optimizer in live.optimizers
         for group in optimizer.param_groups
         for parameter in group["params"]
-        if id(parameter) not in in_modules and id(parameter) not in structure.leaves
+        if id(parameter) not in in_modules and id(parameter) not in leaves
     ]
     return ParameterFacts(
         step=step,
@@ -216,7 +234,7 @@ def _parameter_facts(structure: Structure, step: int) -> ParameterFacts:
         parameters=tuple(records),
         orphans=len(orphans),
         orphan_shapes=tuple(tuple(p.shape) for p in orphans[:4]),
-        optimizer_holds_head=None if not live.optimizers or structure.head is None else id(structure.head) in held,
+        optimizer_holds_head=None if not live.optimizers or head is None else id(head) in held,
     )
 
 

@@ -33,7 +33,8 @@ def label_out_of_range(datasets: list[DatasetFacts], crashes: list[CrashFacts]) 
         if facts.labels_out_of_range:
             return Finding(
                 f"{facts.labels_out_of_range} of {facts.images} images have a label outside "
-                f"0..{facts.num_classes - 1}: labels run from {facts.label_min} to {facts.label_max}, for example {facts.example_out_of_range}"
+                f"0..{facts.num_classes - 1}: labels run from {facts.label_min} "
+                f"to {facts.label_max}, for example {facts.example_out_of_range}"
             )
     for crash in crashes:
         if crash.bad_labels and crash.num_classes:

@@ -33,6 +33,7 @@ def one_identity_a_batch(steps: list[StepFacts]) -> Finding | None:
     if step is None:
         return None
     return Finding(
-        f"{BATCHES} batches in a row hold one label each: at step {step.step} all {step.batch} images are {step.label_min}",
+        f"{BATCHES} batches in a row hold one label each: the {step.batch} images of step {step.step} "
+        f"are all of identity {step.label_min}",
         step=step.step,
     )

@@ -1,4 +1,4 @@
-from math import isfinite
+from math import isfinite, log
 from statistics import fmean
 
 from reid_smoke.checks.catalogue import Finding, check
@@ -11,7 +11,11 @@ CLIMBED = 1.0  # nats above both chance and the start: wrong answers given with 
 
 
 @check(
-    "RS403", slug="lr-too-large", severity="fail", needs=[StepFacts, GraphFacts], explains=["RS201", "RS202", "RS204"]
+    "RS403",
+    slug="lr-too-large",
+    severity="fail",
+    needs=[StepFacts, GraphFacts],
+    explains=["RS201", "RS202", "RS203", "RS204"],
 )
 def lr_too_large(steps: list[StepFacts], graphs: list[GraphFacts]) -> Finding | None:
     """The learning rate is too large.
@@ -29,18 +33,20 @@ def lr_too_large(steps: list[StepFacts], graphs: list[GraphFacts]) -> Finding | 
     Seen in:
         MAR #5; fast-reid #111, #529 (NaN).
     """
-    from math import log
-
     finite = [s for s in steps if isfinite(s.ce)]
     if len(finite) < 3 * BLOCK:
         return None
     chance = log(graphs[-1].num_classes)
-    start, end = fmean(s.ce for s in finite[:3]), fmean(s.ce for s in finite[-BLOCK:])
-    if end < max(start, chance) + CLIMBED or end < chance - BELOW_CHANCE:
+    start, end = finite[0].ce, fmean(s.ce for s in finite[-len(finite) // 3 :])
+    top, where = max((fmean(s.ce for s in finite[i : i + BLOCK]), i) for i in range(0, len(finite) - BLOCK + 1, 5))
+    if top < max(start, chance) + CLIMBED or end < chance - BELOW_CHANCE:
         return None
     recent = finite[-BLOCK:]
     lr, update, norm = (typical(recent, name) for name in ("lr_head", "head_update", "feat_norm"))
-    parts = [f"CE went from {start:.2f} to {end:.2f} in {finite[-1].step} steps, chance is {chance:.2f}"]
+    climb = (
+        f"CE went from {start:.2f} to {top:.2f} around step {finite[where + BLOCK // 2].step}, chance is {chance:.2f}"
+    )
+    parts = [climb if top > end + 1 else f"CE went from {start:.2f} to {end:.2f}, chance is {chance:.2f}"]
     parts += [f"head lr {lr:.3g}"] if lr is not None else []
     parts += [f"|dw|/|w| {update:.1e} a step"] if update is not None else []
     parts += [f"the classifier's input has a norm of {norm:.1f}"] if norm is not None else []

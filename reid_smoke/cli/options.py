@@ -1,0 +1,23 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from enum import Enum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+class DeviceName(str, Enum):
+    auto = "auto"
+    cpu = "cpu"
+    cuda = "cuda"
+
+
+Set = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Override a key: --set optimizer.lr=1e-3. May be repeated."),
+]
+Out = Annotated[Path | None, typer.Option(help="Folder for the report.  [default: runs/TIME-NAME]", show_default=False)]
+Device = Annotated[DeviceName | None, typer.Option(help="Where to train; by default as the config says.")]

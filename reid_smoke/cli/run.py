@@ -1,0 +1,27 @@
+"""`reid-smoke run`: train a config for a few hundred steps and say Go or No-Go."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from reid_smoke.cli.options import Device, Out, Set
+
+
+def run(
+    config: Annotated[Path, typer.Argument(help="The YAML config.", show_default=False)],
+    overrides: Set = None,
+    out: Out = None,
+    device: Device = None,
+) -> None:
+    """Train a config for a few hundred steps, and say Go or No-Go with the cause.
+
+    Ends as soon as the verdict is certain: at the window's end, or at a fatal fault.
+    """
+    from reid_smoke.cli.smoking import command_line, config_of, smoke_and_report
+    from reid_smoke.smoke import Plan
+
+    planned = config_of(config, overrides, device)
+    smoke_and_report(Plan(planned, "run", command_line("run", config, overrides, device)), out)

@@ -1,0 +1,21 @@
+from tests.checks.tiny import Crops, TinyTraining
+
+
+class HardlyTellable(TinyTraining):
+    """The people drown in noise: something is learnt, and slowly."""
+
+    lr_head = 2e-3
+    lr_backbone = 1e-6
+
+    def make_dataset(self) -> Crops:
+        return Crops(self.identities, images=400, noise=9.0)
+
+
+class FewerLooks(TinyTraining):
+    steps = 140
+    window = (100, 140)
+    lr_head = 3e-3
+
+
+SICK = [HardlyTellable]
+HEALTHY = [FewerLooks]

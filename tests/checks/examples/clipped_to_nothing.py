@@ -1,0 +1,29 @@
+import torch
+from torch import nn
+
+from tests.checks.tiny import TinyTraining
+
+
+class Tiny(TinyTraining):
+    limit = 1e-6
+
+    def make_optimizer(self) -> torch.optim.Optimizer:
+        return torch.optim.SGD(self.model.parameters(), lr=0.1, momentum=0.9)
+
+    def clip(self) -> None:
+        nn.utils.clip_grad_norm_(self.model.parameters(), self.limit)
+
+
+class TinyValueAdam(TinyTraining):
+    """By value, under Adam's eps: clipping to 1e-12 leaves nothing even of a step that divides by itself."""
+
+    def clip(self) -> None:
+        nn.utils.clip_grad_value_(self.model.parameters(), 1e-13)
+
+
+class Usual(Tiny):
+    limit = 5.0
+
+
+SICK = [Tiny, TinyValueAdam]
+HEALTHY = [Usual]

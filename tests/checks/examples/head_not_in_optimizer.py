@@ -1,0 +1,44 @@
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from tests.checks.tiny import Model, TinyTraining
+
+
+class OnlyTheBackbone(TinyTraining):
+    def make_optimizer(self) -> torch.optim.Optimizer:
+        return torch.optim.AdamW(self.model.base.parameters(), lr=1e-3)
+
+
+class HeadOutsideOfTheModel(TinyTraining):
+    """A classifier module of its own, as Simple-CCReID has it, that nobody handed over."""
+
+    def make_model(self) -> Model:
+        self.head = nn.Linear(512, self.identities, bias=False)
+        nn.init.normal_(self.head.weight, std=0.001)
+        model = Model(self.identities)
+        del model.classifier
+        return model
+
+    def make_optimizer(self) -> torch.optim.Optimizer:
+        return torch.optim.AdamW(self.model.parameters(), lr=1e-3)
+
+    def loss(self, images: Tensor, labels: Tensor) -> Tensor:
+        return F.cross_entropy(self.head(self.model.neck(self.model.base(images))), labels)
+
+
+class TwoOptimizers(TinyTraining):
+    """The head has an optimizer of its own."""
+
+    def make_optimizer(self) -> torch.optim.Optimizer:
+        self.second = torch.optim.SGD(self.head_parameters(), lr=0.5)
+        return torch.optim.AdamW(self.other_parameters(), lr=1e-4)
+
+    def train_step(self, images: Tensor, labels: Tensor) -> None:
+        self.second.zero_grad()
+        super().train_step(images, labels)
+        self.second.step()
+
+
+SICK = [OnlyTheBackbone, HeadOutsideOfTheModel]
+HEALTHY = [TwoOptimizers]

@@ -1,0 +1,36 @@
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from tests.checks.tiny import Model, TinyTraining
+
+
+class Detached(TinyTraining):
+    def loss(self, images: Tensor, labels: Tensor) -> Tensor:
+        feature = self.model.base(images).detach()
+        return F.cross_entropy(self.model.classifier(self.model.neck(feature)), labels)
+
+
+class NoGrad(TinyTraining):
+    def loss(self, images: Tensor, labels: Tensor) -> Tensor:
+        with torch.no_grad():
+            feature = self.model.neck(self.model.base(images))
+        return F.cross_entropy(self.model.classifier(feature), labels)
+
+
+class Frozen(TinyTraining):
+    """requires_grad=False is intent, and its no_grad is thrift."""
+
+    def make_model(self) -> Model:
+        model = Model(self.identities)
+        model.base.requires_grad_(False)
+        return model
+
+    def loss(self, images: Tensor, labels: Tensor) -> Tensor:
+        with torch.no_grad():
+            feature = self.model.base(images)
+        return F.cross_entropy(self.model.classifier(self.model.neck(feature)), labels)
+
+
+SICK = [Detached, NoGrad]
+HEALTHY = [Frozen]

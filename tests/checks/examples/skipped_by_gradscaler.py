@@ -1,0 +1,40 @@
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from tests.checks.tiny import TinyTraining
+
+
+class Scaled(TinyTraining):
+    """fp16 as everybody writes it: the scaler skips a few steps until it has found its scale."""
+
+    start = 2.0**16
+
+    def after_building(self) -> None:
+        self.scaler = torch.amp.GradScaler("cpu", init_scale=self.start)
+
+    def loss(self, images: Tensor, labels: Tensor) -> Tensor:
+        with torch.autocast("cpu", torch.float16):
+            return super().loss(images, labels)
+
+    def train_step(self, images: Tensor, labels: Tensor) -> None:
+        self.optimizer.zero_grad()
+        self.scaler.scale(self.loss(images, labels)).backward()
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+
+
+class SkipsAtFirst(Scaled):
+    start = 2.0**24
+
+
+class InfiniteGradient(Scaled):
+    """sqrt of a distance that is 0: its gradient is infinite at every scale."""
+
+    def loss(self, images: Tensor, labels: Tensor) -> Tensor:
+        score, feature = self.model(images)
+        return F.cross_entropy(score, labels) + (feature - feature).pow(2).sum(1).sqrt().mean()
+
+
+SICK = [InfiniteGradient]
+HEALTHY = [Scaled, SkipsAtFirst]
