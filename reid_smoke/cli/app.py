@@ -10,6 +10,7 @@ from reid_smoke.cli.guard import guarded
 from reid_smoke.cli.overfit import overfit
 from reid_smoke.cli.run import run
 from reid_smoke.cli.schema import schema
+from reid_smoke.cli.watch import CONTEXT, watch
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -23,6 +24,7 @@ app = typer.Typer(
 # Every command, in the order in which --help shows them. Each imports what it needs inside its function.
 for command in (run, overfit, explain, schema):
     app.command()(guarded(command))
+app.command(context_settings=CONTEXT)(guarded(watch))
 
 
 def _show_version(wanted: bool) -> None:

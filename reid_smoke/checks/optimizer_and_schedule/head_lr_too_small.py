@@ -6,6 +6,8 @@ from reid_smoke.facts import DatasetFacts, GraphFacts, ParameterFacts, RunFacts,
 # The spread of the logits over the classes. CE can fall by 0.39 only if the right logit stands about 0.4 above the
 # others; with a spread of 0.15 that would be nearly three standard deviations for every sample.
 NARROW = 0.15
+# A head that starts with large random weights has wide logits from the first step; there it counts how far it came.
+HARDLY_MOVED = 0.3  # |w - w at the start| / |w at the start|
 
 
 @check(
@@ -49,13 +51,14 @@ def head_lr_too_small(
     if curve.word not in ("flat", "slow") or spread is None or update is None or lr is None:
         return None
     moving = lr > 0 and update > 0 and bool(gradient)
-    if not moving or spread > NARROW or (norm is not None and norm < 1.0):
-        return None  # a feature of no length makes narrow logits whatever the head does
+    moved = recent[-1].head_moved
+    narrow = spread <= NARROW and not (norm is not None and norm < 1.0)  # a feature of no length narrows any logits
+    if not moving or not (narrow or moved <= HARDLY_MOVED):
+        return None
     head = next((p for p in parameters[-1].parameters if p.role == "head"), None)
     planned = ""
     if head is not None and head.lr_initial and head.lr_initial > 2 * lr:
         planned = f" ({lr / head.lr_initial:.1%} of the {head.lr_initial:.3g} that was set: a scheduler holds it down)"
-    moved = recent[-1].head_moved
     return Finding(
         f"head lr {lr:.3g}{planned}, |dw|/|w| {update:.1e} a step, |w| moved {moved:.2g} of itself "
         f"in {steps[-1].step} steps; the logits spread by {spread:.3f}, and CE stands at {curve.ce.window_mean:.3f}",

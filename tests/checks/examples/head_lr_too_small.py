@@ -1,6 +1,6 @@
 import torch
 
-from tests.checks.tiny import TinyTraining
+from tests.checks.tiny import Model, TinyTraining
 
 
 class OneLearningRate(TinyTraining):
@@ -19,10 +19,21 @@ class WarmUpPerEpoch(TinyTraining):
         self.by_epoch.step()
 
 
+class LargeRandomHead(TinyTraining):
+    """PyTorch's own initialisation: the logits are wide from the start, and stay where they are."""
+
+    lr_head = lr_backbone = 1e-6
+
+    def make_model(self) -> Model:
+        model = Model(self.identities)
+        model.classifier.reset_parameters()
+        return model
+
+
 class WarmUpPerStep(TinyTraining):
     def make_scheduler(self):
         return torch.optim.lr_scheduler.LinearLR(self.optimizer, 0.01, total_iters=20)
 
 
-SICK = [OneLearningRate, WarmUpPerEpoch]
+SICK = [OneLearningRate, LargeRandomHead, WarmUpPerEpoch]
 HEALTHY = [WarmUpPerStep]
