@@ -5,11 +5,11 @@ torchvision is imported inside the functions: it costs a second, and a config th
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.func import functional_call
 
 from reid_smoke.errors import ModelError, nearest
 
@@ -78,14 +78,19 @@ def _keep_last_resolution(resnet: nn.Module) -> None:
 
 
 def _feature_width(backbone: nn.Module, name: str, height: int, width: int) -> int:
-    """D, by trying one image: it also tells whether the model takes images of this size at all."""
+    """D, by trying one image: it also tells whether the model takes images of this size at all.
+
+    On the meta device, which follows shapes and computes nothing: a tenth of a second, where a real image through a
+    ResNet-50 takes seconds on a busy CPU.
+    """
     size = getattr(backbone, "image_size", None)  # ViT
     hint = f"; it takes {size}x{size} only" if size else ""
-    backbone.eval()  # running statistics stay as they are
+    tensors = [*backbone.named_parameters(), *backbone.named_buffers()]
+    meta = {key: tensor.to("meta") for key, tensor in tensors}
+    backbone.eval()  # one image is too few for a batch norm that is training
     try:
-        with torch.no_grad(), warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            feature: Tensor = backbone(torch.zeros(1, 3, height, width))  # (1, D)
+        with torch.no_grad():
+            feature: Tensor = functional_call(backbone, meta, (torch.empty(1, 3, height, width, device="meta"),))
     except (RuntimeError, ValueError, AssertionError) as error:
         lines = str(error).strip().splitlines()
         raise ModelError(

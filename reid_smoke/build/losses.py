@@ -65,8 +65,9 @@ class TrainingLoss(nn.Module):
 
     def forward(self, output: BNNeckOutput, labels: Tensor) -> Tensor:
         """Model output and labels (B,) int64 in 0..C-1 -> a scalar in nats."""
-        # float(): under AMP the logits come in half precision, in which a softmax over many classes loses digits.
-        loss = F.cross_entropy(output.logits.float(), labels, label_smoothing=self.label_smoothing)
+        # Under AMP the logits come in half precision, in which a softmax over many classes loses digits.
+        logits = output.logits.to(torch.promote_types(output.logits.dtype, torch.float32))  # (B, C)
+        loss = F.cross_entropy(logits, labels, label_smoothing=self.label_smoothing)
         if self.sdm_weight > 0:
             loss = loss + self.sdm_weight * sdm_loss(*self._two_views(output.bn_feature, labels))
         return loss

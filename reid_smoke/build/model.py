@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -44,8 +45,9 @@ class BNNeck(nn.Module):
         bn_feature: Tensor = self.bn(feature)  # (B, D)
         if self.feat_norm is None:
             return bn_feature
-        # float(): normalize divides by max(norm, 1e-12), and fp16 knows no 1e-12. Without AMP it does nothing.
-        return self.feat_norm * F.normalize(bn_feature.float(), dim=1)  # (B, D)
+        # normalize divides by max(norm, 1e-12), and fp16 knows no 1e-12. Without AMP this changes nothing.
+        bn_feature = bn_feature.to(torch.promote_types(bn_feature.dtype, torch.float32))
+        return self.feat_norm * F.normalize(bn_feature, dim=1)  # (B, D)
 
     def forward(self, feature: Tensor) -> tuple[Tensor, Tensor]:
         """Pooled features (B, D) -> logits (B, C), BN features (B, D)."""

@@ -19,12 +19,11 @@ def freeze(model: nn.Module, patterns: list[str]) -> list[FreezeFacts]:
     """Take requires_grad from every parameter whose name a pattern finds (`re.search`); what each pattern found.
 
     A pattern that finds nothing is a fact with an empty `matched`, and no error: it is the fault of a renamed module,
-    which a check shall name. Raises ModelError for a pattern that is no regular expression.
+    which a check shall name. The patterns are regular expressions that compile: the config has seen to that.
     """
     facts = []
-    for index, pattern in enumerate(patterns):
-        regex = _compile(pattern, f"model.freeze[{index}]")
-        matched = {name: parameter for name, parameter in model.named_parameters() if regex.search(name)}
+    for pattern in patterns:
+        matched = {name: parameter for name, parameter in model.named_parameters() if re.search(pattern, name)}
         for parameter in matched.values():
             parameter.requires_grad_(False)
         facts.append(FreezeFacts(pattern=pattern, matched=tuple(matched)))
@@ -41,17 +40,15 @@ def build_optimizer(config: OptimizerConfig, model: nn.Module, *, fused: bool = 
     35 (one by one) or 45 (foreach). Not together with a GradScaler: the fused step is called even when gradients
     overflowed and leaves the parameters alone by itself, so that nobody outside can tell a skipped step from a step.
 
-    Raises ModelError for a pattern that finds nothing (with near names), is no regular expression, or whose parameters
-    an earlier group has taken, and where nothing is left to train.
+    Raises ModelError for a pattern that finds nothing (with near names), or whose parameters an earlier group has all
+    taken, and where nothing is left to train.
     """
     left = dict(model.named_parameters())
     groups: list[dict[str, Any]] = []
     for index, group in enumerate(config.groups):
-        place = f"optimizer.groups[{index}].match"
-        regex = _compile(group.match, place)
-        taken = [name for name in left if regex.search(name)]
+        taken = [name for name in left if re.search(group.match, name)]
         if not taken:
-            raise ModelError(_found_nothing(place, group.match, regex, model))
+            raise ModelError(_found_nothing(f"optimizer.groups[{index}].match", group.match, model))
         parameters = [left.pop(name) for name in taken]
         decay = config.weight_decay if group.weight_decay is None else group.weight_decay
         groups.append({"params": parameters, "lr": group.lr, "weight_decay": decay, "name": group.match})
@@ -76,17 +73,9 @@ def _make(config: OptimizerConfig, groups: list[dict[str, Any]], fused: bool) ->
     return adam(groups, lr=0.0, eps=config.eps, fused=fused)
 
 
-def _compile(pattern: str, place: str) -> re.Pattern[str]:
-    try:
-        return re.compile(pattern)
-    except re.error as error:
-        at = "" if error.pos is None else f" at character {error.pos + 1}"
-        raise ModelError(f"{place}: {pattern!r} is no regular expression: {error.msg}{at}") from error
-
-
-def _found_nothing(place: str, pattern: str, regex: re.Pattern[str], model: nn.Module) -> str:
+def _found_nothing(place: str, pattern: str, model: nn.Module) -> str:
     names = [name for name, _ in model.named_parameters()]
-    taken = [name for name in names if regex.search(name)]
+    taken = [name for name in names if re.search(pattern, name)]
     if taken:
         return f"{place}: {pattern!r} finds {taken[0]} and {len(taken) - 1} more, which an earlier group has all taken"
     literal = re.sub(r"\\(.)|[\^$*+?()|\[\]{}]", r"\1", pattern)

@@ -69,14 +69,9 @@ def _readings(found: dict[str, Tensor], own: dict[str, Tensor]) -> Iterator[_Rea
     """Every prefix that may be taken off, with the rest read as the whole model's key and as the backbone's."""
     for prefix in sorted({prefix for key in found for prefix in _prefixes(key)}, key=len):
         for target in ("", BACKBONE):
-            renamed = {}
-            foreign = []
-            for key, tensor in found.items():
-                if key.startswith(prefix):
-                    renamed[target + key[len(prefix) :]] = tensor
-                else:
-                    foreign.append(key)
-            yield _compare(renamed, foreign, own)
+            # A key without the prefix stays as it is: it must not be taken for what it would be with it.
+            ours = {key: target + key[len(prefix) :] if key.startswith(prefix) else None for key in found}
+            yield _compare(found, ours, own)
 
 
 def _prefixes(key: str) -> Iterator[str]:
@@ -88,21 +83,23 @@ def _prefixes(key: str) -> Iterator[str]:
         yield taken
 
 
-def _compare(renamed: dict[str, Tensor], foreign: list[str], own: dict[str, Tensor]) -> _Reading:
-    matched = {key: tensor for key, tensor in renamed.items() if key in own and own[key].shape == tensor.shape}
-    wrong_shape = [
-        f"{key} is {tuple(tensor.shape)}, the model's {tuple(own[key].shape)}"
-        for key, tensor in renamed.items()
-        if key in own and own[key].shape != tensor.shape
-    ]
-    whole = any(key in own and not key.startswith(BACKBONE) for key in renamed)
-    wanted = [key for key in _weights(own) if whole or key.startswith(BACKBONE)]
-    return _Reading(
-        matched,
-        missing=[key for key in wanted if key not in renamed],
-        unexpected=foreign + [key for key in renamed if key not in own and not _is_counter(key)],
-        wrong_shape=wrong_shape,
-    )
+def _compare(found: dict[str, Tensor], ours: dict[str, str | None], own: dict[str, Tensor]) -> _Reading:
+    """`ours`: what each of the file's keys would be called in the model."""
+    matched: dict[str, Tensor] = {}
+    unexpected, wrong_shape = [], []
+    for key, tensor in found.items():
+        name = ours[key]
+        if name is None or name not in own:
+            if not _is_counter(key):
+                unexpected.append(key)
+        elif own[name].shape == tensor.shape:
+            matched[name] = tensor
+        else:
+            wrong_shape.append(f"{key} is {tuple(tensor.shape)}, the model's {tuple(own[name].shape)}")
+    given = set(ours.values())
+    whole = any(name in own and not name.startswith(BACKBONE) for name in given if name)
+    missing = [name for name in _weights(own) if name not in given and (whole or name.startswith(BACKBONE))]
+    return _Reading(matched, missing, unexpected, wrong_shape)
 
 
 def _by_order(found: dict[str, Tensor], own: dict[str, Tensor]) -> _Reading | None:
