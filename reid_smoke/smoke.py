@@ -140,6 +140,8 @@ def _train(
 
     def stop(step: int) -> bool:
         observer.settle()
+        if judge_at.is_due(step):
+            observer.fetch()
         while unreadable:
             ledger.add(unreadable.pop(0))
         return judge_at(step)
@@ -173,9 +175,12 @@ class _Judge:
         self._display = display
         self.fatal = False
 
+    def is_due(self, step: int) -> bool:
+        return step <= 10 or step % 10 == 0
+
     def __call__(self, step: int) -> bool:
         """Whether the training may end: the window has closed, or a fatal fault is certain."""
-        if step > 10 and step % 10:
+        if not self.is_due(step):
             return False
         judgement = judge(self._ledger, ended=False)
         causes = [r for r in rank(judgement.results) if r.severity == "fatal"]
