@@ -29,7 +29,14 @@ class _Problem:
 
 
 # What configs/demo.yaml says, for commands that may be called without a config.
-DEMO = ("name=demo", "data.height=64", "data.width=32", "data.batch_size=8", "model.backbone=resnet18")
+DEMO = (
+    "name=demo",
+    "data.height=64",
+    "data.width=32",
+    "data.batch_size=10",
+    "data.augment=[flip]",
+    "model.backbone=resnet18",
+)
 
 
 def load_config(path: Path | None, overrides: Sequence[str] = ()) -> Config:

@@ -164,3 +164,7 @@ def test_any_file_is_a_config_or_a_config_error(tmp_path: Path, text: str) -> No
 @given(content=st.binary())
 def test_any_bytes_are_a_config_or_a_config_error(tmp_path: Path, content: bytes) -> None:
     assert message_or_none(tmp_path, content) != ""
+
+
+def test_without_a_file_it_is_the_demo() -> None:
+    assert load_config(None) == load_config(Path(__file__).parents[2] / "configs" / "demo.yaml")
