@@ -3,27 +3,32 @@
 from __future__ import annotations
 
 import re
+import shlex
 import sys
 import time
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 
 from reid_smoke.cli.options import Out
+from reid_smoke.errors import CouldNotJudge
 
 if TYPE_CHECKING:
+    from reid_smoke.watch.script import Script
     from reid_smoke.watch.watching import Watch
 
 STARTED = time.perf_counter()
-# Everything behind the script's name is the script's: `watch train.py --lr 1 --help` reaches it untouched.
-CONTEXT = {"allow_extra_args": True, "ignore_unknown_options": True, "allow_interspersed_args": False}
+# Options end at the script's name: `watch train.py --lr 1 --help` reaches it untouched.
+CONTEXT = {"allow_extra_args": True, "allow_interspersed_args": False}
 
 
 def watch(
     context: typer.Context,
-    script: Annotated[str | None, typer.Argument(metavar="SCRIPT [ARGS]...", show_default=False)] = None,
-    module: Annotated[str | None, typer.Option("-m", metavar="MODULE", help="A module instead, as python -m.")] = None,
+    script: Annotated[str, typer.Argument(metavar="SCRIPT [ARGS]...", show_default=False)],
+    module: Annotated[bool, typer.Option("-m", help="SCRIPT is a module, as in python -m.")] = False,
     window: Annotated[str, typer.Option(metavar="FIRST:LAST", help="Steps over which CE is judged.")] = "200:300",
     stop: Annotated[bool, typer.Option("--stop", help="End the training when the verdict is certain.")] = False,
     out: Out = None,
@@ -32,43 +37,46 @@ def watch(
 
     The script sees what it would see under python. The report goes to stderr; its own exit code goes first.
     """
+    from reid_smoke.watch.ranks import alone, speaks
+    from reid_smoke.watch.script import find_module, find_script
+
     steps = _window(window)
     arguments = list(context.args)
-    if module is not None:
-        arguments = [*([script] if script is not None else []), *arguments]
-    elif script is None:
-        raise typer.BadParameter("name a script, or a module with -m", param_hint="SCRIPT")
-
-    from reid_smoke.watch.script import find_module, find_script, run_as_main, without_our_frames
-
     try:
-        found = find_module(module) if module is not None else find_script(script or "")
+        found = find_module(script) if module else find_script(script)
     except SyntaxError as error:
         sys.excepthook(SyntaxError, error.with_traceback(None), None)
         raise typer.Exit(1) from None
+    if not speaks():
+        _end(_run(found, arguments), lambda: 0)
+        return
 
-    from reid_smoke.watch.watching import StopTraining, Watch, on_sigterm
+    from reid_smoke.watch.signals import report_on_death
+    from reid_smoke.watch.watching import StopTraining, Watch
 
+    say = _sayer(sys.stderr)
+    if stop and not alone():
+        say("--stop is left out: the other processes would wait for this one for ever")
+        stop = False
     watching = Watch(
-        re.sub(r"[^\w.-]+", "-", Path(found.path).stem),
+        re.sub(r"[^\w.-]+", "-", found.title),
         window=steps,
         out=out,
         stop=stop,
-        command=" ".join(["reid-smoke watch", found.name, *arguments]),
-        say=_say,
+        command=shlex.join(["reid-smoke", "watch", *found.words, *arguments]),
+        say=say,
         started=STARTED,
     )
-    undo = on_sigterm(lambda: _finish(watching, KeyboardInterrupt()))
-    ended_by: BaseException | None = None
-    try:
-        with watching:
-            run_as_main(found, arguments)
-    except StopTraining:
-        pass
-    except BaseException as raised:
-        ended_by = without_our_frames(raised)
-    undo()
-    _end(watching, ended_by)
+    report = _reporter(watching, sys.stderr, say)
+    undo = report_on_death(lambda: report(KeyboardInterrupt()))
+    watching.start()
+    ended_by = _run(found, arguments)
+
+    def judged() -> int:
+        undo()
+        return report(ended_by)
+
+    _end(None if isinstance(ended_by, StopTraining) else ended_by, judged)
 
 
 def _window(text: str) -> tuple[int, int]:
@@ -80,46 +88,82 @@ def _window(text: str) -> tuple[int, int]:
     return int(match[1]), int(match[2])
 
 
-def _say(sentence: str) -> None:
-    """A line above whatever bar of theirs is being drawn."""
-    from tqdm import tqdm
+def _run(script: Script, arguments: list[str]) -> BaseException | None:
+    """Run it, and return what ended it; None: it came to its end."""
+    from reid_smoke.watch.script import run_as_main, without_our_frames
 
-    tqdm.write(f"reid-smoke: {sentence}", file=sys.stderr)
-
-
-def _finish(watching: Watch, error: BaseException | None) -> None:
-    watching.finish(error)
-    _show(watching)
-
-
-def _show(watching: Watch) -> None:
-    from rich.console import Console
-
-    from reid_smoke.cli.guard import say
-    from reid_smoke.report.terminal import render_terminal
-
-    if watching.report is not None:
-        render_terminal(watching.report, Console(stderr=True), folder=watching.folder)
-    if watching.error:
-        say(watching.error)
+    try:
+        run_as_main(script, arguments)
+    except BaseException as raised:
+        return without_our_frames(raised)
+    return None
 
 
-def _end(watching: Watch, error: BaseException | None) -> None:
-    """Show the report, and leave as the script would have left; where that is 0, with the verdict's code."""
-    import signal
+def _end(error: BaseException | None, judged: Callable[[], int]) -> None:
+    """Leave as the script would have left; where that is with 0, with the code that `judged` returns.
 
-    from reid_smoke.watch.watching import die_of
+    The order is python's own: the traceback, then the threads that still run, and only then the report.
+    """
+    from reid_smoke.watch.signals import die_of_interrupt
+    from reid_smoke.watch.threads import wait_for_threads
 
+    is_exit = isinstance(error, SystemExit)
+    if error is not None and not is_exit:
+        sys.excepthook(type(error), error, error.__traceback__)
+    with suppress(KeyboardInterrupt):
+        wait_for_threads()
+    with suppress(Exception):  # a stream of theirs
+        sys.stdout.flush()
+    code = judged()
     if isinstance(error, KeyboardInterrupt):
-        sys.excepthook(type(error), error, error.__traceback__)
-        _show(watching)
-        die_of(signal.SIGINT)
-    if error is not None and not isinstance(error, SystemExit):
-        sys.excepthook(type(error), error, error.__traceback__)
-        _show(watching)
-        raise typer.Exit(1)
-    _show(watching)
+        die_of_interrupt()
     if isinstance(error, SystemExit) and error.code not in (None, 0):
         raise error
-    assert watching.judgement is not None
-    raise typer.Exit(watching.judgement.exit_code)
+    raise typer.Exit(1 if error is not None and not is_exit else code)
+
+
+def _sayer(stream: TextIO) -> Callable[[str], None]:
+    def say(sentence: str) -> None:
+        """A line above whatever bar of theirs is being drawn. A stream that broke says nothing."""
+        # tqdm's lock would settle multiprocessing's start method: it is touched only where they draw with it.
+        bars = getattr(sys.modules.get("tqdm"), "tqdm", None)
+        write = bars.write if bars is not None and getattr(bars, "_instances", None) else print
+        with suppress(OSError, ValueError):
+            write(f"reid-smoke: {sentence}", file=stream)
+            stream.flush()
+
+    return say
+
+
+def _reporter(watching: Watch, stream: TextIO, say: Callable[[str], None]) -> Callable[[BaseException | None], int]:
+    """What ends the watch, shows its report on `stream`, and returns the verdict's exit code.
+
+    `stream` is stderr as it was before their script, which may put a log in its place.
+    """
+
+    def report(ended_by: BaseException | None) -> int:
+        if watching.is_copy:
+            return 0
+        watching.finish(ended_by)
+        if watching.report is not None:
+            from rich.console import Console
+
+            from reid_smoke.report.terminal import render_terminal
+
+            with suppress(OSError, ValueError):
+                render_terminal(watching.report, Console(file=stream), folder=_shown(watching.folder))
+        if watching.error:
+            say(watching.error)
+        if watching.judgement is None or watching.report is None:
+            return CouldNotJudge.exit_code
+        return watching.judgement.exit_code
+
+    return report
+
+
+def _shown(folder: Path) -> Path:
+    """As short as it can be said from here."""
+    try:
+        return folder.relative_to(Path.cwd())
+    except (OSError, ValueError):
+        return folder

@@ -333,6 +333,16 @@ def root_of(tensors: object) -> Node | None:
     return next((t.grad_fn for t in candidates if isinstance(t, Tensor) and t.grad_fn is not None), None)
 
 
+def loss_in_words(root: Node) -> str:
+    """The last few operations behind a loss, the last in front: `Mean < Pow < Sub`."""
+    names: list[str] = []
+    node: Node | None = root
+    while node is not None and len(names) < 4 and not _is(node, (ACCUMULATE,)):
+        names.append(name_of(node))
+        node = next((child for child in edges(node) if child is not None), None)
+    return " < ".join(names)
+
+
 def scalar_of(tensors: object) -> Tensor | None:
     """The loss itself as a detached 0-d tensor, where there is just one."""
     if isinstance(tensors, (list, tuple)) and len(tensors) == 1:

@@ -3,6 +3,9 @@
 It does not know whose loop it watches. Hooks (`watch/hooks.py`) call it at PyTorch's own doors: a batch is fetched,
 backward begins and ends, gradients are clipped, an optimizer steps. Figures stay on the device and are fetched in one
 transfer every `FETCH_EVERY` steps; on the CPU, where reading is free, at every step.
+
+Long after the window a verdict needs no more steps: from `dense_until` on every 11th is measured and written, ten times
+later every 53rd, and those in between cost next to nothing. Primes, so that no accumulation cycle hides between them.
 """
 
 from __future__ import annotations
@@ -16,13 +19,14 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
-from reid_smoke.facts import EndFacts, Fact, LoaderFacts, LoopFacts, ProbeFault, StepFacts
+from reid_smoke.facts import EndFacts, Fact, LoaderFacts, LoopFacts, ParameterFacts, ProbeFault, StepFacts
 from reid_smoke.ledger import Ledger
 from reid_smoke.probes import measure
 from reid_smoke.probes.graph import (
     Node,
     follow,
     log_softmax_of,
+    loss_in_words,
     norm_input,
     read_batch,
     read_product,
@@ -37,6 +41,10 @@ WALK_AT = (1, 2, 5)  # and at every hundredth step
 FRUITLESS = 3  # backwards without any classification, after which it is written down what they reach
 MOST_FAULTS = 3  # of one probe, before it is switched off
 STEPS_WITHOUT_BACKWARD = (3, 10, 100)  # where a loop that steps without any backward is written down
+DENSE_UNTIL = 2000  # steps, each of which is measured
+STRIDES = (11, 53)  # from there on, and from ten times there on
+MOST_PATHS = 8  # shapes of the graph between loss and labels that are remembered
+OFTEN = 1000  # steps, or epochs tenfold, within which whatever changed is written each time
 
 FIGURES = (
     "ce", "loss", "top1", "batch", "label_min", "label_max", "distinct_labels", "logit_std", "feat_norm", "feat_cosine",
@@ -60,6 +68,7 @@ class _Step:
     clip_at: float | None = None
     applied: bool = False
     scaled: bool = False
+    measured: bool = True
     arrived: float = 0.0
     compute_s: float | None = None
 
@@ -82,6 +91,12 @@ class Observer:
         """started: `time.perf_counter()` at the process's start, for the start-up time."""
         self.ledger = ledger
         self.step = 0
+        self.dense_until = DENSE_UNTIL
+        self.device: str | None = None  # of the logits, torch's name of it
+        self.unclassified: dict[str, int] = {}  # losses without a classification, in words, while none had any
+        self._paths: list[tuple[tuple[int, ...], str]] = []  # from a loss to its labels, and the node that holds those
+        self._walked = 0
+        self._batch_size = 0
         self._started = started if started is not None else time.perf_counter()
         self._first_batch: float | None = None
         self._structure: Structure | None = None
@@ -123,7 +138,7 @@ class Observer:
     @guarded
     def epoch_ended(self, iterator: object) -> None:
         loader = self._iterators.pop(id(iterator), None)
-        if loader is not None and loader.fed:
+        if loader is not None and loader.fed and self._tells_something(loader):
             self.ledger.add(
                 LoaderFacts(
                     epoch=loader.epoch,
@@ -133,7 +148,20 @@ class Observer:
                 )
             )
 
+    @staticmethod
+    def _tells_something(loader: _Loader) -> bool:
+        """Thousands of epochs that all went as promised need no line each."""
+        return loader.epoch <= OFTEN // 10 or loader.epoch % 100 == 0 or loader.given != loader.promised
+
     # --- backward ---
+
+    def _is_measured(self, step: int) -> bool:
+        if step <= self.dense_until:
+            return True
+        return step % STRIDES[step > 10 * self.dense_until] == 0
+
+    def _is_walked(self, step: int) -> bool:
+        return step in WALK_AT or step % 100 == 0 or step - self._walked > 100
 
     @guarded
     def backward_begins(self, tensors: object) -> None:
@@ -141,18 +169,27 @@ class Observer:
         if root is None:
             return
         self._counts["other_backwards"] += 1
+        measured = self._is_measured(self.step + 1)
         consumer = self._remembered(root)
-        if consumer is None or self.step + 1 in WALK_AT or (self.step + 1) % 100 == 0:
+        if consumer is None or (measured and self._is_walked(self.step + 1)):
             consumer = self._look(root)
-        batch = read_batch(consumer) if consumer is not None else None
-        if consumer is None or batch is None:
+        batch = read_batch(consumer) if consumer is not None and measured else None
+        if consumer is None or (measured and batch is None):
             self._note("x")
+            if not self.step and len(self.unclassified) < 16:
+                words = loss_in_words(root)
+                self.unclassified[words] = self.unclassified.get(words, 0) + 1
             return
         self.settle()
         self._counts["other_backwards"] -= 1
         self._counts["backwards"] += 1
         self.step += 1
         now = self._open = self._new_step()
+        now.measured = measured
+        if batch is None:
+            return
+        if self.device is None:
+            self.device = str(batch.log_probs.device)
         figures = now.figures
         with torch.no_grad():
             figures.update(measure.classification_figures(batch))
@@ -168,9 +205,11 @@ class Observer:
     def _remembered(self, root: Node) -> Node | None:
         if self._structure is None:
             return None
-        known = self._structure.classification
-        consumer = follow(root, known.path)
-        return consumer if consumer is not None and consumer.name() == known.consumer else None
+        for path, name in self._paths:
+            consumer = follow(root, path)
+            if consumer is not None and consumer.name() == name:
+                return consumer
+        return None
 
     def _look(self, root: Node) -> Node | None:
         """Walk the graph; remember and write what it shows. None where it holds no classification."""
@@ -185,14 +224,23 @@ class Observer:
                 self._write_if_new(read_leaves(root, self.step))
                 self._write_counts()
             return None
+        self._walked = self.step + 1
         before, self._structure = self._structure, structure
+        way = (structure.classification.path, structure.classification.consumer)
+        if before is None or before.head is not structure.head:
+            self._paths.clear()
+        if way not in self._paths:
+            self._paths = [way, *self._paths][:MOST_PATHS]
         if before is None or before.head is not structure.head:
             self._head = measure.Watched([structure.head]) if structure.head is not None else None
         if before is None or [id(p) for _, p in before.backbone] != [id(p) for _, p in structure.backbone]:
             self._backbone = measure.Watched(measure.choose_sentinels(structure.backbone))
         self._write_if_new(structure.graph_facts)
         self._write_if_new(structure.mode_facts)
-        self._write_if_new(structure.parameter_facts(self.step + 1))
+        written = self._last_written.get(ParameterFacts)
+        # A long list, which a schedule changes at each look: later on, only when the training is a tenth longer.
+        if not isinstance(written, ParameterFacts) or self.step < OFTEN or self.step > 1.1 * written.step:
+            self._write_if_new(structure.parameter_facts(self.step + 1))
         self._write_counts()
         return follow(root, structure.classification.path)
 
@@ -259,7 +307,7 @@ class Observer:
 
     @guarded
     def clip_begins(self) -> None:
-        if self._open is not None:
+        if self._open is not None and self._open.measured:
             self._read_gradients(self._open, "head_grad", "backbone_grad")
 
     @guarded
@@ -284,7 +332,7 @@ class Observer:
     def step_begins(self, optimizer: Optimizer) -> None:
         self._stepped = True
         now = self._open
-        if now is None or self._structure is None:
+        if now is None or self._structure is None or not now.measured:
             return
         with torch.no_grad():
             self._read_gradients(now, "head_grad_applied", "backbone_grad_applied")
@@ -301,6 +349,8 @@ class Observer:
         self._note("s")
         if self._open is not None:
             self._open.applied = True
+            if not self._open.measured:
+                return
             with torch.no_grad():
                 for name, watched in (("head_update", self._head), ("backbone_update", self._backbone)):
                     change = watched.update() if watched is not None else None
@@ -333,6 +383,9 @@ class Observer:
             return
         if now.compute_s is None:
             now.compute_s = time.perf_counter() - now.arrived
+        if not now.measured:
+            self._add_to_totals(now, self._batch_size)
+            return
         figures = now.figures
         with torch.no_grad():
             if self._head is not None:
@@ -357,15 +410,25 @@ class Observer:
         if not pending:
             return
         rows = torch.stack([row for _, row in pending]).tolist()
+        stop: BaseException | None = None
         for (step, _), row in zip(pending, rows, strict=True):
-            self._write_step(step, dict(zip(FIGURES, row, strict=True)))
+            try:
+                self._write_step(step, dict(zip(FIGURES, row, strict=True)))
+            except BaseException as wanted:  # whoever listens may end the training; the rest is written first
+                stop = wanted
+        if stop is not None:
+            raise stop
+
+    def _add_to_totals(self, step: _Step, images: int) -> None:
+        self._totals["images"] += images
+        self._totals["data_s"] += step.data_s
+        self._totals["compute_s"] += step.compute_s or 0.0
 
     def _write_step(self, step: _Step, figures: dict[str, float]) -> None:
         scale = figures.pop("amp_scale")
         counts = {name: int(figures.pop(name)) for name in ("batch", "label_min", "label_max", "distinct_labels")}
-        self._totals["images"] += counts["batch"]
-        self._totals["data_s"] += step.data_s
-        self._totals["compute_s"] += step.compute_s or 0.0
+        self._batch_size = counts["batch"]
+        self._add_to_totals(step, counts["batch"])
         self.ledger.add(
             StepFacts(
                 step=step.number,

@@ -1,35 +1,38 @@
 """Watch a training that is not ours, from its first step to its end, and judge it as it goes.
 
 `Watch` is what both `reid-smoke watch` and `with reid_smoke.watch():` stand on. It never raises into the user's
-training, but for the one thing that `stop=True` asks for.
+training, but for the one thing that `stop=True` asks for. Nothing here imports torch before they do.
 """
 
 from __future__ import annotations
 
-import signal
-import sys
+import os
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from datetime import datetime, timezone
 from pathlib import Path
-from types import FrameType, TracebackType
-from typing import Any, Literal
+from types import TracebackType
+from typing import TYPE_CHECKING, Literal
 
 from reid_smoke.checks.catalogue import rank
-from reid_smoke.environment import read_environment
-from reid_smoke.errors import ReidSmokeError
-from reid_smoke.facts import AnyFact, LoopFacts, RunFacts, StepFacts
+from reid_smoke.errors import ReidSmokeError, UsageError
+from reid_smoke.facts import AnyFact, LoopFacts, ProbeFault, RunFacts, StepFacts
 from reid_smoke.folder import make_run_folder
 from reid_smoke.ledger import Ledger
-from reid_smoke.probes.crash import read_crash
-from reid_smoke.probes.observer import Observer
 from reid_smoke.report.document import Report, build_report
 from reid_smoke.report.json import write_json
+from reid_smoke.rule import DEFAULT_WINDOW
 from reid_smoke.verdict import Judgement, judge
-from reid_smoke.watch.hooks import observing
+from reid_smoke.watch.after_import import after_import
+from reid_smoke.watch.waiting import waited_for
+
+if TYPE_CHECKING:
+    from reid_smoke.probes.observer import Observer
 
 How = Literal["finished", "stopped", "interrupted", "crashed"]
+
+_watching: Watch | None = None  # the one of this process
 
 
 class StopTraining(BaseException):
@@ -50,38 +53,35 @@ class Watch:
         self,
         name: str = "watch",
         *,
-        window: tuple[int, int] = (200, 300),
+        window: tuple[int, int] = DEFAULT_WINDOW,
         out: Path | None = None,
         stop: bool = False,
         command: str = "",
         say: Callable[[str], None] | None = None,
         started: float | None = None,
     ) -> None:
-        self.folder = make_run_folder(out, name)
+        if not 0 < window[0] < window[1]:
+            raise UsageError(f"{window} is no window: give its first and last step, as in (200, 300).")
+        self.folder = make_run_folder(out, name).absolute()  # they may change directory
         self.ledger = Ledger(self.folder / "facts.jsonl")
         self.report: Report | None = None
         self.judgement: Judgement | None = None
-        self.error: str | None = None  # why the report could not be written
-        self._observer = Observer(self.ledger, started=started if started is not None else time.perf_counter())
+        self.error: str | None = None  # why there is no report, or why it could not be written
+        self._name, self._command, self._window = name, command, window
+        self._began = datetime.now(timezone.utc).isoformat(timespec="seconds")
+        self._started = started if started is not None else time.perf_counter()
+        self._observer: Observer | None = None
         self._stop = stop
         self._say = say or (lambda sentence: None)
         self._told: set[str] = set()
         self._certain = False
+        self._judge_at = 1
         self._undo = ExitStack()
-        self.ledger.add(
-            RunFacts(
-                way_in="watch",
-                name=name,
-                command=command,
-                started=datetime.now(timezone.utc).isoformat(timespec="seconds"),
-                window=window,
-                environment=read_environment("cpu"),
-            )
-        )
-        self.ledger.subscribe(self._judge)
+        self._over = False
+        self.is_copy = False  # in a process forked from the watched one
 
     def __enter__(self) -> Watch:
-        self._undo.enter_context(observing(self._observer))
+        self.start()
         return self
 
     def __exit__(
@@ -90,11 +90,70 @@ class Watch:
         self.finish(error)
         return isinstance(error, StopTraining)
 
+    def start(self) -> None:
+        """Watch from now on; where torch is not imported yet, from its import on."""
+        global _watching
+        if _watching is not None:
+            raise UsageError(
+                f"a training is being watched already ({_watching._name}): one watch at a time, not one in another."
+            )
+        if self._over:
+            raise UsageError("this watch is over: make another for another training.")
+        _watching = self
+        self._undo.callback(after_import("torch", self._attach))
+
+    def _attach(self) -> None:
+        """Put up the hooks. Runs inside of their `import torch`, which a fault of ours must not break."""
+        try:
+            from reid_smoke.environment import read_environment
+            from reid_smoke.probes.observer import Observer
+            from reid_smoke.watch.hooks import observing
+
+            self._add_run_facts(read_environment("as the script says"))
+            self.ledger.subscribe(self._listen)
+            observer = Observer(self.ledger, started=self._started)
+            observer.dense_until = max(observer.dense_until, 2 * self._window[1])
+            self._undo.enter_context(observing(observer))
+            self._observer = observer
+        except Exception as failure:
+            self._fault("hooks", failure)
+
+    def _add_run_facts(self, environment: dict[str, str]) -> None:
+        self.ledger.add(
+            RunFacts(
+                way_in="watch",
+                name=self._name,
+                command=self._command,
+                started=self._began,
+                window=self._window,
+                environment=environment,
+            )
+        )
+
+    # --- the end ---
+
     def finish(self, error: BaseException | None) -> None:
         """Take the hooks away, judge what was seen, and write the report. Never raises; called once."""
-        self._undo.close()
-        if self.report is not None:
+        global _watching
+        if self._over:
             return
+        self._over = self._certain = True  # nothing more is said on the way
+        if _watching is self:
+            _watching = None
+        try:
+            self._undo.close()
+            self._add_end(error)
+            self.judgement = judge(self.ledger, ended=True)
+            report = build_report(self.ledger, self.judgement.results, self.judgement.verdict)
+            self.report = self._with_notes(report)
+            write_json(self.report, self.folder / "report.json")
+        except ReidSmokeError as failure:
+            self.error = str(failure)
+        except Exception as failure:
+            self.error = f"no report, by a fault of reid-smoke: {type(failure).__name__}: {failure}. Please report it"
+        self.ledger.close()
+
+    def _add_end(self, error: BaseException | None) -> None:
         how: How = "finished"
         if isinstance(error, StopTraining):
             how = "stopped"
@@ -102,60 +161,90 @@ class Watch:
             how = "interrupted"
         elif error is not None and not (isinstance(error, SystemExit) and error.code in (None, 0)):
             how = "crashed"
-            self._observer.settle()
-            self.ledger.add(read_crash(error, self._observer.step))
-        self._certain = True  # nothing more to be said on the way
-        self._observer.finish(how)
-        self.judgement = judge(self.ledger, ended=True)
-        self.ledger.close()
-        self.report = build_report(self.ledger, self.judgement.results, self.judgement.verdict)
-        try:
-            write_json(self.report, self.folder / "report.json")
-        except ReidSmokeError as failure:
-            self.error = str(failure)
+        observer = self._observer
+        if observer is None:
+            if self.ledger.first(RunFacts) is None:
+                self._add_run_facts({})
+            return
+        if how == "crashed" and error is not None:
+            from reid_smoke.probes.crash import read_crash
 
-    def _judge(self, fact: AnyFact) -> None:
-        """After a step that may have made the verdict certain, or counts that may have."""
-        if self._certain or not isinstance(fact, (StepFacts, LoopFacts)):
+            observer.settle()
+            self.ledger.add(read_crash(error, observer.step))
+        observer.finish(how)
+
+    def _with_notes(self, report: Report) -> Report:
+        observer = self._observer
+        notes: tuple[str, ...] = ()
+        if report.verdict == "UNKNOWN":
+            notes = waited_for(self.ledger, observer.unclassified if observer is not None else None)
+        environment = report.environment
+        if observer is not None and observer.device is not None:
+            from reid_smoke.environment import read_environment
+
+            environment = read_environment(observer.device)
+        return report.model_copy(update={"notes": (*report.notes, *notes), "environment": environment})
+
+    def forget(self) -> None:
+        """In a process that was forked from the watched one: be plain python there."""
+        self.is_copy = self._over = self._certain = True
+        self._undo.close()
+
+    # --- on the way ---
+
+    def _listen(self, fact: AnyFact) -> None:
+        try:
+            stop = self._judge(fact)
+        except Exception as failure:
+            self._certain = True  # the end will judge once more; on the way there is nothing more to be had
+            self._fault("live judgement", failure)
             return
-        if isinstance(fact, StepFacts) and fact.step > 10 and fact.step % 10:
-            return
+        if stop:
+            raise StopTraining
+
+    def _judge(self, fact: AnyFact) -> bool:
+        """After a step that may have made the verdict certain, or counts that may have. True: the training may end."""
+        if self._certain or not self._is_due(fact):
+            return False
         judgement = judge(self.ledger, ended=False)
         for result in rank(judgement.results):
             if result.severity == "fatal" and result.finding is not None and result.check.code not in self._told:
                 self._told.add(result.check.code)
                 where = f"step {result.finding.step}: " if result.finding.step else ""
                 self._say(f"{where}{result.check.code} {result.check.slug}: {result.finding.evidence}")
-        if judgement.verdict.certain:
-            self._certain = True
-            self._say(f"{judgement.verdict.word}: {judgement.verdict.reason}")
-            if self._stop:
-                raise StopTraining
+        verdict = judgement.verdict
+        if self._observer is not None:  # a window that was moved is seen as densely
+            self._observer.dense_until = max(self._observer.dense_until, verdict.rule.window[1])
+        if not verdict.certain:
+            return False
+        self._certain = True
+        self._say(f"{verdict.word}: {verdict.reason}")
+        return self._stop
+
+    def _is_due(self, fact: AnyFact) -> bool:
+        """Every step of the first ten, then every tenth, then ever more seldom, since each looks at all steps."""
+        if isinstance(fact, LoopFacts):
+            return fact.step <= 10
+        if not isinstance(fact, StepFacts) or fact.step < self._judge_at:
+            return False
+        later = fact.step + (1 if fact.step < 10 else max(10 - fact.step % 10, fact.step // 50))
+        closes = self._window[1]
+        self._judge_at = min(later, closes) if fact.step < closes else later
+        return True
+
+    def _fault(self, probe: str, failure: Exception) -> None:
+        """A fault of ours, for the report: their training goes on."""
+        step = self._observer.step if self._observer is not None else 0
+        with suppress(Exception):
+            self.ledger.add(ProbeFault(step=step, probe=probe, message=f"{type(failure).__name__}: {failure}"))
 
 
-def on_sigterm(report: Callable[[], None]) -> Callable[[], None]:
-    """On SIGTERM, report first and then die of it as python would. Returns what takes the handler away again."""
-    if sys.platform == "win32" or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
-        return lambda: None
-
-    def handle(number: int, frame: FrameType | None) -> None:
-        report()
-        die_of(number)
-
-    before: Any = signal.signal(signal.SIGTERM, handle)
-
-    def undo() -> None:
-        if signal.getsignal(signal.SIGTERM) is handle:
-            signal.signal(signal.SIGTERM, before)
-
-    return undo
+def _in_a_fork() -> None:
+    global _watching
+    watch, _watching = _watching, None
+    if watch is not None:
+        watch.forget()
 
 
-def die_of(number: int) -> None:
-    """End this process by the signal itself, so that whoever waits for it sees the same as without us."""
-    import os
-
-    sys.stdout.flush()
-    sys.stderr.flush()
-    signal.signal(number, signal.SIG_DFL)
-    os.kill(os.getpid(), number)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_in_a_fork)

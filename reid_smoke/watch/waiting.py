@@ -1,0 +1,48 @@
+"""What a watch waited for that did not come: for the report of an UNKNOWN; no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from reid_smoke.facts import EndFacts, LoopFacts, RunFacts
+from reid_smoke.ledger import Ledger
+
+LEAST = 20  # steps below which no window is worth proposing
+
+
+def waited_for(ledger: Ledger, unclassified: Mapping[str, int] | None) -> tuple[str, ...]:
+    """Sentences on what was seen instead of a training that can be judged.
+
+    unclassified: what the losses without a classification came from, and how often; None: torch was never imported.
+    """
+    if unclassified is None:
+        return ("The script never imported torch, so there was nothing to watch.",)
+    steps, loop = ledger.steps, ledger.last(LoopFacts)
+    if steps:
+        return _too_few(ledger)
+    if not unclassified:
+        updates = loop.optimizer_steps if loop is not None else 0
+        seen = f", though an optimizer stepped {updates} times" if updates else ""
+        return (
+            f"Waited for loss.backward(), and none came{seen}. A training in a process that the script starts "
+            "(torch.multiprocessing, a launcher) is not seen: watch that process.",
+        )
+    losses = ", ".join(f"{name} ({count}x)" for name, count in list(unclassified.items())[:5])
+    said = [
+        f"Waited for a cross-entropy over identities: a log-softmax of logits (B, C) with the labels of the batch. "
+        f"What backward was called on ends in {losses}."
+    ]
+    if any("Compiled" in name for name in unclassified):
+        said.append(
+            "A loss that torch.compile made into one node cannot be looked into: compile the model alone, not the loss."
+        )
+    return tuple(said)
+
+
+def _too_few(ledger: Ledger) -> tuple[str, ...]:
+    run, end, done = ledger.first(RunFacts), ledger.last(EndFacts), ledger.steps[-1].step
+    if run is None or done >= run.window[1] or (end is not None and end.how in ("interrupted", "crashed")):
+        return ()
+    if done < LEAST:
+        return (f"{done} steps are too few for a verdict: train for {LEAST} at least, or repeat the data.",)
+    return (f"This training has {done} steps. Choose a window that it reaches: --window {done * 2 // 3}:{done}",)
