@@ -9,8 +9,7 @@ from reid_smoke.errors import ModelError
 WIDTHS = {
     "alexnet": 256, "convnext_tiny": 768, "densenet121": 1024, "efficientnet_b0": 1280, "mnasnet0_5": 1280,
     "mobilenet_v2": 1280, "mobilenet_v3_small": 576, "regnet_x_400mf": 400, "resnet18": 512, "resnet50": 2048,
-    "resnext50_32x4d": 2048, "shufflenet_v2_x0_5": 1024, "squeezenet1_1": 512, "swin_t": 768, "vgg11_bn": 512,
-    "wide_resnet50_2": 2048,
+    "shufflenet_v2_x0_5": 1024, "squeezenet1_1": 512, "swin_t": 768, "vgg11_bn": 512,
 }  # fmt: skip
 
 
