@@ -3,26 +3,65 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from reid_smoke.errors import UsageError
 
+OF_AN_EARLIER_RUN = ("report.json", "report.html", "junit.xml", "config.yaml")
 
-def make_run_folder(out: Path | None, name: str) -> Path:
-    """Make `out`, or a fresh folder under `runs/`. Raises UsageError where it cannot be written."""
-    folder = out if out is not None else _fresh(name)
-    probe = folder / "facts.jsonl"
+
+def make_run_folder(out: Path | None, name: str, config: str | None = None) -> Path:
+    """Make `out`, or a fresh folder under `runs/`, and write config.yaml there.
+
+    What an earlier run left in `out` is taken away: its report would stand beside the facts of this one. Raises
+    UsageError where the folder cannot be written; what was made of it by then is taken away, too.
+    """
+    made: list[Path] = []
+    folder = out
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        probe.open("a", encoding="utf-8").close()
+        folder = _make(out, made) if out is not None else _make_fresh(name, made)
+        for file in OF_AN_EARLIER_RUN:
+            (folder / file).unlink(missing_ok=True)
+        _write(folder / "facts.jsonl", "", made)
+        if config is not None:
+            _write(folder / "config.yaml", config, made)
     except OSError as error:
+        for path in reversed(made):
+            with suppress(OSError):
+                path.rmdir() if path.is_dir() else path.unlink()
         raise UsageError(
-            f"{folder}: cannot be written ({error.strerror}). Choose another folder with --out."
+            f"{folder or 'runs'}: cannot be written ({error.strerror}). Choose another folder with --out."
         ) from error
     return folder
 
 
-def _fresh(name: str) -> Path:
+def _make_fresh(name: str, made: list[Path]) -> Path:
+    """A folder that was not there before, also where several runs start in the same second."""
     stem = f"{time.strftime('%Y%m%d-%H%M%S')}-{name}"
-    candidates = [Path("runs") / stem, *(Path("runs") / f"{stem}-{i}" for i in range(2, 1000))]
-    return next(folder for folder in candidates if not folder.exists())
+    number = 1
+    while True:
+        folder = Path("runs") / (stem if number == 1 else f"{stem}-{number}")
+        try:
+            return _make(folder, made, fresh=True)
+        except FileExistsError:
+            if not folder.exists():  # it is `runs` that is there already, and is no folder
+                raise
+            number += 1
+
+
+def _make(folder: Path, made: list[Path], *, fresh: bool = False) -> Path:
+    """Make a folder and its parents, and add those that were missing to `made`, outermost first."""
+    missing = [path for path in (folder, *folder.parents) if not path.exists()]
+    for parent in reversed(missing[1:]):
+        parent.mkdir(exist_ok=True)
+        made.append(parent)
+    folder.mkdir(exist_ok=not fresh)
+    made += missing[:1]
+    return folder
+
+
+def _write(path: Path, text: str, made: list[Path]) -> None:
+    if not path.exists():
+        made.append(path)
+    path.write_text(text, encoding="utf-8")

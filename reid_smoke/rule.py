@@ -9,17 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import ceil, isfinite, log
+from math import ceil, hypot, isfinite, log, sqrt
 from statistics import fmean
 from typing import Literal
 
 from reid_smoke.facts import DatasetFacts, GraphFacts, RunFacts, StepFacts
-from reid_smoke.trend import falling_p, slope, standard_error
+from reid_smoke.trend import falling_p, noise, slope, standard_error
 
 BELOW_CHANCE = 0.39  # nats: exp(-0.39) = 0.68
 ENOUGH_LOOKS = 4.0  # per identity
 SURE = 0.01  # p under which a curve counts as falling
 DEFAULT_WINDOW = (200, 300)
+LEAST_STEPS = 10  # fewer hold no trend that could be told from noise
 
 CurveWord = Literal["passes", "slow", "flat", "rises", "broken", "short"]
 
@@ -117,6 +118,8 @@ def _figures(steps: Sequence[StepFacts], rule: RuleFigures) -> CeFigures:
 def _word(steps: Sequence[StepFacts], rule: RuleFigures, ce: CeFigures) -> CurveWord:
     if not steps or steps[-1].step < rule.window[1] or ce.window_mean is None or rule.max_ce is None:
         return "short"
+    if sum(s.step <= rule.window[1] for s in steps) < LEAST_STEPS:
+        return "short"
     if not isfinite(ce.window_mean):
         return "broken"
     falls = _falls(steps, rule.window)
@@ -130,11 +133,18 @@ def _falls(steps: Sequence[StepFacts], window: tuple[int, int]) -> bool:
     """CE has clearly fallen by the window: by its trend, and by more than the noise of the window's mean."""
     values = [s.ce for s in steps if s.step <= window[1]]
     inside = [s.ce for s in steps if window[0] <= s.step <= window[1]]
-    if len(values) < 10 or not inside or not all(map(isfinite, values)):
+    if len(values) < LEAST_STEPS or not inside or not all(map(isfinite, values)):
         return False
-    dropped = fmean(values[: max(5, len(values) // 20)]) - fmean(inside)
-    # A curve that dropped at once and then lies low has no trend left: half a nat of drop is proof enough.
-    return dropped > 0.02 and dropped > 3 * standard_error(inside) and (falling_p(values) < SURE or dropped > 0.5)
+    start = values[: max(5, len(values) // 20)]
+    dropped = fmean(start) - fmean(inside)
+    of_one = noise(values)
+    of_inside = standard_error(inside) if len(inside) > 1 else of_one
+    if dropped <= 0.02 or dropped <= 3 * of_inside:
+        return False
+    # A curve that dropped at once and then lies low has no trend left: half a nat of drop is proof enough, unless
+    # batches differ so much that the means of two stretches may lie so far apart by chance.
+    of_drop = hypot(of_one / sqrt(len(start)), max(of_inside, of_one / sqrt(len(inside))))
+    return falling_p(values) < SURE or dropped > max(0.5, 4 * of_drop)
 
 
 def _mean_over(steps: Sequence[StepFacts], window: tuple[int, int]) -> float | None:

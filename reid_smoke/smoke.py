@@ -14,21 +14,25 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from reid_smoke.checks.catalogue import rank
 from reid_smoke.config.dump import dump_config
 from reid_smoke.config.schema import Config
-from reid_smoke.errors import ReidSmokeError
+from reid_smoke.errors import ReidSmokeError, UsageError
 from reid_smoke.facts import RunFacts, UnreadableFacts
 from reid_smoke.folder import make_run_folder
 from reid_smoke.ledger import Ledger
 from reid_smoke.report.live import LiveDisplay
+from reid_smoke.rule import LEAST_STEPS
 from reid_smoke.verdict import Judgement, judge
 
 if TYPE_CHECKING:
     from reid_smoke.build.training import Training
+
+LEAST_WINDOW = 4  # steps, of overfit
 
 How = Literal["finished", "stopped", "interrupted", "crashed"]
 
@@ -63,14 +67,13 @@ def smoke(plan: Plan, out: Path | None, display: LiveDisplay, *, started: float)
     """
     unreadable: list[UnreadableFacts] = []
     training, window, steps = _prepare(plan, unreadable.append)
-    folder = make_run_folder(out, plan.config.name)
-    (folder / "config.yaml").write_text(dump_config(plan.config), encoding="utf-8")
+    folder = make_run_folder(out, plan.config.name, dump_config(plan.config))
     ledger = Ledger(folder / "facts.jsonl")
     ledger.subscribe(display)
     ledger.add(_run_facts(plan, training, window, steps))
     for fact in (*training.facts, *unreadable):
         ledger.add(fact)
-    unreadable.clear()
+    unreadable.clear()  # from now on those that come up while training
     how = _train(training, ledger, display, unreadable, steps, started)
     judgement = judge(ledger, ended=True)
     ledger.close()
@@ -84,6 +87,11 @@ def _prepare(
     from reid_smoke.build.data.training_set import fixed_subset, open_training_set
 
     config = plan.config
+    if plan.epochs is None and config.rule.window[1] < LEAST_STEPS:
+        raise UsageError(
+            f"rule.window {list(config.rule.window)} ends too early: in fewer than {LEAST_STEPS} steps no trend can be "
+            "told from noise"
+        )
     with ThreadPoolExecutor(1) as pool:
         # Importing torch takes seconds, and so may listing a data set: side by side they take the longer of the two.
         reading = pool.submit(open_training_set, config.data)
@@ -98,8 +106,15 @@ def _prepare(
     training = build_training(config, training_set, loader, device)
     if plan.epochs is None:
         return training, config.rule.window, config.train.steps
-    last = plan.epochs * training.steps_per_epoch
-    return training, (last - training.steps_per_epoch + 1, last), last
+    each = training.steps_per_epoch
+    last = plan.epochs * each
+    if last < LEAST_STEPS:
+        raise UsageError(
+            f"{plan.epochs} epochs over {plan.samples} samples are {last} steps of {config.data.batch_size}, and in fewer "
+            f"than {LEAST_STEPS} no trend can be told from noise: give --epochs {ceil(LEAST_STEPS / each)} or more"
+        )
+    # The last epoch; where that is a step or two, a few more, since a single batch says little.
+    return training, (last - max(each, LEAST_WINDOW) + 1, last), last
 
 
 def _run_facts(plan: Plan, training: Training, window: tuple[int, int], steps: int | None) -> RunFacts:
@@ -116,7 +131,6 @@ def _run_facts(plan: Plan, training: Training, window: tuple[int, int], steps: i
         steps_per_epoch=training.steps_per_epoch,
         max_ce=config.rule.max_ce,
         feat_norm=config.model.feat_norm,
-        label_smoothing=config.loss.label_smoothing,
         head="bn_neck.classifier.weight",
         environment=read_environment(str(training.device)),
     )
@@ -138,45 +152,53 @@ def _train(
     observer = Observer(ledger, started=started)
     judge_at = _Judge(ledger, display)
 
-    def stop(step: int) -> bool:
+    def settle() -> None:
         observer.settle()
-        if judge_at.is_due(step):
-            observer.fetch()
         while unreadable:
             ledger.add(unreadable.pop(0))
+
+    def stop(step: int) -> bool:
+        settle()
+        if judge_at.is_due(step):
+            observer.fetch()
         return judge_at(step)
 
     how: How = "finished"
-    if judge_at(0):  # a label out of range, a checkpoint that did not arrive: nobody waits for a step to hear of it
-        observer.finish("stopped")
-        return "stopped"
     try:
         with _sigterm_as_interrupt(), observing(observer):
-            train(training, max_steps=steps if steps is not None else sys.maxsize, stop=stop)
+            # A label out of range, a checkpoint that did not arrive: nobody waits for a step to hear of it.
+            if not judge_at(0):
+                train(training, max_steps=steps if steps is not None else sys.maxsize, stop=stop)
             how = "stopped" if judge_at.fatal else "finished"
     except KeyboardInterrupt:
         how = "interrupted"
-    except ReidSmokeError:
-        raise
     except Exception as error:  # the user's model, data or device: what was seen so far is worth a report
         how = "crashed"
-        observer.settle()
+        settle()
+        display.close()
         ledger.add(read_crash(error, observer.step))
-        traceback.print_exception(error)
+        if isinstance(error, ReidSmokeError):
+            print(f"reid-smoke: {error}", file=sys.stderr)
+        else:
+            traceback.print_exception(error)
+    settle()
     observer.finish(how)
     return how
 
 
 class _Judge:
-    """Asks for a verdict when it may have become certain: at every step of the first ten, then at every tenth."""
+    """Asks for a verdict when it may have become certain: at every step of the first ten, then at every tenth, and at
+    the window's end."""
 
     def __init__(self, ledger: Ledger, display: LiveDisplay) -> None:
         self._ledger = ledger
         self._display = display
         self.fatal = False
+        run = ledger.first(RunFacts)
+        self._window_end = run.window[1] if run is not None else None
 
     def is_due(self, step: int) -> bool:
-        return step <= 10 or step % 10 == 0
+        return step <= 10 or step % 10 == 0 or step == self._window_end
 
     def __call__(self, step: int) -> bool:
         """Whether the training may end: the window has closed, or a fatal fault is certain."""

@@ -23,8 +23,8 @@ def falling_p(values: Sequence[float], blocks: int = 10) -> float:
     """p-value of "this curve does not fall", one-sided, by the Mann-Kendall test on block means.
 
     S = sum over i<j of sign(x_j - x_i), Var S = n(n-1)(2n+5)/18, with the continuity correction (Kendall 1975, Rank
-    Correlation Methods). Small means falling. 1.0 for fewer than 4 values, or where a value is not finite: nothing
-    can be said then. With ten blocks the least p is 4e-5, with four 0.045.
+    Correlation Methods). Small means falling, near 1 rising. 1.0 for fewer than 4 values, or where a value is not
+    finite: nothing can be said then. With ten blocks the least p is 4e-5, with four 0.045.
     """
     means = block_means(values, blocks)
     n = len(means)
@@ -32,7 +32,8 @@ def falling_p(values: Sequence[float], blocks: int = 10) -> float:
         return 1.0
     s = sum((b > a) - (b < a) for a, b in combinations(means, 2))
     deviation = sqrt(n * (n - 1) * (2 * n + 5) / 18)
-    return NormalDist().cdf((s + 1) / deviation) if s < 0 else 1 - NormalDist().cdf((s - 1) / deviation) if s else 0.5
+    towards_zero = s + 1 if s < 0 else s - 1 if s > 0 else 0
+    return NormalDist().cdf(towards_zero / deviation)
 
 
 def slope(values: Sequence[float], blocks: int = 10) -> float | None:
@@ -55,3 +56,11 @@ def standard_error(values: Sequence[float]) -> float:
         return float("inf")
     centre = fmean(means)
     return sqrt(sum((m - centre) ** 2 for m in means) / (len(means) - 1) / len(means))
+
+
+def noise(values: Sequence[float]) -> float:
+    """Standard deviation of single values about a curve that moves slowly, from the steps between neighbours: a trend
+    hardly counts in it (von Neumann et al. 1941, Ann. Math. Stat. 12:153)."""
+    if len(values) < 2:
+        return float("inf")
+    return sqrt(fmean((b - a) ** 2 for a, b in pairwise(values)) / 2)

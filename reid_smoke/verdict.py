@@ -9,7 +9,7 @@ from typing import Literal
 from reid_smoke.checks.catalogue import CheckResult, rank, run_checks
 from reid_smoke.facts import CrashFacts, DatasetFacts, EndFacts, GraphFacts, RunFacts, UnreadableFacts
 from reid_smoke.ledger import Ledger
-from reid_smoke.rule import CeFigures, Curve, RuleFigures, crossing_step, read_curve
+from reid_smoke.rule import LEAST_STEPS, CeFigures, Curve, RuleFigures, crossing_step, read_curve
 
 VerdictWord = Literal["GO", "NO-GO", "UNKNOWN"]
 
@@ -111,7 +111,7 @@ def _why_not_closed(ledger: Ledger, curve: Curve) -> str:
     done = ledger.steps[-1].step if ledger.steps else 0
     if done and curve.rule.chance_ce is None:
         return "No classification over at least two identities was seen, so there is no chance to compare with."
-    wanted = f"{done} of the {curve.rule.window[1]} steps that a verdict needs were seen"
+    wanted = f"{done} of the {max(curve.rule.window[1], LEAST_STEPS)} steps that a verdict needs were seen"
     crash, end = ledger.last(CrashFacts), ledger.last(EndFacts)
     if crash is not None:
         return f"The training crashed with {crash.exception} at step {crash.step + 1}: {wanted}."
