@@ -92,11 +92,19 @@ def _run(script: Script, arguments: list[str]) -> BaseException | None:
     """Run it, and return what ended it; None: it came to its end."""
     from reid_smoke.watch.script import run_as_main, without_our_frames
 
+    ended_by = None
     try:
         run_as_main(script, arguments)
     except BaseException as raised:
-        return without_our_frames(raised)
-    return None
+        ended_by = without_our_frames(raised)
+    if script.kind == "file":  # python does so before it shows a traceback, but not after a module
+        _flush_stdout()
+    return ended_by
+
+
+def _flush_stdout() -> None:
+    with suppress(Exception):  # a stream of theirs
+        sys.stdout.flush()
 
 
 def _end(error: BaseException | None, judged: Callable[[], int]) -> None:
@@ -112,8 +120,7 @@ def _end(error: BaseException | None, judged: Callable[[], int]) -> None:
         sys.excepthook(type(error), error, error.__traceback__)
     with suppress(KeyboardInterrupt):
         wait_for_threads()
-    with suppress(Exception):  # a stream of theirs
-        sys.stdout.flush()
+    _flush_stdout()
     code = judged()
     if isinstance(error, KeyboardInterrupt):
         die_of_interrupt()
