@@ -111,6 +111,8 @@ class ParameterRecord(Fact):
     lr_initial: float | None = None  # as a scheduler found it; None: no scheduler
     weight_decay: float | None = None
     reached: bool = False  # the loss's autograd graph ends in it
+    dtype: str = ""  # float32, float16, ...; "" in ledgers of before it was recorded
+    eps: float | None = None  # of its group, for optimizers that have one
 
 
 class ParameterFacts(Fact):
@@ -154,6 +156,8 @@ class ModeFacts(Fact):
     in_eval: tuple[str, ...]  # names of batch norms and dropouts in eval mode
     batch_norms: int
     batch_norms_in_eval: int
+    root_in_eval: bool | None = None  # the whole model's own flag
+    drop_everything: tuple[str, ...] = ()  # dropouts in training mode with p = 1
 
 
 class StepFacts(Fact):
@@ -190,6 +194,11 @@ class StepFacts(Fact):
     amp_scale: float | None = None
     applied: bool  # the optimizer stepped
     events: str  # what happened since the last batch, in order: see EVENTS
+    label_checksum: float = float("nan")  # the same for the same labels in any order
+    ce_weight: float = float("nan")  # what the loss multiplies CE with; NaN: there is more between the two than factors
+    ce_share: float = float("nan")  # |gradient of CE| / |of the whole loss|, at the feature; measured at few steps
+    head_steps: int | None = None  # how often an optimizer stepped the head for this batch
+    head_optimizers: int | None = None  # by how many different ones
     data_s: float  # seconds spent waiting for the batch
     compute_s: float  # seconds from the batch's arrival to the next request
 
@@ -203,6 +212,37 @@ EVENTS = {
     "s": "optimizer stepped",
     "k": "GradScaler skipped the step",
 }
+
+
+class LabelFacts(Fact):
+    """How often each label came up so far. Written at each hundredth step, after each epoch and at the end."""
+
+    kind: Literal["labels"] = "labels"
+    step: int
+    num_classes: int  # width of the logits
+    images: int  # that counted in the loss so far
+    seen: int  # labels that came up
+    draws: int  # of a label by a batch: P a batch with PK sampling
+    unseen_examples: tuple[int, ...] = ()  # the smallest labels that never did
+    most_frequent: int  # label
+    most_frequent_images: int
+
+
+class ImageFacts(Fact):
+    """The images of one batch as the first convolution was given them. Measured at few steps."""
+
+    kind: Literal["images"] = "images"
+    step: int
+    shape: tuple[int, ...]  # (B, C, H, W)
+    smallest: float
+    largest: float
+    mean: float
+    std: float  # over the pixels of an image, mean over the batch
+    finite: float  # share of the pixels that are numbers
+    constant: float  # share of the images that are one value all over
+    twins: int  # images of which the batch holds another with the very same pixels
+    twins_of_another_label: int  # and under another label
+    checksum: float  # the same for the same images in any order
 
 
 class LoopFacts(Fact):
@@ -261,6 +301,8 @@ AnyFact: TypeAlias = Annotated[
     | GraphFacts
     | ModeFacts
     | StepFacts
+    | LabelFacts
+    | ImageFacts
     | LoopFacts
     | CrashFacts
     | ProbeFault

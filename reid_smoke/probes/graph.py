@@ -25,6 +25,10 @@ ACCUMULATE = "AccumulateGrad"
 PRODUCTS = ("MmBackward", "AddmmBackward", "BmmBackward", "BaddbmmBackward", "ConvolutionBackward", "LinearBackward")
 POOLS = ("MeanBackward", "AdaptiveAvgPool", "AvgPool", "MaxPool", "AdaptiveMaxPool")
 NORMS = ("BatchNorm", "LayerNorm", "GroupNorm")
+SUMS = (
+    "Add", "Sub", "Sum", "Mean", "View", "UnsafeView", "Reshape", "Squeeze", "Unsqueeze", "ToCopy", "Stack", "Cat",
+    "Select", "Expand", "Alias", "Clone", "MaskedSelect", "Index",
+)  # fmt: skip  # operations that pass a gradient on as it is, up to a positive factor
 LONGEST_PATH = 24  # nodes; beyond this the classifier's input is not "what feeds it" any more
 
 
@@ -85,6 +89,7 @@ class Walk:
 
     leaves: list[Tensor] = field(default_factory=list)
     classifications: list[Classification] = field(default_factory=list)
+    image_path: tuple[int, ...] | None = None  # edges from the root to the convolution that is fed the images
     nodes: int = 0
 
 
@@ -102,6 +107,8 @@ def walk(root: Node) -> Walk:
         log_softmax = _labelled_log_softmax(node)
         if log_softmax is not None:
             found.classifications.append(_classification(node, log_softmax, path))
+        if found.image_path is None and is_fed_images(node):
+            found.image_path = path
         for index, child in enumerate(edges(node)):
             if child is not None and child not in seen:
                 seen.add(child)
@@ -305,6 +312,60 @@ def _describe_feature(found: Classification, product: Node, node: Node | None) -
         node = inner[0][1]
     found.feature_path = tuple(names)
     found.ends_in = names[-1] if names and node is not None else ""
+
+
+def is_fed_images(node: Node) -> bool:
+    """A convolution whose input nothing made, and which looks like images."""
+    if not name_of(node).startswith(("Convolution", "MkldnnConvolution")) or edges(node)[0] is not None:
+        return False
+    value = getattr(node, "_saved_input", None)
+    return isinstance(value, Tensor) and value.dim() == 4 and value.shape[1] in (1, 3) and value.shape[2] > 1
+
+
+def images_of(node: Node) -> Tensor | None:
+    """What such a convolution was given, (B, C, H, W); None where it is not kept."""
+    value = getattr(node, "_saved_input", None)
+    return value.detach() if isinstance(value, Tensor) else None
+
+
+def weight_of_ce(root: Node, known: Classification) -> Tensor | float | None:
+    """What the loss multiplies plain CE with: the product of the factors between the two, 1 for CE itself.
+
+    Sums and means count as 1, so only the sign, and whether it is 0, can be relied on. A factor that lies on a device
+    stays there. None where something else than factors and sums lies between (a power, an exponential).
+    """
+    weight: Tensor | float = 1.0
+    node = root
+    for index in known.path:
+        name = name_of(node)
+        if name == "Mul" or (name == "Div" and index == 0):
+            other = node._saved_self if index else node._saved_other
+            if not isinstance(other, Tensor):
+                return None
+            other = other.detach().float().mean()  # a weight for each sample counts with its mean
+            weight = weight * other if name == "Mul" else weight / other
+        elif name == "Neg" or (name == "Sub" and index == 1) or name == "Rsub":
+            weight = -weight
+        elif name not in SUMS:
+            return None
+        node = node.next_functions[index][0]
+        if node is None:
+            return None
+    return weight if name_of(node).startswith("NllLoss") else _sign_of_picked(node, weight)
+
+
+def _sign_of_picked(consumer: Node, weight: Tensor | float) -> Tensor | float | None:
+    """The weight where CE was written by hand: log-probabilities are picked or multiplied, and a minus is outside."""
+    index = 0 if _below(consumer, 0) is not None else 1
+    node, log_softmax = follow(consumer, (index,)), _labelled_log_softmax(consumer)
+    while node is not None and node is not log_softmax:
+        if name_of(node) == "Neg":
+            weight = -weight
+        node = follow(node, (0,))
+    if name_of(consumer) == "Mul":
+        targets = consumer._saved_self if index else consumer._saved_other
+        weight = weight * targets.detach().float().sum().sign()
+    return -weight
 
 
 def norm_input(node: Node) -> Tensor | None:

@@ -31,9 +31,34 @@ def classification_figures(batch: Batch) -> Figures:
         "label_min": ordered[0],
         "label_max": ordered[-1],
         "distinct_labels": 1 + (ordered[1:] != ordered[:-1]).sum(),
+        # The sine of each label, so that different sets of labels hardly ever have the same sum.
+        "label_checksum": ordered.float().mul(12.9898).sin().sum(),
         # A log-softmax shifts each row by a constant, which leaves the spread over the classes that of the logits.
         "logit_std": log_probs.std(1).mean(),
     }
+
+
+IMAGE_FIGURES = (
+    "smallest", "largest", "mean", "std", "finite", "constant", "twins", "twins_of_another_label", "checksum",
+)  # fmt: skip
+
+
+def image_figures(images: Tensor, labels: Tensor | None) -> Tensor:
+    """The IMAGE_FIGURES of images (B, C, H, W) in one row; labels (B,) or None where they do not belong together."""
+    rows = images.detach().float().flatten(1)  # (B, C*H*W)
+    finite = rows.isfinite()
+    means, stds = rows.mean(1), rows.std(1)  # (B,)
+    numbers = torch.where(finite, rows, 0.0)
+    same = (means[:, None] == means[None]) & (stds[:, None] == stds[None])  # (B, B); NaN is like nothing
+    same = same.fill_diagonal_(False)
+    others = same & (labels[:, None] != labels[None]) if labels is not None else torch.zeros_like(same)
+    # An image's own rounding is about 1e-7 of its size; a crop of one colour under JPEG's noise still has 1e-3.
+    constant = rows.amax(1) - rows.amin(1) <= 1e-6 * rows.abs().amax(1)
+    figures = (
+        numbers.min(), numbers.max(), numbers.mean(), stds.mean(), finite.float().mean(), constant.float().mean(),
+        same.any(1).sum(), others.any(1).sum(), means.sort().values.mul(12.9898).sin().sum(),
+    )  # fmt: skip
+    return torch.stack([figure.float() for figure in figures])
 
 
 def feature_figures(feature: Tensor) -> Figures:

@@ -10,8 +10,10 @@ later every 53rd, and those in between cost next to nothing. Primes, so that no 
 
 from __future__ import annotations
 
+import contextlib
 import math
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,12 +21,24 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
-from reid_smoke.facts import EndFacts, Fact, LoaderFacts, LoopFacts, ParameterFacts, ProbeFault, StepFacts
+from reid_smoke.facts import (
+    EndFacts,
+    Fact,
+    ImageFacts,
+    LabelFacts,
+    LoaderFacts,
+    LoopFacts,
+    ParameterFacts,
+    ProbeFault,
+    StepFacts,
+)
 from reid_smoke.ledger import Ledger
 from reid_smoke.probes import measure
 from reid_smoke.probes.graph import (
+    Batch,
     Node,
     follow,
+    images_of,
     log_softmax_of,
     loss_in_words,
     norm_input,
@@ -32,6 +46,7 @@ from reid_smoke.probes.graph import (
     read_product,
     root_of,
     scalar_of,
+    weight_of_ce,
 )
 from reid_smoke.probes.guard import guarded
 from reid_smoke.probes.structure import Structure, as_float, read_leaves, read_structure
@@ -50,6 +65,7 @@ FIGURES = (
     "ce", "loss", "top1", "batch", "label_min", "label_max", "distinct_labels", "logit_std", "feat_norm", "feat_cosine",
     "channels_alive", "head_norm", "head_update", "head_moved", "head_grad_before", "head_grad", "head_grad_applied",
     "backbone_grad", "backbone_grad_applied", "backbone_update", "grad_norm_total", "amp_scale",
+    "label_checksum", "ce_weight", "ce_share",
 )  # fmt: skip
 
 
@@ -67,6 +83,10 @@ class _Step:
     lr_backbone: float | None = None
     clip_at: float | None = None
     applied: bool = False
+    head_steps: int = 0
+    head_optimizers: set[int] = field(default_factory=set)
+    images: Tensor | None = None  # figures of the images, where they were measured
+    image_shape: tuple[int, ...] = ()
     scaled: bool = False
     measured: bool = True
     arrived: float = 0.0
@@ -82,6 +102,7 @@ class _Loader:
     given: int = 0
     promised: int | None = None
     fed: bool = False  # one of its batches went through the loss
+    sampler: int = 0  # id of what draws its batches
 
 
 class Observer:
@@ -110,6 +131,12 @@ class Observer:
         self._epoch = 0
         self._data_s = 0.0
         self._arrived = time.perf_counter()
+        self._label_counts: Tensor | None = None  # (C,)
+        self._draws = 0
+        self._labels_due = False
+        self._training_sampler = 0
+        self._dry = 0  # epochs that gave no batch
+        self._stepping = 0  # optimizers that are stepping now: one may step another
         self._scale: Tensor | None = None
         self._stepped = False
         self._counts = {"backwards": 0, "other_backwards": 0, "optimizer_steps": 0, "skipped": 0, "zero_grads": 0}
@@ -129,7 +156,8 @@ class Observer:
     def batch_fetched(self, iterator: object, seconds: float, promised: int | None) -> None:
         loader = self._iterators.get(id(iterator))
         if loader is None:
-            loader = self._iterators[id(iterator)] = _Loader(key=id(iterator), promised=promised)
+            loader = _Loader(key=id(iterator), promised=promised, sampler=_sampler(iterator))
+            self._iterators[id(iterator)] = loader
             if len(self._iterators) > 32:  # a loop that makes an iterator per batch must not fill the memory
                 self._iterators.pop(next(iter(self._iterators)))
         loader.given += 1
@@ -138,7 +166,11 @@ class Observer:
     @guarded
     def epoch_ended(self, iterator: object) -> None:
         loader = self._iterators.pop(id(iterator), None)
+        if loader is None and self._training_sampler == (_sampler(iterator) or None) and self._dry < 3:
+            self._dry += 1
+            loader = _Loader(epoch=self._epoch + 1, fed=True)  # the training's own loader, and it gave nothing
         if loader is not None and loader.fed and self._tells_something(loader):
+            self._labels_due = True
             self.ledger.add(
                 LoaderFacts(
                     epoch=loader.epoch,
@@ -171,8 +203,9 @@ class Observer:
         self._counts["other_backwards"] += 1
         measured = self._is_measured(self.step + 1)
         consumer = self._remembered(root)
+        walked = False
         if consumer is None or (measured and self._is_walked(self.step + 1)):
-            consumer = self._look(root)
+            consumer, walked = self._look(root), True
         batch = read_batch(consumer) if consumer is not None and measured else None
         if consumer is None or (measured and batch is None):
             self._note("x")
@@ -201,6 +234,11 @@ class Observer:
                 stale = measure.gradient_norm(self._head.parameters)
                 if stale is not None:
                     figures["head_grad_before"] = stale
+            self._measure_weight(root, consumer, batch, now)
+            self._count_labels(batch)
+            if walked:
+                self._measure_images(root, batch, now)
+                self._measure_share(consumer, now)
 
     def _remembered(self, root: Node) -> Node | None:
         if self._structure is None:
@@ -248,6 +286,7 @@ class Observer:
         loader = self._loader
         if loader.key and not loader.fed:
             loader.fed = True
+            self._training_sampler = loader.sampler
             self._epoch += 1
             loader.epoch = self._epoch
             if self._epoch == 1:
@@ -285,6 +324,75 @@ class Observer:
         value = norm_input(norm) if norm is not None and "BatchNorm" in norm.name() else None
         if value is not None:
             figures["channels_alive"] = measure.channels_alive(value)
+
+    @guarded
+    def _measure_weight(self, root: Node, consumer: Node, batch: Batch, now: _Step) -> None:
+        known = self._structure.classification if self._structure is not None else None
+        if known is None or follow(root, known.path) is not consumer:
+            return
+        weight = weight_of_ce(root, known)
+        if weight is None:
+            return
+        if not isinstance(weight, Tensor):
+            weight = torch.full((), weight, device=batch.log_probs.device)
+        now.figures["ce_weight"] = weight / self._scale if now.scaled and self._scale is not None else weight
+
+    @guarded
+    def _count_labels(self, batch: Batch) -> None:
+        classes = batch.log_probs.shape[1]
+        if self._label_counts is None or self._label_counts.shape[0] != classes:
+            self._label_counts = torch.zeros(classes, dtype=torch.int64, device=batch.labels.device)
+            self._draws = 0
+        self._label_counts.index_add_(0, batch.labels, batch.counted.long())
+        if self.step % 100 == 0 and self.step <= self.dense_until:
+            self._labels_due = True
+
+    @guarded
+    def _measure_images(self, root: Node, batch: Batch, now: _Step) -> None:
+        path = self._structure.image_path if self._structure is not None else None
+        node = follow(root, path) if path is not None else None
+        images = images_of(node) if node is not None else None
+        if images is None:
+            return
+        labels = batch.labels if batch.labels.shape[0] == images.shape[0] else None
+        now.images = measure.image_figures(images, labels)
+        now.image_shape = tuple(images.shape)
+
+    @guarded
+    def _measure_share(self, consumer: Node, now: _Step) -> None:
+        """How much of the gradient at the feature is CE's: told by the graph's own hooks while backward runs.
+
+        Other losses join the way at the classifier's input (the BN feature) or below the neck (the pooled feature). At
+        either place the gradient from above is CE's, and what goes on downwards is everybody's.
+        """
+        known = self._structure.classification if self._structure is not None else None
+        log_softmax = log_softmax_of(consumer)
+        if known is None or known.product_path is None or known.norm_steps is None or log_softmax is None:
+            return
+        product = follow(log_softmax, known.product_path)
+        places = ((product, known.norm_steps[0]), (follow(product, known.norm_steps), 0))
+        for above, edge in places:
+            below = follow(above, (edge,))
+            if above is not None and below is not None:
+                self._compare_gradients(above, edge, below, now)
+
+    def _compare_gradients(self, above: Node, edge: int, below: Node, now: _Step) -> None:
+        of_ce: list[Tensor] = []
+        output = above.next_functions[edge][1]
+
+        def note(inputs: tuple[Tensor | None, ...], outputs: object) -> None:
+            gradient = inputs[edge] if edge < len(inputs) else None
+            if gradient is not None:
+                of_ce.append(gradient.detach().float().norm())
+
+        def compare(gradients: tuple[Tensor | None, ...]) -> None:
+            gradient = gradients[output] if output < len(gradients) else None
+            if gradient is not None and of_ce:
+                share = of_ce[0] / gradient.detach().float().norm().clamp_min(1e-30)
+                now.figures["ce_share"] = now.figures.get("ce_share", 1.0) * share
+
+        above.register_hook(_harmless(note))
+        below.register_prehook(_harmless(compare))
 
     # --- between backward and the next batch ---
 
@@ -331,6 +439,7 @@ class Observer:
     @guarded
     def step_begins(self, optimizer: Optimizer) -> None:
         self._stepped = True
+        self._stepping += 1
         now = self._open
         if now is None or self._structure is None or not now.measured:
             return
@@ -339,12 +448,17 @@ class Observer:
             for watched in (self._head, self._backbone):
                 if watched is not None:
                     watched.before_step()
+        # A wrapper (Lookahead, say) steps the optimizer inside of it: that is one step.
+        if self._stepping == 1 and _lr(optimizer, self._structure.head, None) is not None:
+            now.head_steps += 1
+            now.head_optimizers.add(id(optimizer))
         now.lr_head = _lr(optimizer, self._structure.head, now.lr_head)
         sentinels = self._backbone.parameters if self._backbone is not None else []
         now.lr_backbone = _lr(optimizer, sentinels[-1] if sentinels else None, now.lr_backbone)
 
     @guarded
     def step_ended(self, optimizer: Optimizer) -> None:
+        self._stepping = max(0, self._stepping - 1)
         self._counts["optimizer_steps"] += 1
         self._note("s")
         if self._open is not None:
@@ -379,6 +493,7 @@ class Observer:
     def settle(self) -> None:
         """Close the step that is under way, where there is one."""
         now, self._open = self._open, None
+        self._stepping = 0  # a step that raised never ended
         if now is None:
             return
         if now.compute_s is None:
@@ -413,9 +528,13 @@ class Observer:
         stop: BaseException | None = None
         for (step, _), row in zip(pending, rows, strict=True):
             try:
+                if step.images is not None:
+                    self._write_images(step, step.images.tolist())
                 self._write_step(step, dict(zip(FIGURES, row, strict=True)))
             except BaseException as wanted:  # whoever listens may end the training; the rest is written first
                 stop = wanted
+        if self._labels_due:
+            self._write_labels()
         if stop is not None:
             raise stop
 
@@ -439,11 +558,40 @@ class Observer:
                 clip_at=step.clip_at,
                 amp_scale=None if math.isnan(scale) else scale,
                 applied=step.applied,
+                head_steps=step.head_steps,
+                head_optimizers=len(step.head_optimizers),
                 events=step.events,
                 data_s=step.data_s,
                 compute_s=step.compute_s or 0.0,
                 **figures,
                 **counts,
+            )
+        )
+
+        self._draws += counts["distinct_labels"]
+
+    def _write_images(self, step: _Step, row: list[float]) -> None:
+        figures = dict(zip(measure.IMAGE_FIGURES, row, strict=True))
+        twins = {name: int(figures.pop(name)) for name in ("twins", "twins_of_another_label")}
+        self.ledger.add(ImageFacts(step=step.number, shape=step.image_shape, **figures, **twins))
+
+    def _write_labels(self) -> None:
+        self._labels_due = False
+        if self._label_counts is None:
+            return
+        counts = self._label_counts.tolist()
+        most = max(counts)
+        never = [label for label, count in enumerate(counts) if not count]
+        self._write_if_new(
+            LabelFacts(
+                step=self.step,
+                num_classes=len(counts),
+                images=sum(counts),
+                seen=len(counts) - len(never),
+                draws=self._draws,
+                unseen_examples=tuple(never[:8]),
+                most_frequent=counts.index(most),
+                most_frequent_images=most,
             )
         )
 
@@ -471,6 +619,7 @@ class Observer:
         """Write what is still pending and how the training ended: finished, stopped, interrupted or crashed."""
         self.settle()
         self.fetch()
+        self._write_labels()
         self._write_counts()
         now = time.perf_counter()
         begun = self._first_batch or now
@@ -495,6 +644,22 @@ class Observer:
 
     def disabled(self, probe: str) -> bool:
         return self._faults.get(probe, 0) >= MOST_FAULTS and probe != "finish"
+
+
+def _sampler(iterator: object) -> int:
+    """What draws the batches of a DataLoader's iterator, the same object in every epoch; 0 where it has none."""
+    sampler = getattr(iterator, "_index_sampler", None)
+    return id(sampler) if sampler is not None else 0
+
+
+def _harmless(hook: Callable[..., None]) -> Callable[..., None]:
+    """A hook on the graph that never stops a backward: what it could not measure stays unmeasured."""
+
+    def safe(*args: Any) -> None:
+        with contextlib.suppress(Exception), torch.no_grad():
+            hook(*args)
+
+    return safe
 
 
 def _lr(optimizer: Optimizer, parameter: Tensor | None, otherwise: float | None) -> float | None:

@@ -41,6 +41,7 @@ class Structure:
     leaves: set[int]  # ids of the parameters that the loss reaches
     graph_facts: GraphFacts
     mode_facts: ModeFacts
+    image_path: tuple[int, ...] | None = None  # edges from the loss's node to the convolution that is fed the images
 
     def parameter_facts(self, step: int) -> ParameterFacts:
         return _parameter_facts(self.live, self.leaves, self.head, self.head_bias, self.neck, step)
@@ -92,7 +93,16 @@ def read_structure(root: Node, step: int, known: Live | None) -> Structure | Non
         backbone_trainable=len(backbone),
     )
     return Structure(
-        classification, live, head, bias, neck, backbone, leaves, facts, _mode_facts(live, reached_roots, step)
+        classification,
+        live,
+        head,
+        bias,
+        neck,
+        backbone,
+        leaves,
+        facts,
+        _mode_facts(live, reached_roots, step),
+        found.image_path,
     )
 
 
@@ -168,6 +178,7 @@ def _mode_facts(live: Live, roots: set[int], step: int) -> ModeFacts:
     modules = norms = 0
     in_eval: list[str] = []
     norms_in_eval = 0
+    drop_everything: list[str] = []
     for index in sorted(roots):
         prefix, root = live.roots[index] if index < len(live.roots) else ("", None)
         for name, module in root.named_modules() if root is not None else ():
@@ -177,12 +188,17 @@ def _mode_facts(live: Live, roots: set[int], step: int) -> ModeFacts:
             if not module.training and (is_norm or isinstance(module, _DropoutNd)):
                 norms_in_eval += is_norm
                 in_eval.append(prefix + strip_wrappers(name))
+            if module.training and isinstance(module, _DropoutNd) and module.p >= 1:
+                drop_everything.append(prefix + strip_wrappers(name))
+    model = live.roots[0][1] if live.roots else None  # the root that the loss reaches most
     return ModeFacts(
         step=step,
         modules=modules,
         in_eval=tuple(in_eval[:MOST_NAMES]),
         batch_norms=norms,
         batch_norms_in_eval=norms_in_eval,
+        root_in_eval=None if model is None else not model.training,
+        drop_everything=tuple(drop_everything[:MOST_NAMES]),
     )
 
 
@@ -216,6 +232,8 @@ def _parameter_facts(
             lr_initial=as_float(group.get("initial_lr")),
             weight_decay=as_float(group.get("weight_decay")),
             reached=id(parameter) in leaves,
+            dtype=str(parameter.dtype).removeprefix("torch."),
+            eps=as_float(group.get("eps")),
         )
 
     records = [record(name, parameter) for name, parameter, _ in live.parameters]
