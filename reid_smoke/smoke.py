@@ -110,8 +110,9 @@ def _prepare(
     last = plan.epochs * each
     if last < LEAST_STEPS:
         raise UsageError(
-            f"{plan.epochs} epochs over {plan.samples} samples are {last} steps of {config.data.batch_size}, and in fewer "
-            f"than {LEAST_STEPS} no trend can be told from noise: give --epochs {ceil(LEAST_STEPS / each)} or more"
+            f"{plan.epochs} epochs over {plan.samples} samples are {last} steps of {config.data.batch_size}, and in "
+            f"fewer than {LEAST_STEPS} no trend can be told from noise: "
+            f"give --epochs {ceil(LEAST_STEPS / each)} or more"
         )
     # The last epoch; where that is a step or two, a few more, since a single batch says little.
     return training, (last - max(each, LEAST_WINDOW) + 1, last), last
