@@ -24,7 +24,7 @@ def function():
 print(sys.argv, sys.orig_argv[1:], sys.path, sys.flags, os.getcwd())
 print(__name__, __file__, __package__, __spec__, __doc__, __cached__, __builtins__.__class__, __loader__, sorted(globals()))
 print(sys.modules["__main__"].__dict__ is globals(), Model.__module__)
-if "archive" not in sys.argv[0]:
+if "my.zip" not in sys.argv[0]:
     print(inspect.getsource(function), inspect.getsource(Model), inspect.getfile(Model))
 print(type(pickle.loads(pickle.dumps(Model()))) is Model)
 print(warnings.filters, "torch" in sys.modules, "numpy" in sys.modules, [t.name for t in threading.enumerate()])
@@ -36,7 +36,7 @@ print("to stderr", file=sys.stderr)
 
 @pytest.mark.parametrize(
     "words",
-    ["show.py", "./show.py", "inner/../show.py", "link.py", "inner", "./inner/", "archive.zip", "-m inner", "-m inner.mod"],
+    ["show.py", "./show.py", "inner/../show.py", "link.py", "inner", "./inner/", "my.zip", "-m inner", "-m inner.mod"],
 )  # fmt: skip
 def test_it_sees_the_same(tmp_path: Path, words: str) -> None:
     (tmp_path / "inner").mkdir()
@@ -45,7 +45,7 @@ def test_it_sees_the_same(tmp_path: Path, words: str) -> None:
     write(tmp_path / "inner", __init__="", __main__=SHOW, mod=SHOW)
     write(tmp_path / "elsewhere", real=SHOW)
     (tmp_path / "link.py").symlink_to(tmp_path / "elsewhere" / "real.py")
-    with zipfile.ZipFile(tmp_path / "archive.zip", "w") as archive:
+    with zipfile.ZipFile(tmp_path / "my.zip", "w") as archive:
         archive.writestr("__main__.py", SHOW)
     ended = run_both(tmp_path, *words.split(), "--help", "--lr", "-1", "--", "--out", "x", stdin="typed in")
     ended.assert_same_output()
