@@ -10,7 +10,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -18,9 +18,10 @@ from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from reid_smoke.build.data.training_set import TrainingSet, fixed_subset, open_training_set
 from reid_smoke.checks.catalogue import rank
 from reid_smoke.config.dump import dump_config
-from reid_smoke.config.schema import Config
+from reid_smoke.config.schema import Config, DataConfig
 from reid_smoke.errors import ReidSmokeError, UsageError
 from reid_smoke.facts import RunFacts, UnreadableFacts
 from reid_smoke.folder import make_run_folder
@@ -84,22 +85,18 @@ def _prepare(
     plan: Plan, on_unreadable: Callable[[UnreadableFacts], None]
 ) -> tuple[Training, tuple[int, int], int | None]:
     """The training, its window, and its last step (None: where the verdict is certain)."""
-    from reid_smoke.build.data.training_set import fixed_subset, open_training_set
-
     config = plan.config
     if plan.epochs is None and config.rule.window[1] < LEAST_STEPS:
         raise UsageError(
             f"rule.window {list(config.rule.window)} ends too early: in fewer than {LEAST_STEPS} steps no trend can be "
             "told from noise"
         )
-    with ThreadPoolExecutor(1) as pool:
-        # Importing torch takes seconds, and so may listing a data set: side by side they take the longer of the two.
-        reading = pool.submit(open_training_set, config.data)
+    with _reading(config.data) as training_set_of:
         from reid_smoke.build.data.loader import build_loader
         from reid_smoke.build.training import build_training, resolve_device
 
         device = resolve_device(config.device)
-        training_set = reading.result()
+        training_set = training_set_of()
     if plan.samples is not None:
         training_set = fixed_subset(training_set, plan.samples, config.seed)
     loader = build_loader(training_set, config.data, seed=config.seed, on_unreadable=on_unreadable)
@@ -116,6 +113,20 @@ def _prepare(
         )
     # The last epoch; where that is a step or two, a few more, since a single batch says little.
     return training, (last - max(each, LEAST_WINDOW) + 1, last), last
+
+
+@contextmanager
+def _reading(data: DataConfig) -> Iterator[Callable[[], TrainingSet]]:
+    """Opens the training set in a process of its own, while this one imports torch: side by side on two cores.
+
+    Both are Python through and through, so that threads would take turns. Where torch has been imported already there
+    is nothing to be done meanwhile, and forking a process with threads is better left alone.
+    """
+    if "torch" in sys.modules:
+        yield lambda: open_training_set(data)
+        return
+    with ProcessPoolExecutor(1, initializer=signal.signal, initargs=(signal.SIGINT, signal.SIG_IGN)) as pool:
+        yield pool.submit(open_training_set, data).result
 
 
 def _run_facts(plan: Plan, training: Training, window: tuple[int, int], steps: int | None) -> RunFacts:

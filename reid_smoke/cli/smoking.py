@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import shlex
 import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
 import typer
 from rich.console import Console
 
+from reid_smoke.cli import STARTED
 from reid_smoke.cli.guard import say
 from reid_smoke.cli.options import DeviceName
 from reid_smoke.config.load import load_config
@@ -22,8 +22,6 @@ from reid_smoke.report.json import write_json
 from reid_smoke.report.live import LiveDisplay
 from reid_smoke.report.terminal import render_terminal
 from reid_smoke.smoke import Plan, smoke
-
-STARTED = time.perf_counter()  # a tenth of a second after the process's own start
 
 
 def config_of(path: Path | None, overrides: Sequence[str] | None, device: DeviceName | None) -> Config:

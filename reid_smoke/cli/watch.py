@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import shlex
 import sys
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 
+from reid_smoke.cli import STARTED
 from reid_smoke.cli.options import Out
 from reid_smoke.errors import CouldNotJudge
 
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from reid_smoke.watch.script import Script
     from reid_smoke.watch.watching import Watch
 
-STARTED = time.perf_counter()
 # Options end at the script's name: `watch train.py --lr 1 --help` reaches it untouched.
 CONTEXT = {"allow_extra_args": True, "allow_interspersed_args": False}
 

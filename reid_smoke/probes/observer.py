@@ -293,7 +293,7 @@ class Observer:
                 self.ledger.add(
                     LoaderFacts(epoch=1, batches_promised=loader.promised, batches_given=loader.given, finished=False)
                 )
-        self._first_batch = self._first_batch or time.perf_counter()
+        self._first_batch = self._first_batch or self._arrived
         events, self._before = self._before + "b", ""
         scaled = events.endswith("ab")
         step = _Step(
