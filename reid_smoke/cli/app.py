@@ -8,6 +8,7 @@ from reid_smoke import __version__
 from reid_smoke.cli.explain import explain
 from reid_smoke.cli.guard import guarded
 from reid_smoke.cli.overfit import overfit
+from reid_smoke.cli.report import report
 from reid_smoke.cli.run import run
 from reid_smoke.cli.schema import schema
 from reid_smoke.cli.watch import CONTEXT, watch
@@ -22,7 +23,7 @@ app = typer.Typer(
 )
 
 # Every command, in the order in which --help shows them. Each imports what it needs inside its function.
-for command in (run, overfit, explain, schema):
+for command in (run, overfit, report, explain, schema):
     app.command()(guarded(command))
 app.command(context_settings=CONTEXT)(guarded(watch))
 
