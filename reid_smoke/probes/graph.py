@@ -75,7 +75,7 @@ class Classification:
 
     path: tuple[int, ...]  # edges from the loss's node to `consumer`
     consumer: str  # name of the node that holds the labels
-    order: int  # when its log-softmax was computed, relative to others
+    order: int  # when its logits were computed, relative to others
     logit_path: tuple[str, ...] = ()
     product_path: tuple[int, ...] | None = None  # edges from the log-softmax to the classifier's product
     feature_path: tuple[str, ...] = ()
@@ -215,6 +215,8 @@ def _classification(consumer: Node, log_softmax: Node, path: tuple[int, ...]) ->
     found = Classification(path, consumer.name(), int(log_softmax._sequence_nr()))
     for node, names, steps in _down_to_products(log_softmax):
         found.logit_path, found.product_path = names, steps
+        # The forward's order, not the loss's: TransReID sums up the parts' losses before it comes to the global one.
+        found.order = int(node._sequence_nr())
         product = read_product(node)
         if product is not None and product.feature_edge is not None:
             _describe_feature(found, node, product.feature_edge)
@@ -340,9 +342,10 @@ def weight_of_ce(root: Node, known: Classification) -> Tensor | float | None:
         name = name_of(node)
         if name == "Mul" or (name == "Div" and index == 0):
             other = node._saved_self if index else node._saved_other
-            if not isinstance(other, Tensor):
+            if isinstance(other, Tensor):
+                other = other.detach().float().mean()  # a weight for each sample counts with its mean
+            elif not isinstance(other, (int, float)):
                 return None
-            other = other.detach().float().mean()  # a weight for each sample counts with its mean
             weight = weight * other if name == "Mul" else weight / other
         elif name == "Neg" or (name == "Sub" and index == 1) or name == "Rsub":
             weight = -weight
@@ -352,6 +355,26 @@ def weight_of_ce(root: Node, known: Classification) -> Tensor | float | None:
         if node is None:
             return None
     return weight if name_of(node).startswith("NllLoss") else _sign_of_picked(node, weight)
+
+
+def scale_of_logits(log_softmax: Node, path: tuple[int, ...]) -> float:
+    """The product of the plain numbers that the logits are multiplied with between the classifier and the loss.
+
+    What lies on a device (a learned temperature) is left out: reading it would wait for the device.
+    """
+    scale = 1.0
+    node: Node | None = log_softmax
+    for index in path:
+        if node is None:
+            break
+        name = name_of(node)
+        if name == "Mul" or (name == "Div" and index == 0):
+            factor = node._saved_self if index else node._saved_other
+            if isinstance(factor, Tensor):
+                factor = factor.item() if factor.numel() == 1 and factor.device.type == "cpu" else 1.0
+            scale = scale * factor if name == "Mul" else scale / factor
+        node = node.next_functions[index][0]
+    return float(scale)
 
 
 def _sign_of_picked(consumer: Node, weight: Tensor | float) -> Tensor | float | None:

@@ -8,6 +8,7 @@ optimizer. A look takes some tens of milliseconds and is made at the first step 
 from __future__ import annotations
 
 import gc
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from torch import Tensor, nn
@@ -69,10 +70,15 @@ def strip_wrappers(name: str) -> str:
     return name.replace("._orig_mod.", ".")
 
 
-def find_batch_norm(live: Live, running_mean: int | None, width: int | None) -> tuple[str | None, nn.Module | None]:
-    """The batch norm whose running mean lies at that address; else a BatchNorm1d of that width, the model's BNNeck."""
+def find_batch_norm(
+    live: Live, running_mean: int | None, width: int | None, among: Collection[int]
+) -> tuple[str | None, nn.Module | None]:
+    """The batch norm whose running mean lies at that address; else a BatchNorm1d of that width, the model's BNNeck.
+
+    among: indices of the roots in which to look; a teacher's neck is not the student's.
+    """
     by_width: tuple[str | None, nn.Module | None] = (None, None)
-    for prefix, root in live.roots:
+    for prefix, root in (live.roots[index] for index in sorted(among) if index < len(live.roots)):
         for name, module in root.named_modules():
             if not isinstance(module, _BatchNorm):
                 continue

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -21,6 +22,7 @@ from reid_smoke.probes.graph import (
     read_batch,
     read_product,
     saved_storage,
+    scale_of_logits,
     walk,
 )
 from reid_smoke.probes.live import Live, find_batch_norm, find_live, strip_wrappers
@@ -61,19 +63,21 @@ def read_structure(root: Node, step: int, known: Live | None) -> Structure | Non
     batch = _batch(root, classification)
     num_classes = batch.log_probs.shape[1] if batch is not None else 0
     live = known
+    if live is None:
+        gc.collect()  # models and optimizers of an earlier training, held by nothing but their own cycles, are dead
     if live is None or any(id(leaf) not in live.names for leaf in found.leaves):
         live = find_live(found.leaves)
     consumer = follow(root, classification.path)
     product = _product(consumer, classification)
     head = _head(product, live)
     leaves = {id(leaf) for leaf in found.leaves}
-    neck_name, neck, feeds, training = _neck(product, classification, live, head, num_classes)
-    neck_ids = {id(p) for p in neck.parameters()} if neck is not None else set()
     bias = product.bias if product is not None else None
-    head_ids = {id(head)} | ({id(bias)} if bias is not None else set())
     head_root = next((r for _, p, r in live.parameters if p is head), 0)
     # The backbone is what shares a root with something reached: a teacher that no loss reaches is nobody's backbone.
     reached_roots = {r for _, p, r in live.parameters if id(p) in leaves} | {head_root}
+    neck_name, neck, feeds, training = _neck(product, classification, live, head, num_classes, reached_roots)
+    neck_ids = {id(p) for p in neck.parameters()} if neck is not None else set()
+    head_ids = {id(head)} | ({id(bias)} if bias is not None else set())
     everything = [(n, p) for n, p, r in live.parameters if r in reached_roots]
     backbone = [(n, p) for n, p in everything if id(p) not in head_ids and id(p) not in neck_ids and p.requires_grad]
     facts = GraphFacts(
@@ -82,6 +86,7 @@ def read_structure(root: Node, step: int, known: Live | None) -> Structure | Non
         head=live.name(head) if head is not None else None,
         head_trainable=head is not None and head.requires_grad,
         logit_path=classification.logit_path,
+        logit_scale=_logit_scale(consumer, classification),
         feature_path=classification.feature_path,
         fed_by=_fed_by(product, classification),
         neck=neck_name,
@@ -109,6 +114,7 @@ def read_structure(root: Node, step: int, known: Live | None) -> Structure | Non
 def read_leaves(root: Node, step: int) -> ParameterFacts:
     """Which parameters a loss without any classification reaches."""
     found = walk(root)
+    gc.collect()
     live = find_live(found.leaves)
     return _parameter_facts(live, {id(leaf) for leaf in found.leaves}, None, None, None, step)
 
@@ -123,6 +129,13 @@ def _product(consumer: Node | None, classification: Classification) -> Product |
         return None
     node = follow(log_softmax_of(consumer), classification.product_path)
     return read_product(node) if node is not None else None
+
+
+def _logit_scale(consumer: Node | None, classification: Classification) -> float | None:
+    log_softmax = log_softmax_of(consumer) if consumer is not None else None
+    if log_softmax is None or classification.product_path is None:
+        return None
+    return scale_of_logits(log_softmax, classification.product_path)
 
 
 def _head(product: Product | None, live: Live) -> Tensor | None:
@@ -148,7 +161,12 @@ def _fed_by(product: Product | None, classification: Classification) -> str:
 
 
 def _neck(
-    product: Product | None, classification: Classification, live: Live, head: Tensor | None, num_classes: int
+    product: Product | None,
+    classification: Classification,
+    live: Live,
+    head: Tensor | None,
+    num_classes: int,
+    roots: set[int],
 ) -> tuple[str | None, nn.Module | None, bool | None, bool | None]:
     """The BNNeck: its name, its module, whether it feeds the head, whether it normalises by the batch."""
     node = None
@@ -158,12 +176,12 @@ def _neck(
     width = None
     if head is not None and head.dim() >= 2:
         width = head.shape[1] if head.shape[0] == num_classes else head.shape[0]
-    name, module = find_batch_norm(live, address, None)
+    name, module = find_batch_norm(live, address, None, roots)
     if module is not None and not isinstance(module, nn.BatchNorm1d) and _activated(classification):
         module = None  # BatchNorm2d, ReLU, flatten: the end of a backbone without pooling, not a neck
     if module is not None:
         return name, module, True, norm_training(node) if node is not None else None
-    name, module = find_batch_norm(live, None, width)
+    name, module = find_batch_norm(live, None, width, roots)
     return (name, module, False, module.training) if module is not None else (None, None, None, None)
 
 

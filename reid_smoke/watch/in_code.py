@@ -1,0 +1,46 @@
+"""`with reid_smoke.watch():` around a training loop, for notebooks and for trainers of others."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+
+from reid_smoke.rule import DEFAULT_WINDOW
+from reid_smoke.watch.watching import Watch
+
+
+def watch(
+    name: str = "watch",
+    *,
+    window: tuple[int, int] = DEFAULT_WINDOW,
+    out: str | Path | None = None,
+    stop: bool = False,
+    say: Callable[[str], None] | None = None,
+) -> Watch:
+    """Watch the training inside of a `with` block, and judge it: `with reid_smoke.watch() as w:`, then `w.report`.
+
+    name: names the folder under `runs/`. window: the steps over which CE is judged. out: a folder of your choice.
+    stop: leave the block as soon as the verdict is certain.
+    say: told of the verdict in a sentence when the window closes, and of a fatal finding; by default on stderr.
+
+    Nothing exits, no signal is handled, and an exception of yours goes on out of the block. One watch at a time.
+    """
+    return _InCode(name, window=window, out=Path(out) if out is not None else None, stop=stop, say=say or _say)
+
+
+def _say(sentence: str) -> None:
+    print(f"reid-smoke: {sentence}", file=sys.stderr, flush=True)
+
+
+class _InCode(Watch):
+    """A watch that tells a fault of its own, since no command line does."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool:
+        swallowed = super().__exit__(kind, error, trace)
+        if self.error:
+            _say(self.error)
+        return swallowed
