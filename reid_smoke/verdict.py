@@ -54,12 +54,14 @@ def judge(ledger: Ledger, *, ended: bool) -> Judgement:
 def _decide(ledger: Ledger, curve: Curve, results: list[CheckResult]) -> tuple[VerdictWord, str, bool]:
     closed = curve.word != "short"
     faults = [r for r in rank(results) if r.severity != "warn"]
-    if any(r.severity == "fatal" for r in faults) or (closed and faults):
+    if any(r.severity == "fatal" for r in faults):
         return "NO-GO", _because(faults[0], curve), True
     unreadable = _unreadable_share(ledger)
     if unreadable > MOST_UNREADABLE:
         what = f"{unreadable:.1%} of the images could not be read: mend the data first, then judge the training."
         return "UNKNOWN", what, closed
+    if closed and faults:
+        return "NO-GO", _because(faults[0], curve), True
     if not closed:
         return "UNKNOWN", _why_not_closed(ledger, curve), False
     if curve.word != "passes":

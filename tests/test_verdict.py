@@ -107,6 +107,11 @@ def test_over_one_image_in_a_hundred_unreadable_is_unknown(bad: int, word: str) 
         assert verdict.reason.startswith("1.0% of the images could not be read")
 
 
+def test_with_too_many_unreadable_images_a_flat_curve_is_unknown_too() -> None:
+    verdict = verdict_of(RUN, dataset(), *unreadable(100), ces=[5.99] * 300)
+    assert (verdict.word, verdict.certain) == ("UNKNOWN", True)
+
+
 def test_unreadable_images_count_against_those_tried() -> None:
     """Two of the first 100 steps' 64 images each are few; two of the first 2 steps' are over one in a hundred."""
     many = verdict_of(RUN, dataset(), *unreadable(2), ces=FALLS[:100])
