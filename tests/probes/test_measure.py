@@ -1,0 +1,100 @@
+"""The figures of a batch against slow twins, written as a person would count them."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch.nn import functional as F
+
+from reid_smoke.probes import measure
+from reid_smoke.probes.graph import Batch
+
+
+def batch_of(rows: int, classes: int, ignored: list[int], seed: int) -> tuple[Batch, torch.Tensor]:
+    generator = torch.Generator().manual_seed(seed)
+    logits = 3 * torch.randn(rows, classes, generator=generator)
+    labels = torch.randint(classes, (rows,), generator=generator)
+    counted = torch.ones(rows, dtype=torch.bool)
+    counted[ignored] = False
+    return Batch(F.log_softmax(logits, 1), labels, counted), logits
+
+
+@settings(max_examples=60, deadline=None)
+@given(rows=st.integers(2, 9), classes=st.integers(2, 12), ignore=st.integers(0, 3), seed=st.integers(0, 10**6))
+def test_classification_figures_count_as_a_person_would(rows: int, classes: int, ignore: int, seed: int) -> None:
+    ignored = list(range(min(ignore, rows - 1)))
+    batch, logits = batch_of(rows, classes, ignored, seed)
+    figures = measure.classification_figures(batch)
+    kept = [i for i in range(rows) if i not in ignored]
+    labels = [int(batch.labels[i]) for i in kept]
+    chances = [[math.exp(v) for v in row] for row in logits.tolist()]
+    surprise = [math.log(sum(chances[i]) / chances[i][int(batch.labels[i])]) for i in kept]
+    right = [max(range(classes), key=lambda c: float(logits[i, c])) == int(batch.labels[i]) for i in kept]
+    assert float(figures["ce"]) == pytest.approx(sum(surprise) / len(kept), abs=1e-4)
+    assert float(figures["top1"]) == pytest.approx(sum(right) / len(kept))
+    assert int(figures["batch"]) == len(kept)
+    assert (int(figures["label_min"]), int(figures["label_max"])) == (min(labels), max(labels))
+    assert int(figures["distinct_labels"]) == len(set(labels))
+    assert float(figures["logit_std"]) == pytest.approx(float(logits.std(1).mean()), rel=1e-4)
+
+
+def test_feature_figures_are_the_mean_norm_and_the_mean_cosine_of_pairs() -> None:
+    feature = torch.randn(5, 7, generator=torch.Generator().manual_seed(3))
+    pairs = [F.cosine_similarity(feature[i], feature[j], dim=0) for i in range(5) for j in range(5) if i != j]
+    figures = measure.feature_figures(feature)
+    assert float(figures["feat_cosine"]) == pytest.approx(float(torch.stack(pairs).mean()), abs=1e-5)
+    assert float(figures["feat_norm"]) == pytest.approx(sum(float(row.norm()) for row in feature) / 5, rel=1e-5)
+
+
+def test_channels_are_alive_when_they_vary() -> None:
+    feature = torch.randn(8, 10)
+    feature[:, :4] = 2.5  # dead: the same for everybody
+    feature[:, 4] = 1e-9 * torch.arange(8) + 1.0  # rounding noise on a constant
+    assert float(measure.channels_alive(feature)) == pytest.approx(0.5)
+
+
+def test_a_parameter_without_a_gradient_counts_nothing() -> None:
+    one, two = torch.nn.Parameter(torch.ones(3)), torch.nn.Parameter(torch.ones(2))
+    one.grad = torch.tensor([3.0, 0.0, 4.0])
+    norm = measure.gradient_norm([one, two])
+    assert norm is not None
+    assert float(norm) == pytest.approx(5.0)
+    assert measure.gradient_norm([]) is None
+
+
+def test_watched_follows_an_update_and_the_way_from_the_start() -> None:
+    weight = torch.nn.Parameter(torch.full((4, 4), 2.0))  # |w| = 8
+    watched = measure.Watched([weight])
+    watched.before_step()
+    with torch.no_grad():
+        weight[0, 0] += 4.0
+    update, moved = watched.update(), watched.moved()
+    assert update is not None
+    assert moved is not None
+    assert float(update) == pytest.approx(0.5)
+    assert float(moved) == pytest.approx(0.5)
+    assert watched.update() is None  # nothing stepped since
+
+
+def test_of_a_large_weight_rows_are_sampled_and_the_share_stays() -> None:
+    weight = torch.nn.Parameter(torch.ones(1000, 100))
+    watched = measure.Watched([weight], most=10_000)
+    assert sum(t.numel() for t in watched.sample()) <= 10_000
+    watched.before_step()
+    with torch.no_grad():
+        weight.mul_(1.01)
+    update = watched.update()
+    assert update is not None
+    assert float(update) == pytest.approx(0.01, rel=1e-3)
+
+
+def test_sentinels_reach_from_the_first_layer_to_the_last() -> None:
+    parameters = [(f"layer{i}", torch.nn.Parameter(torch.zeros(4, 4))) for i in range(20)]
+    chosen = measure.choose_sentinels(parameters)
+    assert len(chosen) == 4
+    assert chosen[0] is parameters[0][1]
+    assert chosen[-1] is parameters[-1][1]
