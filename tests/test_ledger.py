@@ -64,7 +64,7 @@ def test_what_is_no_ledger_is_said_to_be_none(tmp_path: Path, text: str | None) 
     path = tmp_path / "facts.jsonl"
     if text is not None:
         path.write_text(text)
-    with pytest.raises(CouldNotJudge, match="facts.jsonl"):
+    with pytest.raises(CouldNotJudge, match=r"facts\.jsonl"):
         Ledger.read(path)
 
 
