@@ -14,7 +14,7 @@ import typer
 
 from reid_smoke.cli import STARTED
 from reid_smoke.cli.options import Out
-from reid_smoke.errors import CouldNotJudge
+from reid_smoke.errors import CouldNotJudge, UsageError
 
 if TYPE_CHECKING:
     from reid_smoke.watch.script import Script
@@ -81,9 +81,7 @@ def watch(
 def _window(text: str) -> tuple[int, int]:
     match = re.fullmatch(r"(\d+):(\d+)", text)
     if not match or not 0 < int(match[1]) < int(match[2]):
-        raise typer.BadParameter(
-            f"{text!r} is no window: give its first and last step, as in 200:300", param_hint="--window"
-        )
+        raise UsageError(f"--window {text}: this is no window. Give its first and last step, as in 200:300.")
     return int(match[1]), int(match[2])
 
 

@@ -77,9 +77,15 @@ def test_a_window_that_is_none_is_refused(tmp_path: Path) -> None:
 
 
 def test_their_exception_goes_on(tmp_path: Path) -> None:
-    with pytest.raises(ZeroDivisionError), reid_smoke.watch(window=(20, 30), out=tmp_path) as watch:
-        train(5)
-        _ = 1 / 0
+    watch = reid_smoke.watch(window=(20, 30), out=tmp_path)
+
+    def cell() -> None:
+        with watch:
+            train(5)
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        cell()
     assert watch.report is not None
     assert (watch.report.verdict, watch.report.ended) == ("UNKNOWN", "crashed")
     crash = watch.ledger.first(CrashFacts)

@@ -1,0 +1,138 @@
+"""`reid-smoke watch` on real training scripts: the verdict, the exit code, and what is said when it ends badly."""
+
+from __future__ import annotations
+
+import json
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from reid_smoke.ledger import Ledger
+from tests.conftest import ReidSmoke
+from tests.watch.both import WATCH, Ended, run, run_and_signal, write
+
+TRAIN = """
+import sys, time
+from tests.checks.tiny import TinyTraining
+
+class Training(TinyTraining):
+    steps = int(sys.argv[1])
+
+    def train_step(self, images, labels):
+        {step}
+        super().train_step(images, labels)
+
+if __name__ == "__main__":
+    try:
+        Training().train()
+    finally:
+        print("tidied")
+    {end}
+"""
+
+
+def train(folder: Path, steps: int, *options: str, step: str = "pass", end: str = "pass") -> Ended:
+    write(folder, train=TRAIN.format(step=step, end=end))
+    return run(folder, *WATCH, "--window", "40:60", *options, "train.py", str(steps))
+
+
+def report(folder: Path) -> dict[str, Any]:
+    return json.loads(next(folder.glob("runs/*/report.json")).read_text())  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["trian.py"], "trian.py: no such script. Did you mean train.py?"),
+        (["inner"], "inner: this is a folder without __main__.py. It holds one.py: name one of them."),
+        (["-m", "nowhere.train"], "-m nowhere.train: there is no module 'nowhere'."),
+        (["--window", "300:200", "train.py"], "--window 300:200: this is no window"),
+        (["--widnow", "20:40", "train.py"], "--widnow"),
+        ([], "SCRIPT"),
+    ],
+)
+def test_bad_usage_ends_with_2_and_leaves_nothing(
+    reid_smoke: ReidSmoke, tmp_path: Path, arguments: list[str], message: str
+) -> None:
+    (tmp_path / "inner").mkdir()
+    write(tmp_path, train="")
+    write(tmp_path / "inner", one="")
+    ended = reid_smoke("watch", *arguments)
+    assert ended.returncode == 2
+    assert message in ended.stderr
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_healthy_training_goes_on_past_its_verdict(tmp_path: Path) -> None:
+    ended = train(tmp_path, 80)
+    assert (ended.code, ended.out) == (0, "tidied\n")
+    live, final = ended.err.split("\n", 1)
+    assert live.startswith("reid-smoke: GO: CE is ")
+    assert "GO  reid-smoke watch train.py 80" in final
+    assert report(tmp_path)["global_step"] == 80
+    assert 0 < report(tmp_path)["timing"]["startup_s"] < 60
+
+
+def test_stop_ends_it_at_its_verdict(tmp_path: Path) -> None:
+    ended = train(tmp_path, 100_000, "--stop", "--out", "here", end="print('never')")
+    assert (ended.code, ended.out) == (0, "tidied\n")
+    found = json.loads((tmp_path / "here" / "report.json").read_text())
+    assert (found["global_step"], found["ended"], found["verdict"]) == (60, "stopped", "GO")
+
+
+def test_a_fatal_fault_is_said_at_once_and_ends_with_1(tmp_path: Path) -> None:
+    forget = "self.optimizer.param_groups[0]['params'] = []  # which are the head's"
+    ended = train(tmp_path, 100_000, "--stop", step=forget)
+    assert ended.code == 1
+    assert report(tmp_path)["findings"][0]["slug"] == "head-not-in-optimizer"
+    assert report(tmp_path)["global_step"] <= 20
+    assert "head-not-in-optimizer" in ended.err.splitlines()[0]
+
+
+def test_their_own_exit_code_goes_first(tmp_path: Path) -> None:
+    ended = train(tmp_path, 70, end="sys.exit(7)")
+    assert ended.code == 7
+    assert report(tmp_path)["verdict"] == "GO"
+    assert "GO  reid-smoke watch" in ended.err
+
+
+def test_a_label_out_of_range_is_named_from_the_crash(tmp_path: Path) -> None:
+    ended = train(tmp_path, 70, step="labels = labels + 20 * (self.step_number > 7)")
+    assert ended.code == 1
+    assert "IndexError: Target " in ended.err
+    found = report(tmp_path)
+    assert (found["verdict"], found["findings"][0]["slug"]) == ("NO-GO", "label-out-of-range")
+    assert (found["ended"], found["crash"]["exception"]) == ("crashed", "IndexError")
+
+
+SLOW = "self.step_number == 5 and print('ready', flush=True); self.step_number > 5 and time.sleep(0.05)"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_reports_what_was_seen(tmp_path: Path, number: signal.Signals) -> None:
+    write(tmp_path, train=TRAIN.format(step=SLOW, end="pass"))
+    ended = run_and_signal(tmp_path, number, *WATCH, "train.py", "100000")
+    assert ended.code == -number
+    found = report(tmp_path)
+    assert (found["verdict"], found["ended"]) == ("UNKNOWN", "interrupted")
+    assert found["global_step"] >= 3
+    assert "UNKNOWN  reid-smoke watch train.py" in ended.err
+    assert ("tidied" in ended.out) == (number == signal.SIGINT)  # python runs no finally on SIGTERM
+
+
+def test_after_a_kill_the_facts_can_be_read(tmp_path: Path) -> None:
+    write(tmp_path, train=TRAIN.format(step=SLOW, end="pass"))
+    ended = run_and_signal(tmp_path, signal.SIGKILL, *WATCH, "train.py", "100000")
+    assert ended.code == -signal.SIGKILL
+    facts = Ledger.read(next(tmp_path.glob("runs/*/facts.jsonl")))
+    assert [s.step for s in facts.steps][:3] == [1, 2, 3]
+
+
+def test_the_report_is_written_where_it_began(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    write(tmp_path, script="import os, sys; os.chdir('elsewhere'); sys.stderr.close()")
+    ended = run(tmp_path, *WATCH, "script.py")
+    assert ended.code == 3
+    assert report(tmp_path)["verdict"] == "UNKNOWN"
