@@ -6,8 +6,11 @@ leaves nothing behind. From the first step on, whatever happens is reported.
 
 from __future__ import annotations
 
+import multiprocessing
+import os
 import signal
 import sys
+import threading
 import traceback
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -66,18 +69,19 @@ def smoke(plan: Plan, out: Path | None, display: LiveDisplay, *, started: float)
 
     Raises UsageError (and its kin) for bad input, before anything is written.
     """
-    unreadable: list[UnreadableFacts] = []
-    training, window, steps = _prepare(plan, unreadable.append)
-    folder = make_run_folder(out, plan.config.name, dump_config(plan.config))
-    ledger = Ledger(folder / "facts.jsonl")
-    ledger.subscribe(display)
-    ledger.add(_run_facts(plan, training, window, steps))
-    for fact in (*training.facts, *unreadable):
-        ledger.add(fact)
-    unreadable.clear()  # from now on those that come up while training
-    how = _train(training, ledger, display, unreadable, steps, started)
-    judgement = judge(ledger, ended=True)
-    ledger.close()
+    with _sigterm_as_interrupt():
+        unreadable: list[UnreadableFacts] = []
+        training, window, steps = _prepare(plan, unreadable.append)
+        folder = make_run_folder(out, plan.config.name, dump_config(plan.config))
+        ledger = Ledger(folder / "facts.jsonl")
+        ledger.subscribe(display)
+        ledger.add(_run_facts(plan, training, window, steps))
+        for fact in (*training.facts, *unreadable):
+            ledger.add(fact)
+        unreadable.clear()  # from now on those that come up while training
+        how = _train(training, ledger, display, unreadable, steps, started)
+        judgement = judge(ledger, ended=True)
+        ledger.close()
     return Outcome(judgement, ledger, folder, how)
 
 
@@ -125,8 +129,22 @@ def _reading(data: DataConfig) -> Iterator[Callable[[], TrainingSet]]:
     if "torch" in sys.modules:
         yield lambda: open_training_set(data)
         return
-    with ProcessPoolExecutor(1, initializer=signal.signal, initargs=(signal.SIGINT, signal.SIG_IGN)) as pool:
+    with ProcessPoolExecutor(1, initializer=_follow_the_parent) as pool:
         yield pool.submit(open_training_set, data).result
+
+
+def _follow_the_parent() -> None:
+    """In the reading process: signals are the parent's to answer, and where it dies, nobody waits for the data."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    parent = multiprocessing.parent_process()
+
+    def follow() -> None:
+        if parent is not None:
+            parent.join()
+            os._exit(1)
+
+    threading.Thread(target=follow, daemon=True).start()
 
 
 def _run_facts(plan: Plan, training: Training, window: tuple[int, int], steps: int | None) -> RunFacts:
@@ -177,7 +195,7 @@ def _train(
 
     how: How = "finished"
     try:
-        with _sigterm_as_interrupt(), observing(observer):
+        with observing(observer):
             # A label out of range, a checkpoint that did not arrive: nobody waits for a step to hear of it.
             if not judge_at(0):
                 train(training, max_steps=steps if steps is not None else sys.maxsize, stop=stop)

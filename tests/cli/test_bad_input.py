@@ -5,7 +5,6 @@ Most cases run within the tests' own process, since each process of its own woul
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -186,12 +185,18 @@ def test_no_cuda_when_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert "device: cuda was asked for" in refuse(tmp_path, monkeypatch, case)
 
 
-def test_the_same_in_a_process_of_its_own(reid_smoke: ReidSmoke, tmp_path: Path) -> None:
-    """All of it, with nothing of the tests around it: what is wrong comes up last of all, at the output folder."""
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        # Found while the data are read beside the import of torch; and last of all, when everything else stands.
+        (["data.source=image_folder", "data.root=gone"], "data.root gone: no such folder"),
+        ([], "config.yaml/x: cannot be written (Not a directory). Choose another folder with --out."),
+    ],
+)
+def test_the_same_in_a_process_of_its_own(
+    reid_smoke: ReidSmoke, tmp_path: Path, overrides: list[str], message: str
+) -> None:
     (tmp_path / "config.yaml").write_text("name: tiny\n")
-    ended = reid_smoke("run", "config.yaml", *sets(), "--out", "config.yaml/x")
-    assert ended.returncode == 2
-    assert ended.stderr == (
-        "reid-smoke: config.yaml/x: cannot be written (Not a directory). Choose another folder with --out.\n"
-    )
-    assert os.listdir(tmp_path) == ["config.yaml"]  # noqa: PTH208
+    ended = reid_smoke("run", "config.yaml", *sets(*overrides), "--out", "config.yaml/x")
+    assert (ended.returncode, ended.stdout, ended.stderr) == (2, "", f"reid-smoke: {message}\n")
+    assert list(everything_in(tmp_path)) == ["config.yaml"]

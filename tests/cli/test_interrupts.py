@@ -79,6 +79,28 @@ def test_what_a_kill_leaves_can_be_judged(tmp_path: Path) -> None:
     assert f"{len(ledger.steps)} of the 100000 steps" in judgement.verdict.reason
 
 
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="children of a process are listed in Linux's /proc")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_a_signal_while_starting_leaves_no_folder_and_no_process(tmp_path: Path, number: int) -> None:
+    """The data are read in a child, beside the import of torch."""
+    process = start(tmp_path, *ENDLESS)
+    try:
+        listed, patience = Path(f"/proc/{process.pid}/task/{process.pid}/children"), time.monotonic() + 60
+        while not listed.read_text():
+            assert time.monotonic() < patience, "no child came"
+            time.sleep(0.01)
+        time.sleep(0.3)  # until the child has set itself up
+        process.send_signal(number)
+        # Both pipes end only when the last process that holds them has ended, the child too.
+        stdout, stderr = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    told = (-number, "") if number == signal.SIGKILL else (3, "reid-smoke: interrupted\n")
+    assert (process.returncode, stderr) == told
+    assert stdout == ""
+    assert [path.name for path in tmp_path.iterdir()] == ["config.yaml"]
+
+
 def at_call(number: int, act: Callable[[], None]) -> Callable[..., Any]:
     """The model's forward, with something that happens at its n-th call in training."""
     real, calls = BNNeckModel.forward, []
