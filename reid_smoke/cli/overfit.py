@@ -30,9 +30,12 @@ def overfit(
     from reid_smoke.smoke import Plan
 
     planned = config_of(config, overrides, device)
+    batch = min(planned.data.batch_size, n)
+    if planned.data.sampler == "pk":  # a batch is whole identities, K images of each
+        batch = max(1, batch // planned.data.instances) * planned.data.instances
     fixed = planned.model_copy(
         update={
-            "data": planned.data.model_copy(update={"augment": [], "batch_size": min(planned.data.batch_size, n)}),
+            "data": planned.data.model_copy(update={"augment": [], "batch_size": batch}),
             "loss": planned.loss.model_copy(update={"sdm_weight": 0.0}),
             "schedule": ScheduleConfig(),
         }

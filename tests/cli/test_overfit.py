@@ -94,6 +94,13 @@ def test_a_batch_of_all_samples_is_judged_over_more_than_one_step(tmp_path: Path
     assert ended.code == 0, ended.stdout
 
 
+def test_a_pk_batch_larger_than_the_samples_is_cut_to_whole_identities(tmp_path: Path) -> None:
+    pk = ["data.batch_size=64", "data.sampler=pk", "data.instances=4"]
+    ended = overfit(tmp_path / "of", "--n", "18", overrides=[*QUICK, *pk])
+    assert load_config(ended.folder / "config.yaml").data.batch_size == 16
+    assert {s.batch for s in ended.ledger.steps} == {16}
+
+
 def test_a_sick_training_cannot_and_the_cause_is_named(reid_smoke: ReidSmoke, tmp_path: Path) -> None:
     """A process of its own, and no config at all: the embedded pedestrians."""
     frozen = [*QUICK[1:], "optimizer.groups=[{match: ^backbone, lr: 1e-5}]", "optimizer.lr=null"]
