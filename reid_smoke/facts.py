@@ -136,10 +136,11 @@ class GraphFacts(Fact):
     head: str | None  # name of the head's weight; None: the logits come from no parameter
     head_trainable: bool  # the head's weight asks for a gradient
     logit_path: tuple[str, ...]  # autograd nodes between the log-softmax and the classifier's product
+    logit_scale: float | None = None  # the plain numbers among them, multiplied
     feature_path: tuple[str, ...]  # nodes from the classifier's product down to the norm that feeds it, or to the end
     fed_by: Literal["batch_norm", "layer_norm", "other", "detached", "unknown"]
     neck: str | None = None  # the model's BNNeck (a batch norm as wide as the head), whether or not it feeds the head
-    neck_feeds_head: bool | None = None  # None: the model has no BNNeck
+    neck_feeds_head: bool | None = None  # None: the model has no BNNeck, or the graph does not tell
     neck_training: bool | None = None  # the neck normalised by the batch's statistics
     reached: int  # parameters that the loss reaches
     trainable: int  # parameters with requires_grad in the same models
@@ -239,7 +240,7 @@ class ImageFacts(Fact):
     mean: float
     std: float  # over the pixels of an image, mean over the batch
     finite: float  # share of the pixels that are numbers
-    constant: float  # share of the images that are one value all over
+    constant: float  # share of the images whose channels are one value all over
     twins: int  # images of which the batch holds another with the very same pixels
     twins_of_another_label: int  # and under another label
     checksum: float  # the same for the same images in any order

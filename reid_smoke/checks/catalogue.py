@@ -177,11 +177,12 @@ def rank(results: Sequence[CheckResult]) -> list[CheckResult]:
 
 def consequences(results: Sequence[CheckResult]) -> dict[str, str]:
     """Code of each finding that another explains -> the code of that other."""
-    fired = {r.check.code for r in results if r.finding is not None and r.severity != "warn"}
+    fired = {r.check.code: r.severity == "warn" for r in results if r.finding is not None}
     return {
         code: result.check.code
         for result in results
-        if result.finding is not None and result.severity != "warn"
+        if result.finding is not None
         for code in result.check.explains
-        if code in fired and code != result.check.code
+        # A warning explains no fault, and a fault no warning: what they would hide is too different in weight.
+        if fired.get(code) == (result.severity == "warn") and code != result.check.code
     }

@@ -53,7 +53,9 @@ def image_figures(images: Tensor, labels: Tensor | None) -> Tensor:
     same = same.fill_diagonal_(False)
     others = same & (labels[:, None] != labels[None]) if labels is not None else torch.zeros_like(same)
     # An image's own rounding is about 1e-7 of its size; a crop of one colour under JPEG's noise still has 1e-3.
-    constant = rows.amax(1) - rows.amin(1) <= 1e-6 * rows.abs().amax(1)
+    channels = images.detach().float().flatten(2)  # (B, C, H*W); normalising gives each channel a value of its own
+    spread = channels.amax(2) - channels.amin(2)  # (B, C)
+    constant = (spread <= 1e-6 * channels.abs().amax(2)).all(1)
     figures = (
         numbers.min(), numbers.max(), numbers.mean(), stds.mean(), finite.float().mean(), constant.float().mean(),
         same.any(1).sum(), others.any(1).sum(), means.sort().values.mul(12.9898).sin().sum(),

@@ -182,7 +182,9 @@ def _neck(
     if module is not None:
         return name, module, True, norm_training(node) if node is not None else None
     name, module = find_batch_norm(live, None, width, roots)
-    return (name, module, False, module.training) if module is not None else (None, None, None, None)
+    # Where the feature has no history (frozen, detached), nothing tells whether it came through the neck.
+    told = False if product is not None and product.feature_edge is not None else None
+    return (name, module, told, module.training) if module is not None else (None, None, None, None)
 
 
 def _activated(classification: Classification) -> bool:

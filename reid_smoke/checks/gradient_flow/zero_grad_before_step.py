@@ -8,7 +8,10 @@ STEPS = 3
 ZEROED = re.compile("b[^sk]*z[^b]*s")
 
 
-@check("RS306", slug="zero-grad-before-step", severity="fatal", needs=[StepFacts], explains=["RS202", "RS203", "RS401"])
+@check(
+    "RS306", slug="zero-grad-before-step", severity="fatal", needs=[StepFacts],
+    explains=["RS202", "RS203", "RS311", "RS312", "RS401"],
+)  # fmt: skip
 def zero_grad_before_step(steps: list[StepFacts]) -> Finding | None:
     """Gradients are zeroed between backward and the step.
 

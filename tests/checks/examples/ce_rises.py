@@ -6,14 +6,14 @@ from tests.checks.tiny import Model, TinyTraining
 
 
 class MaximisesForAWhile(TinyTraining):
-    """A sign that was lost: the loss is minimised upwards, gently enough that nothing overshoots."""
+    """An option that was meant for a reward: the loss is maximised, gently enough that nothing overshoots."""
 
     def loss(self, images: Tensor, labels: Tensor) -> Tensor:
         score, _ = self.model(images)
-        return -0.03 * F.cross_entropy(score, labels)
+        return 0.03 * F.cross_entropy(score, labels)
 
     def make_optimizer(self) -> torch.optim.Optimizer:
-        return torch.optim.SGD(self.model.parameters(), lr=0.2)
+        return torch.optim.SGD(self.model.parameters(), lr=0.2, maximize=True)
 
 
 class ScaleOf64(TinyTraining):

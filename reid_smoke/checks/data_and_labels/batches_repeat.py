@@ -1,0 +1,50 @@
+from math import isfinite
+
+from reid_smoke.checks.catalogue import Finding, check
+from reid_smoke.checks.data_and_labels._coverage import overfits
+from reid_smoke.facts import GraphFacts, RunFacts, StepFacts
+
+# Batches in a row with the very same labels. Two random batches of 4 in 24 identities agree once in ten thousand times;
+# twenty in a row never do.
+BATCHES = 20
+
+
+@check(
+    "RS110", slug="batches-repeat", severity="fail", needs=[StepFacts, GraphFacts], uses=[RunFacts],
+    explains=["RS104", "RS105", "RS202", "RS203", "RS204"],
+)  # fmt: skip
+def batches_repeat(steps: list[StepFacts], graphs: list[GraphFacts], runs: list[RunFacts]) -> Finding | None:
+    """Every batch holds the same identities.
+
+    What it means:
+        Batch after batch carries the very same labels, although there are more: the sampler starts from the same seed
+        at each draw, an iterator is made anew for every step, or the loop trains on one batch that it kept.
+
+    Why it stops learning:
+        CE falls on these few images, for they are learnt by heart. Nothing else is ever looked at, and a loss near 0
+        says nothing.
+
+    Mend:
+        Go through the loader, instead of asking a new iterator for its first batch each time:
+
+            for images, labels in loader:   # not: images, labels = next(iter(loader))
+
+        Seed a sampler once, not in its `__iter__`, or add the epoch to the seed.
+
+    Seen in:
+        torchreid #45, #48 and MMT #38 (samplers); `next(iter(loader))` within the loop with a fixed seed; a loss that
+        is computed on the batch before.
+    """
+    recent = steps[-BATCHES:]
+    if overfits(runs) or len(recent) < BATCHES or not isfinite(recent[0].label_checksum):
+        return None
+    if len({(s.label_checksum, s.batch) for s in recent}) > 1:
+        return None
+    last = recent[-1]
+    if last.distinct_labels >= graphs[-1].num_classes or last.batch < 2:
+        return None
+    return Finding(
+        f"the last {BATCHES} batches carry the same {last.batch} labels, {last.distinct_labels} of "
+        f"{graphs[-1].num_classes} identities",
+        step=last.step,
+    )

@@ -1,0 +1,50 @@
+from reid_smoke.checks.catalogue import Finding, check
+from reid_smoke.checks.data_and_labels._coverage import missing_by_chance, overfits, saw_an_epoch
+from reid_smoke.facts import LabelFacts, LoaderFacts, RunFacts
+
+# At the bar of log C - 0.39 a third of the identities is ruled out: where a third never comes up, CE passes for that
+# alone.
+MISSING = 1 / 3
+DRAWS = 4  # times C: chance would leave out 2 in a hundred
+DRAWS_WITHOUT_EPOCH = 10  # times C; before an epoch is over, rare identities may still be to come
+
+
+@check(
+    "RS105", slug="head-wider-than-labels", severity="fail", needs=[LabelFacts], uses=[LoaderFacts, RunFacts],
+    explains=["RS203"],
+)  # fmt: skip
+def head_wider_than_labels(
+    labels: list[LabelFacts], loaders: list[LoaderFacts], runs: list[RunFacts]
+) -> Finding | None:
+    """The head is far wider than the labels that ever come up.
+
+    What it means:
+        More than a third of the head's outputs stand for identities without any image in training: those of the
+        validation or query set were counted in, pids were used as labels without relabelling, or most of the data is
+        never drawn.
+
+    Why it stops learning:
+        It learns first that the absent identities are absent. CE falls under its bar for that alone, and says nothing
+        about the people who are there.
+
+    Mend:
+        Count classes from the relabelled training set alone, and look at the sampler if the count is right:
+
+            label_of = {pid: label for label, pid in enumerate(sorted(set(train_pids)))}
+            num_classes = len(label_of)
+
+    Seen in:
+        mmtracking #244 and torchreid #361 (largest id taken for the count); a sampler that yields 80 of 1863 batches.
+    """
+    last = labels[-1]
+    missing = last.num_classes - last.seen
+    enough = DRAWS if saw_an_epoch(loaders) else DRAWS_WITHOUT_EPOCH
+    if overfits(runs) or last.seen < 2 or last.draws < enough * last.num_classes:
+        return None
+    if missing <= MISSING * last.num_classes:
+        return None
+    return Finding(
+        f"{last.seen} of {last.num_classes} labels came up in {last.images} images; chance would have left out "
+        f"{missing_by_chance(last):.1g}, not {missing}",
+        step=last.step,
+    )

@@ -1,0 +1,48 @@
+from reid_smoke.checks.catalogue import Finding, check
+from reid_smoke.checks.loss_and_logits._curve import curve_of, grave_if_ce_fails
+from reid_smoke.facts import DatasetFacts, GraphFacts, ImageFacts, RunFacts, StepFacts
+
+# Scaled to 0..1 nothing is over 1; normalised with ImageNet's numbers nothing over 2.7; with a standard deviation of a
+# twentieth, nothing over 20. Images in BGR with only their mean taken away go to 150, but go below 0 as well.
+LARGEST = 30.0
+
+
+@check(
+    "RS112", slug="images-unscaled", severity="fail", needs=[ImageFacts],
+    uses=[StepFacts, RunFacts, DatasetFacts, GraphFacts],
+    explains=["RS201", "RS202", "RS203", "RS204", "RS401", "RS403", "RS502", "RS503"],
+)  # fmt: skip
+def images_unscaled(
+    batches: list[ImageFacts],
+    steps: list[StepFacts],
+    runs: list[RunFacts],
+    datasets: list[DatasetFacts],
+    graphs: list[GraphFacts],
+) -> Finding | None:
+    """The images are not scaled: they still run from 0 to 255.
+
+    What it means:
+        The first convolution is given raw pixels, neither divided by 255 nor normalised.
+
+    Why it stops learning:
+        Pretrained weights expect values around 0 with a spread of 1, and answer to numbers a hundred times as large
+        with features that carry nothing. Where batch norm follows at once a training may bear it; then this is a
+        warning.
+
+    Mend:
+        Scale, then normalise with what the weights were trained with:
+
+            images = images.float() / 255
+            images = (images - mean) / std   # ImageNet: (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+    Seen in:
+        Pipelines that replace `ToTensor` by `torch.from_numpy`, which does not divide by 255.
+    """
+    last = batches[-1]
+    if not all(b.smallest >= 0 and b.largest > LARGEST for b in batches):
+        return None
+    return Finding(
+        f"images of {last.smallest:.0f} to {last.largest:.0f}, mean {last.mean:.1f}; normalised they would be -3 to 3",
+        step=batches[0].step,
+        severity=grave_if_ce_fails(curve_of(steps, runs, datasets, graphs)) if steps else "warn",
+    )

@@ -1,0 +1,70 @@
+from math import isfinite, log
+from statistics import fmean
+
+from reid_smoke.checks.catalogue import Finding, check
+from reid_smoke.checks.data_and_labels._coverage import overfits
+from reid_smoke.facts import GraphFacts, RunFacts, StepFacts
+from reid_smoke.rule import BELOW_CHANCE, ENOUGH_LOOKS
+from reid_smoke.trend import standard_error
+
+WIDE = 0.3  # spread of the logits, and twice that of the start: the head has learnt something, and answers with it
+AT_CHANCE = 0.1  # nats below log C that count as nothing: one identity in ten ruled out
+OVERSHOOT = 0.7  # nats around log C: what logits of WIDE and somewhat more cost where they mean nothing
+EPOCH = 30  # steps: within fewer, a training that has just begun to learn looks alike
+STEPS = 5  # of the second epoch
+
+
+@check(
+    "RS115", slug="labels-unrelated-to-images", severity="fail", when="end", needs=[StepFacts, GraphFacts],
+    uses=[RunFacts], explains=["RS202", "RS203", "RS204", "RS403"],
+)  # fmt: skip
+def labels_unrelated_to_images(
+    steps: list[StepFacts], graphs: list[GraphFacts], runs: list[RunFacts]
+) -> Finding | None:
+    """The labels have nothing to do with the images: they are only learnt by heart.
+
+    What it means:
+        In the first epoch, where every image is new, nothing that was learnt helped with the next image: CE stayed at
+        chance after several looks at every identity. In the second, where every image has been seen before, CE fell at
+        once. So images are recognised one by one, and the people in them are not.
+
+    Why it stops learning:
+        It learns, but not what was meant: each image's own label by heart. Labels that were shuffled against their
+        images do that, as does a list of paths that was sorted while the list of labels was not.
+
+    Mend:
+        Put ten images beside their labels and look. Keep path and label in one tuple, and sort or shuffle those:
+
+            samples = sorted((path, pid) for path, pid in zip(paths, pids))
+
+    Seen in:
+        torchreid PR #294 (label order varies by machine); a comparison of eight tools over 23 faults, in which none
+        named permuted labels.
+    """
+    first = [s for s in steps if s.epoch == 1]
+    second = [s for s in steps if s.epoch == 2]
+    if (
+        overfits(runs)
+        or len(first) < EPOCH
+        or len(second) < STEPS
+        or not all(isfinite(s.ce) for s in (*first, *second))
+    ):
+        return None
+    classes = graphs[-1].num_classes
+    early, late = first[: len(first) // 3], first[2 * len(first) // 3 :]
+    soon = second[: max(STEPS, len(second) // 5)]
+    before, after = fmean(s.ce for s in late), fmean(s.ce for s in soon)
+    looks = sum(s.batch for s in first) / classes
+    # A healthy training has fallen by then: four looks are what the rule waits for.
+    unlearnt = looks >= ENOUGH_LOOKS and before > log(classes) - AT_CHANCE
+    # Far above chance something else is wrong, or a large random head is still on its way down.
+    calm = all(abs(mean - log(classes)) < OVERSHOOT for mean in (before, fmean(s.ce for s in early)))
+    wide = fmean(s.logit_std for s in late) >= max(WIDE, 2 * fmean(s.logit_std for s in first[:3]))
+    noise = 3 * standard_error([s.ce for s in late])
+    if not (unlearnt and calm and wide and before - after > max(BELOW_CHANCE, noise)):
+        return None
+    return Finding(
+        f"CE {before:.2f} at the end of epoch 1, on new images after {looks:.1f} looks per identity "
+        f"(log {classes} = {log(classes):.2f}), and {after:.2f} as soon as the same images come again",
+        step=soon[-1].step,
+    )

@@ -1,0 +1,39 @@
+from reid_smoke.checks.catalogue import Finding, check
+from reid_smoke.facts import ImageFacts
+
+MOST = 0.5  # share of a batch: a few pictures that were filed twice spoil little, half of them everything
+
+
+@check(
+    "RS114", slug="same-picture-two-identities", severity="fail", needs=[ImageFacts],
+    explains=["RS202", "RS203", "RS204", "RS401", "RS403", "RS503", "RS115"],
+)  # fmt: skip
+def same_picture_two_identities(batches: list[ImageFacts]) -> Finding | None:
+    """The very same picture comes under two identities.
+
+    What it means:
+        Within one batch there are images that are equal in every pixel and carry different labels: a picture was filed
+        under two people, or a cache hands out one picture for all.
+
+    Why it stops learning:
+        No model can give one picture two answers: CE cannot fall below log 2 for such a pair. Where all pictures are
+        one, it stays at chance. A few of them are reported as a warning.
+
+    Mend:
+        Hash the files and look for hashes under more than one identity. In a `__getitem__` that caches, look at the
+        key: it must hold the index.
+
+    Seen in:
+        Folders merged from several data sets; caches keyed by the file's name, which repeats from folder to folder.
+    """
+    looked_at = sum(b.shape[0] for b in batches)
+    twins = sum(b.twins_of_another_label for b in batches)
+    if not twins:
+        return None
+    first = next(b for b in batches if b.twins_of_another_label)
+    return Finding(
+        f"{twins} of {looked_at} images looked at have a twin in their batch, equal in every pixel, "
+        f"under another label; first at step {first.step}",
+        step=first.step,
+        severity="fail" if twins > MOST * looked_at else "warn",
+    )

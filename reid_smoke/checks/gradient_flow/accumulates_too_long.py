@@ -1,0 +1,39 @@
+from reid_smoke.checks.catalogue import Finding, check
+from reid_smoke.checks.loss_and_logits._curve import curve_of
+from reid_smoke.facts import DatasetFacts, GraphFacts, RunFacts, StepFacts
+
+UPDATES = 20  # by the window's end: with Adam at 1e-2 a weight has then come 0.2 far, and the logits with it
+BATCHES = 8  # for each update: accumulation of 2 to 8 is usual
+
+
+@check(
+    "RS313", slug="accumulates-too-long", severity="fail", when="end", needs=[StepFacts],
+    uses=[RunFacts, DatasetFacts, GraphFacts], explains=["RS202", "RS203", "RS401"],
+)  # fmt: skip
+def accumulates_too_long(
+    steps: list[StepFacts], runs: list[RunFacts], datasets: list[DatasetFacts], graphs: list[GraphFacts]
+) -> Finding | None:
+    """The optimizer steps so seldom that nothing can have been learnt.
+
+    What it means:
+        Gradients are accumulated over so many batches that only a few updates were made in the whole window.
+
+    Why it stops learning:
+        It would, but weights move by about a learning rate an update, and a handful of updates is no distance.
+
+    Mend:
+        Accumulate over fewer batches, 2 to 8, or judge the training later by moving the window:
+
+            reid-smoke watch --window 2000:3000 train.py
+
+    Seen in:
+        Accumulation counted in images instead of batches (`accumulate = 64` at batch 8).
+    """
+    updates = sum(s.applied for s in steps)
+    curve = curve_of(steps, runs, datasets, graphs)
+    if not 0 < updates < UPDATES or len(steps) < BATCHES * updates or curve.word not in ("flat", "slow"):
+        return None
+    return Finding(
+        f"{updates} updates in {len(steps)} batches, one in {len(steps) / updates:.0f}; CE {curve.ce.window_mean:.2f}",
+        step=steps[-1].step,
+    )

@@ -1,0 +1,52 @@
+from reid_smoke.checks.catalogue import Finding, check
+from reid_smoke.checks.loss_and_logits._curve import curve_of
+from reid_smoke.checks.reading import typical
+from reid_smoke.facts import DatasetFacts, GraphFacts, RunFacts, StepFacts
+
+NARROW = 0.15  # spread of the logits over the classes under which CE cannot have fallen by 0.39, as in RS401
+SCALE = 0.1  # a factor under which the head must grow ten times as large for the same logits
+LENGTH = 1.0  # of the feature, times the factor: a cosine between -1 and 1, where the usual scale is 16 to 64
+
+
+@check(
+    "RS207", slug="logits-scaled-to-nothing", severity="fail", when="end", needs=[StepFacts, GraphFacts],
+    uses=[RunFacts, DatasetFacts], explains=["RS202", "RS203", "RS401", "RS502"],
+)  # fmt: skip
+def logits_scaled_to_nothing(
+    steps: list[StepFacts], graphs: list[GraphFacts], runs: list[RunFacts], datasets: list[DatasetFacts]
+) -> Finding | None:
+    """The logits are scaled down until they say nothing.
+
+    What it means:
+        The logits lie close together after the whole window, and not for a lack of steps: a factor stands between the
+        classifier and the loss, or the feature is normalised to length 1 and nothing scales it up again.
+
+    Why it stops learning:
+        The softmax of numbers that are nearly equal is nearly uniform, whatever their order is. And the same factor
+        shrinks the gradient on its way back.
+
+    Mend:
+        Multiply cosines with a scale of 16 to 64 (ArcFace: 64; CLIP: 100; the BN feature of this project: a norm of 8).
+        A temperature divides: `logits / 0.05` widens, `logits * 0.05` narrows.
+
+            logits = 30.0 * F.linear(F.normalize(feature), F.normalize(self.weight))
+
+    Seen in:
+        Cosine heads ported without their scale; SDM's `1 / 0.02` written as `* 0.02`.
+    """
+    curve = curve_of(steps, runs, datasets, graphs)
+    recent = steps[-20:]
+    spread, length = typical(recent, "logit_std"), typical(recent, "feat_norm")
+    scale = graphs[-1].logit_scale
+    if curve.word not in ("flat", "slow") or spread is None or spread > NARROW:
+        return None
+    factor = abs(scale) if scale is not None else 1.0
+    short = length is not None and length * factor <= LENGTH * (1 + 1e-3)  # rounding
+    if factor > SCALE and not short:
+        return None
+    lengths = f", the classifier's input has a norm of {length:.3g}" if length is not None else ""
+    return Finding(
+        f"the logits are multiplied with {factor:.3g}{lengths}, and spread by {spread:.3g} after {steps[-1].step} "
+        f"steps, in which |w| moved {recent[-1].head_moved:.2g} of itself",
+        step=steps[-1].step,
+    )

@@ -1,0 +1,40 @@
+from reid_smoke.checks.catalogue import Finding, check
+from reid_smoke.checks.loss_and_logits._curve import curve_of, grave_if_ce_fails
+from reid_smoke.facts import DatasetFacts, GraphFacts, RunFacts, StepFacts
+
+NOT_NEGATIVE = ("Relu", "Softplus")
+
+
+@check(
+    "RS206", slug="relu-on-logits", severity="fail", needs=[GraphFacts], uses=[StepFacts, RunFacts, DatasetFacts],
+    explains=["RS202", "RS203", "RS311", "RS401"],
+)  # fmt: skip
+def relu_on_logits(
+    graphs: list[GraphFacts], steps: list[StepFacts], runs: list[RunFacts], datasets: list[DatasetFacts]
+) -> Finding | None:
+    """The logits pass through a ReLU.
+
+    What it means:
+        An activation that is never negative stands between the classifier and the loss.
+
+    Why it stops learning:
+        A wrong identity can only be pushed down to 0, and what lies at 0 gets no gradient any more, whether it is the
+        wrong one or the right one. Often CE still falls, only higher than it could; then this is a warning.
+
+    Mend:
+        End the head with its linear layer:
+
+            self.classifier = nn.Linear(width, num_classes, bias=False)   # nothing after it
+
+    Seen in:
+        Heads built in a loop, `[nn.Linear(...), nn.ReLU()] * n`, which puts an activation after the last layer, too.
+    """
+    last = graphs[-1]
+    found = [name for name in last.logit_path if name in NOT_NEGATIVE]
+    if not found:
+        return None
+    return Finding(
+        f"between {last.head or 'the head'} and the loss: {' <- '.join(last.logit_path)}",
+        step=last.step,
+        severity=grave_if_ce_fails(curve_of(steps, runs, datasets, graphs)) if steps else "warn",
+    )

@@ -1,0 +1,46 @@
+from reid_smoke.checks.catalogue import Finding, check
+from reid_smoke.checks.loss_and_logits._curve import curve_of, grave_if_ce_fails
+from reid_smoke.checks.reading import listed
+from reid_smoke.facts import DatasetFacts, GraphFacts, ModeFacts, RunFacts, StepFacts
+
+
+@check(
+    "RS507", slug="model-in-eval", severity="fail", needs=[ModeFacts, GraphFacts],
+    uses=[StepFacts, RunFacts, DatasetFacts],
+    explains=["RS202", "RS203", "RS204", "RS401", "RS403", "RS502", "RS506"],
+)  # fmt: skip
+def model_in_eval(
+    modes: list[ModeFacts],
+    graphs: list[GraphFacts],
+    steps: list[StepFacts],
+    runs: list[RunFacts],
+    datasets: list[DatasetFacts],
+) -> Finding | None:
+    """The whole model is trained in eval mode.
+
+    What it means:
+        `model.eval()` was called, by a validation before or between the epochs, and `model.train()` was not called
+        after it. The backbone is trainable, so it is not meant to be fixed.
+
+    Why it stops learning:
+        Batch norms neither use nor update the batch's statistics, and dropout is off: the features drift away from the
+        statistics that they are normalised with. Some trainings bear it for a while; then this is a warning.
+
+    Mend:
+        Call `model.train()` at the start of each epoch, not once before the loop:
+
+            for epoch in range(epochs):
+                model.train()
+
+    Seen in:
+        layumi #218 (BN in train and eval); evaluation functions that leave the model in eval mode.
+    """
+    last = modes[-1]
+    if not last.root_in_eval or not last.in_eval or not graphs[-1].backbone_trainable:
+        return None
+    return Finding(
+        f"{last.batch_norms_in_eval} of {last.batch_norms} batch norms are in eval mode, and the model itself as well "
+        f"({listed(last.in_eval)})",
+        step=last.step,
+        severity=grave_if_ce_fails(curve_of(steps, runs, datasets, graphs)) if steps else "warn",
+    )

@@ -1,0 +1,42 @@
+from reid_smoke.checks.catalogue import Finding, check
+from reid_smoke.checks.loss_and_logits._curve import curve_of, grave_if_ce_fails
+from reid_smoke.checks.reading import first_run
+from reid_smoke.facts import DatasetFacts, GraphFacts, RunFacts, StepFacts
+
+STEPS = 5
+
+
+@check(
+    "RS406", slug="head-in-two-optimizers", severity="fail", needs=[StepFacts],
+    uses=[RunFacts, DatasetFacts, GraphFacts], explains=["RS202", "RS203", "RS204", "RS403"],
+)  # fmt: skip
+def head_in_two_optimizers(
+    steps: list[StepFacts], runs: list[RunFacts], datasets: list[DatasetFacts], graphs: list[GraphFacts]
+) -> Finding | None:
+    """Two optimizers step the same head.
+
+    What it means:
+        The head's weight is in two optimizers, and both step it for every batch.
+
+    Why it stops learning:
+        Each knows nothing of the other: the head goes twice as far as either means to, in directions that their
+        momenta disagree about, and decays twice. A training may bear it; then this is a warning.
+
+    Mend:
+        Give each parameter to one optimizer:
+
+            head = set(model.classifier.parameters())
+            rest = [p for p in model.parameters() if p not in head]
+
+    Seen in:
+        A second optimizer for the centre loss that is handed `model.parameters()` as well.
+    """
+    step = first_run(steps, lambda s: (s.head_optimizers or 0) > 1, STEPS)
+    if step is None:
+        return None
+    return Finding(
+        f"{step.head_optimizers} optimizers step the head for each batch, the last at lr {step.lr_head}; "
+        f"|dw|/|w| {step.head_update:.1e} a step",
+        step=step.step,
+        severity=grave_if_ce_fails(curve_of(steps, runs, datasets, graphs)),
+    )

@@ -1,0 +1,49 @@
+from reid_smoke.checks.catalogue import Finding, check
+from reid_smoke.checks.loss_and_logits._curve import curve_of
+from reid_smoke.facts import DatasetFacts, GraphFacts, RunFacts, StepFacts
+
+LEFT = 0.01  # of its largest value: three divisions by ten belong to the end of a training, not to its first 300 steps
+
+
+@check(
+    "RS408", slug="lr-decays-to-nothing", severity="fail", when="end", needs=[StepFacts],
+    uses=[RunFacts, DatasetFacts, GraphFacts], explains=["RS202", "RS203", "RS401", "RS402"],
+)  # fmt: skip
+def lr_decays_to_nothing(
+    steps: list[StepFacts], runs: list[RunFacts], datasets: list[DatasetFacts], graphs: list[GraphFacts]
+) -> Finding | None:
+    """The learning rate is spent before the training has begun.
+
+    What it means:
+        The head's learning rate was alive at first, and has fallen to under a hundredth of that within the window: a
+        schedule that was written in epochs is stepped once a batch.
+
+    Why it stops learning:
+        After a few dozen steps there is no learning rate left, long before every identity was seen.
+
+    Mend:
+        Step the scheduler where its numbers are counted: milestones of 40 and 70 epochs once per epoch, outside of the
+        inner loop.
+
+            for epoch in range(epochs):
+                for images, labels in loader:
+                    ...
+                scheduler.step()
+
+    Seen in:
+        `MultiStepLR([40, 70])` and `CosineAnnealingLR(T_max=epochs)` stepped within the inner loop.
+    """
+    rates = [(s.lr_head, s.step) for s in steps if s.lr_head is not None]
+    curve = curve_of(steps, runs, datasets, graphs)
+    if len(rates) < 2 or curve.word not in ("flat", "slow"):
+        return None
+    most, where = max(rates, key=lambda rate: rate[0])
+    last = rates[-1][0]
+    spent = next((step for rate, step in rates if step > where and rate <= LEFT * most), None)
+    if last > LEFT * most or spent is None:
+        return None
+    return Finding(
+        f"head lr {most:.3g} at step {where}, under a hundredth of it from step {spent}, {last:.2g} at the end; "
+        f"CE {curve.ce.window_mean:.2f}",
+        step=spent,
+    )

@@ -1,0 +1,45 @@
+from collections import Counter
+
+from reid_smoke.checks.catalogue import Finding, check
+from reid_smoke.checks.reading import listed
+from reid_smoke.facts import ParameterFacts
+
+ALIKE = 0.8  # of the shapes that are held: a copy whose head was replaced afterwards is still a copy
+
+
+@check(
+    "RS405", slug="optimizer-holds-a-copy", severity="fatal", needs=[ParameterFacts],
+    explains=["RS202", "RS203", "RS302", "RS401", "RS404"],
+)  # fmt: skip
+def optimizer_holds_a_copy(parameters: list[ParameterFacts]) -> Finding | None:
+    """The optimizer steps another copy of the model than the one that is trained.
+
+    What it means:
+        None of the parameters that the loss reaches is in any optimizer. What the optimizer holds has the same shapes,
+        but belongs to another model: one of the two is a copy.
+
+    Why it stops learning:
+        Gradients go to one model, steps are taken in the other.
+
+    Mend:
+        Copy first, build the optimizer last, from the very object that is called in the loop:
+
+            model = copy.deepcopy(model)
+            optimizer = torch.optim.AdamW(model.parameters(), lr=3e-4)
+
+    Seen in:
+        EMA teachers made by `deepcopy` and mixed up with the student; a model that is re-created on another device.
+    """
+    last = parameters[-1]
+    reached = [p for p in last.parameters if p.reached and p.requires_grad]
+    held = [p for p in last.parameters if p.group is not None]
+    if not reached or not held or any(p.group is not None for p in reached):
+        return None
+    alike = sum((Counter(p.shape for p in reached) & Counter(p.shape for p in held)).values())
+    if alike < ALIKE * min(len(held), len(reached)):
+        return None
+    return Finding(
+        f"{last.optimizer} holds {len(held)} parameters ({listed([p.name for p in held], 2)}), none of the "
+        f"{len(reached)} that the loss reaches; {alike} have the same shapes",
+        step=last.step,
+    )

@@ -1,0 +1,43 @@
+from reid_smoke.checks.catalogue import Finding, check
+from reid_smoke.checks.loss_and_logits._curve import curve_of, grave_if_ce_fails
+from reid_smoke.checks.reading import first_run
+from reid_smoke.facts import DatasetFacts, GraphFacts, RunFacts, StepFacts
+
+STEPS = 5
+
+
+@check(
+    "RS407", slug="optimizer-steps-twice", severity="fail", needs=[StepFacts],
+    uses=[RunFacts, DatasetFacts, GraphFacts],
+    explains=["RS202", "RS203", "RS204", "RS403"],
+)  # fmt: skip
+def optimizer_steps_twice(
+    steps: list[StepFacts], runs: list[RunFacts], datasets: list[DatasetFacts], graphs: list[GraphFacts]
+) -> Finding | None:
+    """The optimizer steps more than once for every batch.
+
+    What it means:
+        After one backward the same optimizer steps twice or more, with the same gradient.
+
+    Why it stops learning:
+        It takes the same step again, past the point that the gradient was measured for: the learning rate is twice what
+        is written, the momentum and the decay as well. A training may bear it; then this is a warning.
+
+    Mend:
+        Step once. GradScaler's `step` has stepped the optimizer already:
+
+            scaler.step(optimizer)   # and no optimizer.step() beside it
+            scaler.update()
+
+    Seen in:
+        Loops moved to AMP in which the old `optimizer.step()` was left standing; `step()` in a helper and in the loop.
+    """
+    step = first_run(steps, lambda s: (s.head_steps or 0) > (s.head_optimizers or 0) > 0, STEPS)
+    if step is None:
+        return None
+    return Finding(
+        f"{step.head_steps} steps of the head's optimizer after one backward, in {STEPS} batches in a row "
+        f"(events of batch {step.step}: {step.events})",
+        step=step.step,
+        severity=grave_if_ce_fails(curve_of(steps, runs, datasets, graphs)),
+    )

@@ -1,0 +1,57 @@
+from reid_smoke.checks.catalogue import Finding, check
+from reid_smoke.checks.loss_and_logits._curve import curve_of
+from reid_smoke.checks.reading import typical
+from reid_smoke.facts import DatasetFacts, GraphFacts, ParameterFacts, RunFacts, StepFacts
+
+HALF = 0.5  # of what moves the head: then decay takes away what the gradient gives, and the head stands still
+
+
+@check(
+    "RS409", slug="weight-decay-eats-head", severity="fail", when="end", needs=[StepFacts, ParameterFacts],
+    uses=[RunFacts, DatasetFacts, GraphFacts], explains=["RS201", "RS202", "RS203", "RS204", "RS207", "RS401", "RS403"],
+)  # fmt: skip
+def weight_decay_eats_head(
+    steps: list[StepFacts],
+    parameters: list[ParameterFacts],
+    runs: list[RunFacts],
+    datasets: list[DatasetFacts],
+    graphs: list[GraphFacts],
+) -> Finding | None:
+    """Weight decay takes away what the head learns.
+
+    What it means:
+        At the end of the window the pull of the decay on the head is as strong as that of the gradient.
+
+    Why it stops learning:
+        The head stands where the two balance: at small weights, with logits that lie close together.
+
+    Mend:
+        Use 1e-4 to 5e-4, and none for the head if in doubt. AdamW's weight decay of 0.05 belongs to learning rates of
+        1e-3 and less; what counts is lr times decay, the share that is lost in every step.
+
+            {"params": model.classifier.parameters(), "lr": 1e-2, "weight_decay": 1e-4}
+
+    Seen in:
+        A comparison of eight tools over 23 faults, in which none named a huge weight decay.
+    """
+    curve = curve_of(steps, runs, datasets, graphs)
+    head = next((p for p in parameters[-1].parameters if p.role == "head" and p.weight_decay), None)
+    recent = steps[-20:]
+    lr, norm = typical(recent, "lr_head"), typical(recent, "head_norm")
+    gradient, update = typical(recent, "head_grad_applied"), typical(recent, "head_update")
+    if head is None or head.weight_decay is None or lr is None or norm is None or not gradient or not update:
+        return None
+    if curve.word not in ("flat", "slow", "rises", "broken"):
+        return None
+    decay = head.weight_decay
+    # AdamW takes lr * decay of the weight itself; the others add decay * weight to the gradient.
+    decoupled = "adamw" in parameters[-1].optimizer.lower()
+    share = lr * decay / update if decoupled else decay * norm / gradient
+    if share < HALF:
+        return None
+    how = (
+        f"lr times decay takes {lr * decay:.2g} of |w| a step, and |dw|/|w| is {update:.2g}"
+        if decoupled
+        else f"decay times |w| is {decay * norm:.2g}, the head's gradient {gradient:.2g}"
+    )
+    return Finding(f"weight decay {decay:g}: {how}; |w| is {norm:.3g}", step=steps[-1].step)

@@ -1,0 +1,42 @@
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Sampler
+
+from tests.checks.tiny import Crops, TinyTraining
+
+
+class UsedUp(Sampler[int]):
+    """Draws its order once, and pops from it."""
+
+    def __init__(self, images: int) -> None:
+        self.order = torch.randperm(images).tolist()
+
+    def __len__(self) -> int:
+        return 192
+
+    def __iter__(self) -> Iterator[int]:
+        while self.order:
+            yield self.order.pop()
+
+
+class TheFirstEpochEatsTheData(TinyTraining):
+    def make_loader(self) -> DataLoader:
+        return DataLoader(Crops(self.identities), 16, sampler=UsedUp(192))
+
+    def batches(self) -> Iterator[tuple[Tensor, Tensor]]:
+        for _ in range(10):
+            yield from self.loader
+
+
+class EmptyValidationSet(TinyTraining):
+    """Another loader that gives nothing is not the training's."""
+
+    def after_epoch(self) -> None:
+        for _ in DataLoader([], 16):
+            pass
+
+
+SICK = [TheFirstEpochEatsTheData]
+HEALTHY = [EmptyValidationSet]

@@ -1,0 +1,25 @@
+import copy
+
+from tests.checks.tiny import TinyTraining
+
+
+class CopiedAfterwards(TinyTraining):
+    def after_building(self) -> None:
+        self.original = self.model
+        self.model = copy.deepcopy(self.model)
+
+
+class TeacherCopied(TinyTraining):
+    """The copy is a teacher that follows the student, and in no optimizer."""
+
+    def after_building(self) -> None:
+        self.teacher = copy.deepcopy(self.model).requires_grad_(False)
+
+    def train_step(self, images, labels) -> None:
+        super().train_step(images, labels)
+        for slow, fast in zip(self.teacher.parameters(), self.model.parameters(), strict=True):
+            slow.data.lerp_(fast.data, 0.01)
+
+
+SICK = [CopiedAfterwards]
+HEALTHY = [TeacherCopied]

@@ -1,0 +1,32 @@
+from tests.checks.tiny import Crops, TinyTraining
+
+
+class FiledTwice(TinyTraining):
+    """Persons 0 to 3 were filed again as persons 20 to 23."""
+
+    def make_dataset(self) -> Crops:
+        crops = Crops(self.identities, images=4)
+        crops.images[-16:] = crops.images[:16]
+        return crops
+
+
+class OnePictureForAll(TinyTraining):
+    """A cache whose key lacks the index."""
+
+    def make_dataset(self) -> Crops:
+        crops = Crops(self.identities)
+        crops.images[:] = crops.images[0].clone()
+        return crops
+
+
+class SamePictureSamePerson(TinyTraining):
+    """Sampling with replacement: a person with too few images has one twice in the batch."""
+
+    def make_dataset(self) -> Crops:
+        crops = Crops(self.identities)
+        crops.images[1::2] = crops.images[::2].clone()
+        return crops
+
+
+SICK = [FiledTwice, OnePictureForAll]
+HEALTHY = [SamePictureSamePerson]

@@ -1,0 +1,21 @@
+from torch import Tensor
+
+from tests.checks.tiny import TinyTraining
+
+
+class NeverZeroed(TinyTraining):
+    def train_step(self, images: Tensor, labels: Tensor) -> None:
+        self.loss(images, labels).backward()
+        self.optimizer.step()
+
+
+class SetToNoneByHand(TinyTraining):
+    def train_step(self, images: Tensor, labels: Tensor) -> None:
+        self.loss(images, labels).backward()
+        self.optimizer.step()
+        for parameter in self.model.parameters():
+            parameter.grad = None
+
+
+SICK = [NeverZeroed]
+HEALTHY = [SetToNoneByHand]

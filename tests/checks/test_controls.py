@@ -1,0 +1,290 @@
+"""Healthy trainings of the kinds that real code bases hold: no check may say a word about any of them."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.utils.data import DataLoader, Dataset
+
+from reid_smoke.checks.catalogue import rank
+from reid_smoke.facts import ProbeFault
+from tests.checks.examples.loss_does_not_reach_head import centres
+from tests.checks.tiny import Crops, Model, TinyTraining, run_tiny
+
+
+class FrozenBackbone(TinyTraining):
+    def after_building(self) -> None:
+        self.model.base.requires_grad_(False)
+
+
+class FrozenBackboneInEval(FrozenBackbone):
+    """Frozen with its batch norms' statistics, as `model.train()` is followed by `base.eval()`."""
+
+    def train_step(self, images: Tensor, labels: Tensor) -> None:
+        self.model.base.eval()
+        super().train_step(images, labels)
+
+
+class WarmUpPerStep(TinyTraining):
+    def make_scheduler(self) -> torch.optim.lr_scheduler.LRScheduler:
+        return torch.optim.lr_scheduler.LinearLR(self.optimizer, 0.01, total_iters=30)
+
+
+class ScalerWithAccumulation(TinyTraining):
+    def after_building(self) -> None:
+        self.scaler = torch.amp.GradScaler("cpu", init_scale=2.0**20)
+
+    def train_step(self, images: Tensor, labels: Tensor) -> None:
+        with torch.autocast("cpu", torch.float16):
+            loss = self.loss(images, labels) / 2
+        self.scaler.scale(loss).backward()
+        if self.step_number % 2 == 0:
+            self.scaler.step(self.optimizer)
+            self.scaler.update()
+            self.optimizer.zero_grad()
+
+
+class SGD(TinyTraining):
+    def make_optimizer(self) -> torch.optim.Optimizer:
+        return torch.optim.SGD(self.model.parameters(), lr=0.05, momentum=0.9, weight_decay=5e-4)
+
+
+class SGDWithoutMomentum(TinyTraining):
+    def make_optimizer(self) -> torch.optim.Optimizer:
+        return torch.optim.SGD(
+            [{"params": self.head_parameters(), "lr": 0.5}, {"params": self.other_parameters(), "lr": 0.05}]
+        )
+
+
+class ListsOfScores(TinyTraining):
+    """TransReID: several heads, the first weighs as much as the others together."""
+
+    def make_model(self) -> Model:
+        model = Model(self.identities)
+        model.classifier_1 = nn.Linear(256, self.identities, bias=False)
+        nn.init.normal_(model.classifier_1.weight, std=0.001)
+        return model
+
+    def loss(self, images: Tensor, labels: Tensor) -> Tensor:
+        feature = self.model.neck(self.model.base(images))
+        scores = [self.model.classifier(feature), self.model.classifier_1(feature[:, :256])]
+        others = sum(F.cross_entropy(score, labels) for score in scores[1:])
+        return 0.5 * F.cross_entropy(scores[0], labels) + 0.5 * others
+
+
+class ArcFace(TinyTraining):
+    """A margin of 0.3 on the angle and a scale of 64: CE of the margin logits starts far above chance."""
+
+    def loss(self, images: Tensor, labels: Tensor) -> Tensor:
+        feature = F.normalize(self.model.neck(self.model.base(images)))
+        cosine = F.linear(feature, F.normalize(self.model.classifier.weight)).clamp(-1 + 1e-6, 1 - 1e-6)
+        rows = torch.arange(len(labels))
+        margin = torch.zeros_like(cosine)
+        margin[rows, labels] = 0.3
+        return F.cross_entropy(64.0 * torch.cos(torch.acos(cosine) + margin), labels)
+
+
+class SmoothedByHand(TinyTraining):
+    def loss(self, images: Tensor, labels: Tensor) -> Tensor:
+        log_probs = self.model(images)[0].log_softmax(1)
+        targets = torch.zeros_like(log_probs).scatter_(1, labels[:, None], 1)
+        targets = 0.9 * targets + 0.1 / self.identities
+        return (-targets * log_probs).mean(0).sum()
+
+
+class SmoothedByTorch(TinyTraining):
+    def loss(self, images: Tensor, labels: Tensor) -> Tensor:
+        return F.cross_entropy(self.model(images)[0], labels, label_smoothing=0.1)
+
+
+class TwoOptimizers(TinyTraining):
+    def make_optimizer(self) -> torch.optim.Optimizer:
+        self.second = torch.optim.SGD(self.head_parameters(), lr=0.5)
+        return torch.optim.AdamW(self.other_parameters(), lr=1e-4)
+
+    def train_step(self, images: Tensor, labels: Tensor) -> None:
+        self.optimizer.zero_grad()
+        self.second.zero_grad()
+        self.loss(images, labels).backward()
+        self.optimizer.step()
+        self.second.step()
+
+
+class CentreLoss(TinyTraining):
+    """AGW: centres of their own, stepped by a second optimizer after their weight was taken out of the gradient."""
+
+    def make_model(self) -> Model:
+        self.centre = nn.Parameter(torch.randn(self.identities, 512))
+        return Model(self.identities)
+
+    def make_optimizer(self) -> torch.optim.Optimizer:
+        self.centre_optimizer = torch.optim.SGD([self.centre], lr=0.5)
+        return super().make_optimizer()
+
+    def loss(self, images: Tensor, labels: Tensor) -> Tensor:
+        score, feature = self.model(images)
+        return F.cross_entropy(score, labels) + 5e-4 * (feature - self.centre[labels]).pow(2).sum(1).mean()
+
+    def train_step(self, images: Tensor, labels: Tensor) -> None:
+        self.centre_optimizer.zero_grad()
+        super().train_step(images, labels)
+        self.centre.grad *= 1 / 5e-4
+        self.centre_optimizer.step()
+
+
+class PKOfScatteredLabels(TinyTraining):
+    """Four people a batch, whose labels are not contiguous."""
+
+    def make_loader(self) -> DataLoader:
+        generator = torch.Generator().manual_seed(0)
+        rows = []
+        for _ in range(12):
+            people = torch.randperm(self.identities, generator=generator)[:4].tolist()
+            rows.append([8 * p + k for p in people for k in range(4)])
+        return DataLoader(Crops(self.identities), batch_sampler=rows * 9)
+
+
+class LoRA(TinyTraining):
+    """A frozen backbone with a low-rank adapter whose second factor starts at 0."""
+
+    def make_model(self) -> Model:
+        model = Model(self.identities)
+        model.base.requires_grad_(False)
+        model.down = nn.Linear(512, 4, bias=False)
+        model.up = nn.Linear(4, 512, bias=False)
+        nn.init.zeros_(model.up.weight)
+        return model
+
+    def loss(self, images: Tensor, labels: Tensor) -> Tensor:
+        feature = self.model.base(images)
+        feature = feature + self.model.up(self.model.down(feature))
+        return F.cross_entropy(self.model.classifier(self.model.neck(feature)), labels)
+
+
+class DropoutOfHalf(TinyTraining):
+    def make_model(self) -> Model:
+        model = Model(self.identities)
+        model.classifier = nn.Sequential(nn.Dropout(0.5), model.classifier)
+        return model
+
+
+class EMATeacher(TinyTraining):
+    """MMT: a copy that is alive, has batch norms of its own, and follows."""
+
+    def after_building(self) -> None:
+        self.teacher = copy.deepcopy(self.model)
+        self.teacher.eval()
+
+    def train_step(self, images: Tensor, labels: Tensor) -> None:
+        with torch.no_grad():
+            self.teacher(images)
+        super().train_step(images, labels)
+        for slow, fast in zip(self.teacher.parameters(), self.model.parameters(), strict=True):
+            slow.data.lerp_(fast.data, 0.01)
+
+
+class AccumulatesFour(TinyTraining):
+    def train_step(self, images: Tensor, labels: Tensor) -> None:
+        (self.loss(images, labels) / 4).backward()
+        if self.step_number % 4 == 0:
+            self.optimizer.step()
+            self.optimizer.zero_grad()
+
+
+class DefaultInitialisation(TinyTraining):
+    def make_model(self) -> Model:
+        model = Model(self.identities)
+        model.classifier.reset_parameters()
+        return model
+
+
+class BiasAndNoNeck(TinyTraining):
+    """torchreid: the pooled feature feeds a linear layer with a bias."""
+
+    lr_head = 1e-3
+
+    def make_model(self) -> nn.Module:
+        model = Model(self.identities)
+        model.bottleneck = nn.Sequential()
+        model.classifier = nn.Linear(512, self.identities)
+        return model
+
+    def loss(self, images: Tensor, labels: Tensor) -> Tensor:
+        return F.cross_entropy(self.model.classifier(self.model.base(images)), labels)
+
+
+class ClassWeights(TinyTraining):
+    def loss(self, images: Tensor, labels: Tensor) -> Tensor:
+        weights = torch.linspace(0.5, 2.0, self.identities)
+        return F.cross_entropy(self.model(images)[0], labels, weight=weights)
+
+
+class CEAndTriplet(TinyTraining):
+    """Half of CE, and the hardest positive and negative by Euclidean distance."""
+
+    def loss(self, images: Tensor, labels: Tensor) -> Tensor:
+        score, feature = self.model(images)
+        distance = (feature[:, None] - feature[None]).pow(2).sum(2).clamp_min(1e-12).sqrt()
+        same = labels[:, None] == labels[None]
+        hardest = (distance * same).amax(1) - (distance + 1e9 * same).amin(1)
+        return 0.5 * F.cross_entropy(score, labels) + F.relu(hardest + 0.3).mean()
+
+
+class CEAndMetric(TinyTraining):
+    def loss(self, images: Tensor, labels: Tensor) -> Tensor:
+        score, feature = self.model(images)
+        return F.cross_entropy(score, labels) + centres(feature, labels)
+
+
+class ClippedAtFive(TinyTraining):
+    def clip(self) -> None:
+        nn.utils.clip_grad_norm_(self.model.parameters(), 5.0)
+
+
+class Augmented(TinyTraining):
+    """Flips and erasing: no image comes twice as it was, and a corner is blank."""
+
+    def make_dataset(self) -> Dataset[tuple[Tensor, int]]:
+        class Flipped(Crops):
+            def __getitem__(self, index: int) -> tuple[Tensor, int]:
+                image, label = super().__getitem__(index)
+                image = image + 0.1 * torch.randn(3, 1, 1)
+                image = image.clone()
+                image[:, :2, :2] = 0.0
+                return image, label
+
+        return Flipped(self.identities)
+
+
+class MixedUp(TinyTraining):
+    """Two CEs of one score, each with its share."""
+
+    def loss(self, images: Tensor, labels: Tensor) -> Tensor:
+        score, _ = self.model(0.8 * images + 0.2 * images.flip(0))
+        return 0.8 * F.cross_entropy(score, labels) + 0.2 * F.cross_entropy(score, labels.flip(0))
+
+
+class FocalLoss(TinyTraining):
+    def loss(self, images: Tensor, labels: Tensor) -> Tensor:
+        ce = F.cross_entropy(self.model(images)[0], labels, reduction="none")
+        return ((1 - torch.exp(-ce)) * ce).mean()
+
+
+CONTROLS = [
+    value
+    for value in list(vars().values())
+    if isinstance(value, type) and issubclass(value, TinyTraining) and value.__module__ == __name__
+]
+
+
+@pytest.mark.parametrize("control", [TinyTraining, *CONTROLS], ids=lambda control: control.__name__)
+def test_a_healthy_training_is_left_alone(control: type[TinyTraining]) -> None:
+    ledger, judgement = run_tiny(control())
+    assert [(r.check.code, r.finding) for r in rank(judgement.results)] == []
+    assert judgement.verdict.word == "GO", judgement.verdict.reason
+    assert not [r for r in judgement.results if r.status == "error"]
+    assert not ledger.all(ProbeFault)
