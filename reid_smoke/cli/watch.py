@@ -50,7 +50,7 @@ def watch(
         _end(_run(found, arguments), lambda: 0)
         return
 
-    from reid_smoke.watch.signals import report_on_death
+    from reid_smoke.watch.signals import LastWords
     from reid_smoke.watch.watching import StopTraining, Watch
 
     say = _sayer(sys.stderr)
@@ -66,16 +66,11 @@ def watch(
         say=say,
         started=STARTED,
     )
-    report = _reporter(watching, sys.stderr, say)
-    undo = report_on_death(lambda: report(KeyboardInterrupt()))
+    last_words = LastWords(_reporter(watching, sys.stderr, say))
+    last_words.listen()
     watching.start()
     ended_by = _run(found, arguments)
-
-    def judged() -> int:
-        undo()
-        return report(ended_by)
-
-    _end(None if isinstance(ended_by, StopTraining) else ended_by, judged)
+    _end(None if isinstance(ended_by, StopTraining) else ended_by, lambda: last_words.say(ended_by))
 
 
 def _window(text: str) -> tuple[int, int]:

@@ -13,33 +13,46 @@ from types import FrameType
 ENDING = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
 
-def report_on_death(report: Callable[[], object]) -> Callable[[], None]:
-    """On a signal that python dies of, report first. Returns what takes that away again.
+class LastWords:
+    """A report that is given once: at the script's end, or before a signal that python dies of.
 
     A handler of theirs goes before ours, and processes forked from this one die plainly.
     """
-    owner = os.getpid()
 
-    def handle(number: int, frame: FrameType | None) -> None:
-        if os.getpid() == owner:
-            report()
-        die_of(number)
+    def __init__(self, report: Callable[[BaseException | None], int]) -> None:
+        self._report = report
+        self._owner = os.getpid()
+        self._speaking = False
+        self._died_of: int | None = None
 
-    def undo() -> None:
+    def listen(self) -> None:
         for number in ENDING:
-            if signal.getsignal(number) is handle:
-                signal.signal(number, signal.SIG_DFL)
+            if signal.getsignal(number) is signal.SIG_DFL:  # nohup, or a parent, may want it ignored
+                signal.signal(number, self._handle)
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=self._stop_listening)
 
-    def in_a_fork() -> None:
-        with suppress(ValueError):
-            undo()
+    def say(self, ended_by: BaseException | None) -> int:
+        """The report, and the exit code that it asks for. A signal that comes while it is given waits for its end."""
+        self._speaking = True
+        code = self._report(ended_by)
+        self._stop_listening()
+        if self._died_of is not None:
+            die_of(self._died_of)
+        return code
 
-    for number in ENDING:
-        if signal.getsignal(number) is signal.SIG_DFL:  # nohup, or a parent, may want it ignored
-            signal.signal(number, handle)
-    if hasattr(os, "register_at_fork"):
-        os.register_at_fork(after_in_child=in_a_fork)
-    return undo
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        if os.getpid() != self._owner:
+            die_of(number)
+        self._died_of = number
+        if not self._speaking:
+            self.say(KeyboardInterrupt())
+
+    def _stop_listening(self) -> None:
+        with suppress(ValueError):  # not in the main thread
+            for number in ENDING:
+                if signal.getsignal(number) == self._handle:
+                    signal.signal(number, signal.SIG_DFL)
 
 
 def die_of(number: int) -> None:

@@ -8,13 +8,20 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PYTHON = (sys.executable,)
 WATCH = (str(Path(sys.executable).with_name("reid-smoke")), "watch")
-ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(REPOSITORY), "COLUMNS": "200"}
+ENVIRONMENT = {
+    **os.environ,
+    "OMP_NUM_THREADS": "1",
+    "PYTHONPATH": str(REPOSITORY),
+    "PYTHONUNBUFFERED": "",
+    "COLUMNS": "200",
+}
 
 
 @dataclass(frozen=True)
@@ -67,13 +74,16 @@ def run_and_signal(folder: Path, number: signal.Signals, *command: str, at: str 
         command, cwd=folder, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     assert process.stdout is not None
+    patience = threading.Timer(60, process.kill)
+    patience.start()
     said = ""
     for line in process.stdout:
         said += line
         if line.strip() == at:
             break
     process.send_signal(number)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate()
+    patience.cancel()
     return Ended(process.returncode, said + out, err)
 
 

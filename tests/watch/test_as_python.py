@@ -194,16 +194,17 @@ def test_processes_are_plain_python(tmp_path: Path) -> None:
 
 
 WAITS = """
-import atexit, signal, sys, time
+import atexit, os, signal, sys, time
 atexit.register(print, "at exit")
 if "own" in sys.argv:
     def handle(number, frame):
         print("handled", number)
         sys.exit(9)
     print(signal.signal(signal.SIGTERM, handle) is not None, signal.signal(signal.SIGINT, handle))
-print("ready", flush=True)
-print("in the buffer", end="")
+sys.stdout.flush()
 try:
+    print("in the buffer", end="")
+    os.write(1, b"ready\\n")
     time.sleep(60)
 finally:
     print("finally")
