@@ -34,7 +34,7 @@ def classification_figures(batch: Batch) -> Figures:
         # The sine of each label, so that different sets of labels hardly ever have the same sum.
         "label_checksum": ordered.float().mul(12.9898).sin().sum(),
         # A log-softmax shifts each row by a constant, which leaves the spread over the classes that of the logits.
-        "logit_std": log_probs.std(1).mean(),
+        "logit_std": log_probs.std(1).mean() if log_probs.shape[1] > 1 else torch.zeros_like(rows, dtype=torch.float32),
     }
 
 

@@ -15,12 +15,12 @@ class OneClassFound(TinyTraining):
         return Model(1)
 
 
-class TwoClasses(TinyTraining):
-    identities = 2
+class SixClasses(TinyTraining):
+    identities = 6
 
     def make_dataset(self) -> Crops:
-        return Crops(2, images=96)
+        return Crops(self.identities, images=32)
 
 
 SICK = [OneClassFound]
-HEALTHY = [TwoClasses]
+HEALTHY = [SixClasses]
