@@ -4,6 +4,9 @@ from tests.checks.tiny import TinyTraining
 
 
 class WarmUpFromZeroPerEpoch(TinyTraining):
+    steps = 40
+    window = (20, 40)
+
     def make_scheduler(self):
         self.by_epoch = torch.optim.lr_scheduler.LambdaLR(self.optimizer, lambda epoch: epoch / 50)
 

@@ -6,12 +6,18 @@ from tests.checks.tiny import Model, TinyTraining
 
 
 class OnlyTheBackbone(TinyTraining):
+    steps = 40
+    window = (20, 40)
+
     def make_optimizer(self) -> torch.optim.Optimizer:
         return torch.optim.AdamW(self.model.base.parameters(), lr=1e-3)
 
 
 class HeadOutsideOfTheModel(TinyTraining):
     """A classifier module of its own, as Simple-CCReID has it, that nobody handed over."""
+
+    steps = 40
+    window = (20, 40)
 
     def make_model(self) -> Model:
         self.head = nn.Linear(512, self.identities, bias=False)

@@ -6,6 +6,9 @@ from tests.checks.tiny import Crops, TinyTraining
 class DividedTwice(TinyTraining):
     """Integer division makes zeros of all pixels; normalised, each channel has a value of its own."""
 
+    steps = 40
+    window = (20, 40)
+
     def make_dataset(self) -> Crops:
         crops = Crops(self.identities)
         crops.images = torch.zeros_like(crops.images) - torch.tensor([2.12, 2.04, 1.80])[:, None, None]

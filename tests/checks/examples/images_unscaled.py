@@ -1,7 +1,6 @@
-import torch
 from torch import Tensor
 
-from tests.checks.tiny import Crops, Model, TinyTraining
+from tests.checks.tiny import Crops, TinyTraining
 
 
 class Pixels(Crops):
@@ -13,26 +12,6 @@ class Pixels(Crops):
 class BatchNormBearsIt(TinyTraining):
     def make_dataset(self) -> Crops:
         return Pixels(self.identities)
-
-
-class PretrainedForOtherNumbers(TinyTraining):
-    """Batch norms that keep to the statistics of weights trained on normalised images, and drown the differences."""
-
-    def make_dataset(self) -> Crops:
-        return Pixels(self.identities)
-
-    def make_model(self) -> Model:
-        model = Model(self.identities)
-        # 16 channels that answer to brightness, as ReLUs far from where they bend.
-        with torch.no_grad():
-            model.base.conv1.weight.fill_(1.0)
-        model.base.requires_grad_(True)
-        return model
-
-    def train(self) -> None:
-        self.model.base.bn1.eval()
-        self.model.base.bn2.eval()
-        super().train()
 
 
 class ScaledInTheModel(TinyTraining):

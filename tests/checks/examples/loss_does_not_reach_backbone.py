@@ -6,12 +6,18 @@ from tests.checks.tiny import Model, TinyTraining
 
 
 class Detached(TinyTraining):
+    steps = 40
+    window = (20, 40)
+
     def loss(self, images: Tensor, labels: Tensor) -> Tensor:
         feature = self.model.base(images).detach()
         return F.cross_entropy(self.model.classifier(self.model.neck(feature)), labels)
 
 
 class NoGrad(TinyTraining):
+    steps = 40
+    window = (20, 40)
+
     def loss(self, images: Tensor, labels: Tensor) -> Tensor:
         with torch.no_grad():
             feature = self.model.neck(self.model.base(images))

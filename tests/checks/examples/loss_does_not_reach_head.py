@@ -11,12 +11,18 @@ def centres(features: Tensor, labels: Tensor) -> Tensor:
 
 
 class DetachedLogits(TinyTraining):
+    steps = 40
+    window = (20, 40)
+
     def loss(self, images: Tensor, labels: Tensor) -> Tensor:
         score, feature = self.model(images)
         return F.cross_entropy(score.detach(), labels) + centres(feature, labels)
 
 
 class LeftOutOfTheSum(TinyTraining):
+    steps = 40
+    window = (20, 40)
+
     def loss(self, images: Tensor, labels: Tensor) -> Tensor:
         _, feature = self.model(images)
         return centres(feature, labels)

@@ -4,6 +4,9 @@ from tests.checks.tiny import TinyTraining
 
 
 class CopiedAfterwards(TinyTraining):
+    steps = 40
+    window = (20, 40)
+
     def after_building(self) -> None:
         self.original = self.model
         self.model = copy.deepcopy(self.model)

@@ -4,6 +4,9 @@ from tests.checks.tiny import Model, TinyTraining
 
 
 class HeadReplacedAfterwards(TinyTraining):
+    steps = 40
+    window = (20, 40)
+
     def make_model(self) -> Model:
         return Model(1000)
 

@@ -5,11 +5,17 @@ from tests.checks.tiny import TinyTraining
 
 
 class SoftmaxTwice(TinyTraining):
+    steps = 40
+    window = (20, 40)
+
     def loss(self, images: Tensor, labels: Tensor) -> Tensor:
         return F.cross_entropy(self.model(images)[0].softmax(1), labels)
 
 
 class SigmoidBefore(TinyTraining):
+    steps = 40
+    window = (20, 40)
+
     def loss(self, images: Tensor, labels: Tensor) -> Tensor:
         return F.cross_entropy(self.model(images)[0].sigmoid(), labels)
 

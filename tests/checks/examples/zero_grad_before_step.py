@@ -4,6 +4,9 @@ from tests.checks.tiny import TinyTraining
 
 
 class Between(TinyTraining):
+    steps = 40
+    window = (20, 40)
+
     def train_step(self, images: Tensor, labels: Tensor) -> None:
         self.loss(images, labels).backward()
         self.optimizer.zero_grad()
@@ -11,6 +14,9 @@ class Between(TinyTraining):
 
 
 class BetweenSetToZero(TinyTraining):
+    steps = 40
+    window = (20, 40)
+
     def train_step(self, images: Tensor, labels: Tensor) -> None:
         self.loss(images, labels).backward()
         self.optimizer.zero_grad(set_to_none=False)

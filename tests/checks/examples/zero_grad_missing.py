@@ -4,6 +4,9 @@ from tests.checks.tiny import TinyTraining
 
 
 class NeverZeroed(TinyTraining):
+    steps = 40
+    window = (20, 40)
+
     def train_step(self, images: Tensor, labels: Tensor) -> None:
         self.loss(images, labels).backward()
         self.optimizer.step()
