@@ -57,9 +57,8 @@ def bench_step(rounds: int, steps: int, device: str) -> None:
     from torch.nn import functional as F
     from torchvision.models import resnet18
 
-    from reid_smoke.ledger import Ledger
-    from reid_smoke.probes.observer import Observer
-    from reid_smoke.verdict import judge
+    import reid_smoke
+    from reid_smoke.watch import watching
     from reid_smoke.watch.hooks import observing
 
     torch.manual_seed(0)
@@ -80,17 +79,21 @@ def bench_step(rounds: int, steps: int, device: str) -> None:
         return 1e3 * (time.perf_counter() - begun) / count
 
     with tempfile.TemporaryDirectory() as folder:
-        ledger = Ledger(Path(folder) / "facts.jsonl")
-        observer = Observer(ledger)
-        judged = [0.0]
+        watch = reid_smoke.watch(out=folder, window=(200, 10**6))  # never certain, so that it judges all the way
+        watch.start()
+        observer = watch._observer
+        watch._undo.close()  # the hooks come and go below, turn by turn
+        judged = []
+        judge = watching.judge
 
-        def judge_as_watch_does(fact: object) -> None:
-            if type(fact).__name__ == "StepFacts" and observer.step % 10 == 0:
-                begun = time.perf_counter()
-                judge(ledger, ended=False)
+        def timed(ledger: object, *, ended: bool) -> object:
+            begun = time.perf_counter()
+            try:
+                return judge(ledger, ended=ended)
+            finally:
                 judged.append(1e3 * (time.perf_counter() - begun))
 
-        ledger.subscribe(judge_as_watch_does)
+        watching.judge = timed
         train(3)
         with observing(observer):
             first = train(1)
@@ -105,13 +108,15 @@ def bench_step(rounds: int, steps: int, device: str) -> None:
                 else:
                     times[watched] = train(steps)
             pairs.append((times[False], times[True]))
+        watching.judge = judge
+        watch.finish(None)
     ratios = sorted(watched / bare for bare, watched in pairs)
     bare = median(p[0] for p in pairs)
     print(f"ResNet-18, 128x64, batch 32, {device}, {torch.get_num_threads()} threads, {rounds} x 2 x {steps} steps")
     print(f"bare     {bare:8.2f} ms a step (median)")
     print(f"watched  {median(p[1] for p in pairs):8.2f} ms a step (median)")
     print(f"ratio    {median(ratios):8.3f} (median of pairs; least {ratios[0]:.3f}, most {ratios[-1]:.3f})")
-    print(f"of which judging {sum(judged) / max(1, observer.step):.2f} ms a step, once every ten")
+    print(f"of which judging {sum(judged) / observer.step:.2f} ms a step, {len(judged)} times in {observer.step} steps")
     print(f"first watched step {first:.0f} ms, of which {first - bare:.0f} ms once for the look at what is alive")
 
 

@@ -222,12 +222,16 @@ class Watch:
         return self._stop
 
     def _is_due(self, fact: AnyFact) -> bool:
-        """Every step of the first ten, then every tenth, then ever more seldom, since each looks at all steps."""
+        """Every step of the first ten, then every tenth, then every fiftieth and ever more seldom.
+
+        Each judgement takes some milliseconds and looks at all steps; when the window closes there is one in any case.
+        """
         if isinstance(fact, LoopFacts):
             return fact.step <= 10
         if not isinstance(fact, StepFacts) or fact.step < self._judge_at:
             return False
-        later = fact.step + (1 if fact.step < 10 else max(10 - fact.step % 10, fact.step // 50))
+        stride = 1 if fact.step < 10 else 10 if fact.step < 50 else 50
+        later = fact.step + max(stride - fact.step % stride, fact.step // 20 if fact.step > 1000 else 0)
         closes = self._window[1]
         self._judge_at = min(later, closes) if fact.step < closes else later
         return True

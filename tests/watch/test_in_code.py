@@ -23,6 +23,7 @@ from reid_smoke.probes import measure
 from reid_smoke.probes.observer import Observer
 from reid_smoke.watch import watching
 from tests.checks.tiny import Model, TinyTraining
+from tests.watch.both import WATCH, run, write
 from tests.watch.styles import ByHand
 
 
@@ -130,11 +131,22 @@ def test_no_training(tmp_path: Path) -> None:
 
 
 def test_another_loss(tmp_path: Path) -> None:
-    model = nn.Linear(192, 4)
-    with reid_smoke.watch(out=tmp_path) as watch:
-        steps(3, lambda images, labels: F.mse_loss(model(images.flatten(1)), torch.zeros(8, 4)))
-        steps(2, lambda images, labels: model(images.flatten(1)).abs().mean())
-    assert "MseLoss < Addmm (3x), Mean < Abs < Addmm (2x)" in notes(watch)
+    # In a process of its own: models and optimizers of other tests, which torch.compile keeps alive, are seen, too.
+    write(
+        tmp_path,
+        script="""
+            import torch
+            from torch import nn
+            model, x = nn.Linear(192, 4), torch.randn(8, 192)
+            for _ in range(3):
+                nn.functional.mse_loss(model(x), torch.zeros(8, 4)).backward()
+            for _ in range(2):
+                model(x).abs().mean().backward()
+        """,
+    )
+    ended = run(tmp_path, *WATCH, "script.py")
+    assert ended.code == 3
+    assert "MseLoss < Addmm (3x), Mean < Abs < Addmm (2x)" in " ".join(ended.err.split())
 
 
 def test_a_cross_entropy_that_cannot_be_recognised(tmp_path: Path) -> None:
