@@ -181,10 +181,10 @@ def test_processes_are_plain_python(tmp_path: Path) -> None:
                 if os.fork() == 0:
                     print("in the fork")
                     sys.exit(0)
-                print(os.waitstatus_to_exitcode(os.wait()[1]))
+                print(os.waitstatus_to_exitcode(os.wait()[1]), flush=True)
                 if os.fork() == 0:
                     raise ValueError("of the fork")
-                print(os.waitstatus_to_exitcode(os.wait()[1]))
+                print(os.waitstatus_to_exitcode(os.wait()[1]), flush=True)
         """,
     )
     ended = run_both(tmp_path, "script.py", "--lr", "1")
