@@ -48,8 +48,8 @@ class CeFigures:
 class Curve:
     """What CE did.
 
-    passes: at or under the bar and clearly fallen; slow: fallen, but over the bar; flat: not fallen; rises: clearly
-    above where it began; broken: not finite; short: the window has not closed.
+    passes: at or under the bar and clearly fallen, or under it from the first step on; slow: fallen, but over the bar;
+    flat: not fallen; rises: clearly above where it began; broken: not finite; short: the window has not closed.
     """
 
     word: CurveWord
@@ -126,6 +126,8 @@ def _word(steps: Sequence[StepFacts], rule: RuleFigures, ce: CeFigures) -> Curve
     if falls:
         return "passes" if ce.window_mean <= rule.max_ce else "slow"
     first = fmean(s.ce for s in steps[:5])
+    if _always_under(steps, rule.window, rule.max_ce):
+        return "passes"  # resumed from a checkpoint, its head too: what was learnt earlier does not have to fall again
     return "rises" if ce.window_mean > max(first, rule.chance_ce or first) + 0.3 else "flat"
 
 
@@ -145,6 +147,13 @@ def _falls(steps: Sequence[StepFacts], window: tuple[int, int]) -> bool:
     # batches differ so much that the means of two stretches may lie so far apart by chance.
     of_drop = hypot(of_one / sqrt(len(start)), max(of_inside, of_one / sqrt(len(inside))))
     return falling_p(values) < SURE or dropped > max(0.5, 4 * of_drop)
+
+
+def _always_under(steps: Sequence[StepFacts], window: tuple[int, int], bar: float) -> bool:
+    """CE lies under the bar from its first twenty steps on, and by more than the noise of their mean."""
+    values = [s.ce for s in steps if s.step <= window[1]]
+    start = values[:20]
+    return fmean(start) + 4 * noise(values) / sqrt(len(start)) <= bar and fmean(values) <= bar
 
 
 def _mean_over(steps: Sequence[StepFacts], window: tuple[int, int]) -> float | None:

@@ -77,8 +77,10 @@ def _curve_in_words(curve: Curve) -> str:
     mean, bar, chance = ce.window_mean or 0.0, rule.max_ce or 0.0, rule.chance_ce or 0.0
     place = f"over steps {rule.window[0]} to {rule.window[1]}"
     if curve.word == "passes":
+        # A training that was resumed begins where it had come to.
+        since = "from the first step on" if ce.first is not None and ce.first <= bar else "and falling"
         return (
-            f"CE is {mean:.2f} {place}, under the bar of {bar:.2f} and falling: "
+            f"CE is {mean:.2f} {place}, under the bar of {bar:.2f} {since}: "
             f"{max(1, round(exp(mean)))} of {rule.num_classes} identities are still in play."
         )
     if curve.word == "broken":
