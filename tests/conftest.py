@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -7,6 +8,11 @@ from pathlib import Path
 from typing import TypeAlias
 
 import pytest
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # Started in the background of a shell that has no job control; children would inherit it, and no test of Ctrl-C
+    # could pass.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ReidSmoke: TypeAlias = Callable[..., "subprocess.CompletedProcess[str]"]
 

@@ -10,11 +10,8 @@ later every 53rd, and those in between cost next to nothing. Primes, so that no 
 
 from __future__ import annotations
 
-import contextlib
 import math
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -22,34 +19,28 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from reid_smoke.facts import (
-    EndFacts,
-    Fact,
-    ImageFacts,
-    LabelFacts,
     LoaderFacts,
     LoopFacts,
     ParameterFacts,
     ProbeFault,
-    StepFacts,
 )
 from reid_smoke.ledger import Ledger
 from reid_smoke.probes import measure
+from reid_smoke.probes.at_backward import AtBackward
 from reid_smoke.probes.graph import (
     Batch,
     Node,
     follow,
-    images_of,
-    log_softmax_of,
     loss_in_words,
-    norm_input,
     read_batch,
-    read_product,
     root_of,
     scalar_of,
-    weight_of_ce,
 )
 from reid_smoke.probes.guard import guarded
+from reid_smoke.probes.labels import LabelCounts
 from reid_smoke.probes.structure import Structure, as_float, read_leaves, read_structure
+from reid_smoke.probes.under_way import FIGURES, Loader, Step, sampler_of
+from reid_smoke.probes.writer import FactWriter
 
 FETCH_EVERY = 20  # steps between two transfers from a GPU
 WALK_AT = (1, 2, 5)  # and at every hundredth step
@@ -61,49 +52,6 @@ STRIDES = (11, 53)  # from there on, and from ten times there on
 MOST_PATHS = 8  # shapes of the graph between loss and labels that are remembered
 OFTEN = 1000  # steps, or epochs tenfold, within which whatever changed is written each time
 
-FIGURES = (
-    "ce", "loss", "top1", "batch", "label_min", "label_max", "distinct_labels", "logit_std", "feat_norm", "feat_cosine",
-    "channels_alive", "head_norm", "head_update", "head_moved", "head_grad_before", "head_grad", "head_grad_applied",
-    "backbone_grad", "backbone_grad_applied", "backbone_update", "grad_norm_total", "amp_scale",
-    "label_checksum", "ce_weight", "ce_share",
-)  # fmt: skip
-
-
-@dataclass
-class _Step:
-    """A step that is under way: figures on the device, and what the host knows."""
-
-    number: int
-    epoch: int
-    step_in_epoch: int
-    events: str
-    data_s: float
-    figures: dict[str, Tensor] = field(default_factory=dict)
-    lr_head: float | None = None
-    lr_backbone: float | None = None
-    clip_at: float | None = None
-    applied: bool = False
-    head_steps: int = 0
-    head_optimizers: set[int] = field(default_factory=set)
-    images: Tensor | None = None  # figures of the images, where they were measured
-    image_shape: tuple[int, ...] = ()
-    scaled: bool = False
-    measured: bool = True
-    arrived: float = 0.0
-    compute_s: float | None = None
-
-
-@dataclass
-class _Loader:
-    """The iterator that last gave a batch."""
-
-    key: int = 0
-    epoch: int = 0
-    given: int = 0
-    promised: int | None = None
-    fed: bool = False  # one of its batches went through the loss
-    sampler: int = 0  # id of what draws its batches
-
 
 class Observer:
     """Writes the facts of one training to `ledger`. Every method that a hook calls is guarded."""
@@ -111,28 +59,27 @@ class Observer:
     def __init__(self, ledger: Ledger, *, started: float | None = None) -> None:
         """started: `time.perf_counter()` at the process's start, for the start-up time."""
         self.ledger = ledger
+        self._writer = FactWriter(ledger)
         self.step = 0
         self.dense_until = DENSE_UNTIL
         self.device: str | None = None  # of the logits, torch's name of it
         self.unclassified: dict[str, int] = {}  # losses without a classification, in words, while none had any
         self._paths: list[tuple[tuple[int, ...], str]] = []  # from a loss to its labels, and the node that holds those
         self._walked = 0
-        self._batch_size = 0
         self._started = started if started is not None else time.perf_counter()
         self._first_batch: float | None = None
         self._structure: Structure | None = None
         self._head: measure.Watched | None = None
         self._backbone: measure.Watched | None = None
-        self._open: _Step | None = None
-        self._pending: list[tuple[_Step, Tensor]] = []
+        self._open: Step | None = None
+        self._pending: list[tuple[Step, Tensor]] = []
         self._before = ""  # events since the last step closed
-        self._loader = _Loader()
-        self._iterators: dict[int, _Loader] = {}
+        self._loader = Loader()
+        self._iterators: dict[int, Loader] = {}
         self._epoch = 0
         self._data_s = 0.0
         self._arrived = time.perf_counter()
-        self._label_counts: Tensor | None = None  # (C,)
-        self._draws = 0
+        self._labels = LabelCounts()
         self._labels_due = False
         self._training_sampler = 0
         self._dry = 0  # epochs that gave no batch
@@ -142,8 +89,6 @@ class Observer:
         self._counts = {"backwards": 0, "other_backwards": 0, "optimizer_steps": 0, "skipped": 0, "zero_grads": 0}
         self._fruitless_walks = 0
         self._faults: dict[str, int] = {}
-        self._last_written: dict[type[Fact], Fact] = {}
-        self._totals = {"images": 0.0, "data_s": 0.0, "compute_s": 0.0}
 
     # --- batches ---
 
@@ -156,7 +101,7 @@ class Observer:
     def batch_fetched(self, iterator: object, seconds: float, promised: int | None) -> None:
         loader = self._iterators.get(id(iterator))
         if loader is None:
-            loader = _Loader(key=id(iterator), promised=promised, sampler=_sampler(iterator))
+            loader = Loader(key=id(iterator), promised=promised, sampler=sampler_of(iterator))
             self._iterators[id(iterator)] = loader
             if len(self._iterators) > 32:  # a loop that makes an iterator per batch must not fill the memory
                 self._iterators.pop(next(iter(self._iterators)))
@@ -166,9 +111,9 @@ class Observer:
     @guarded
     def epoch_ended(self, iterator: object) -> None:
         loader = self._iterators.pop(id(iterator), None)
-        if loader is None and self._training_sampler == (_sampler(iterator) or None) and self._dry < 3:
+        if loader is None and self._training_sampler == (sampler_of(iterator) or None) and self._dry < 3:
             self._dry += 1
-            loader = _Loader(epoch=self._epoch + 1, fed=True)  # the training's own loader, and it gave nothing
+            loader = Loader(epoch=self._epoch + 1, fed=True)  # the training's own loader, and it gave nothing
         if loader is not None and loader.fed and self._tells_something(loader):
             self._labels_due = True
             self.ledger.add(
@@ -181,7 +126,7 @@ class Observer:
             )
 
     @staticmethod
-    def _tells_something(loader: _Loader) -> bool:
+    def _tells_something(loader: Loader) -> bool:
         """Thousands of epochs that all went as promised need no line each."""
         return loader.epoch <= OFTEN // 10 or loader.epoch % 100 == 0 or loader.given != loader.promised
 
@@ -224,21 +169,23 @@ class Observer:
         if self.device is None:
             self.device = str(batch.log_probs.device)
         figures = now.figures
+        scale = self._scale if now.scaled else None
         with torch.no_grad():
             figures.update(measure.classification_figures(batch))
-            self._measure_features(consumer, figures)
+            probes = AtBackward(self._structure, self)
+            probes.features(consumer, now)
             loss = scalar_of(tensors)
             if loss is not None:
-                figures["loss"] = loss / self._scale if now.scaled and self._scale is not None else loss
+                figures["loss"] = loss / scale if scale is not None else loss
             if self._head is not None:
                 stale = measure.gradient_norm(self._head.parameters)
                 if stale is not None:
                     figures["head_grad_before"] = stale
-            self._measure_weight(root, consumer, batch, now)
+            probes.weight(root, consumer, batch, now, scale)
             self._count_labels(batch)
             if walked:
-                self._measure_images(root, batch, now)
-                self._measure_share(consumer, now)
+                probes.images(root, batch, now)
+                probes.share(consumer, now)
 
     def _remembered(self, root: Node) -> Node | None:
         if self._structure is None:
@@ -259,7 +206,7 @@ class Observer:
         if structure is None:
             self._fruitless_walks += 1
             if self._fruitless_walks == FRUITLESS and self._structure is None:
-                self._write_if_new(read_leaves(root, self.step))
+                self._writer.if_new(read_leaves(root, self.step))
                 self._write_counts()
             return None
         self._walked = self.step + 1
@@ -273,16 +220,16 @@ class Observer:
             self._head = measure.Watched([structure.head]) if structure.head is not None else None
         if before is None or [id(p) for _, p in before.backbone] != [id(p) for _, p in structure.backbone]:
             self._backbone = measure.Watched(measure.choose_sentinels(structure.backbone))
-        self._write_if_new(structure.graph_facts)
-        self._write_if_new(structure.mode_facts)
-        written = self._last_written.get(ParameterFacts)
+        self._writer.if_new(structure.graph_facts)
+        self._writer.if_new(structure.mode_facts)
+        written = self._writer.last(ParameterFacts)
         # A long list, which a schedule changes at each look: later on, only when the training is a tenth longer.
         if not isinstance(written, ParameterFacts) or self.step < OFTEN or self.step > 1.1 * written.step:
-            self._write_if_new(structure.parameter_facts(self.step + 1))
+            self._writer.if_new(structure.parameter_facts(self.step + 1))
         self._write_counts()
         return follow(root, structure.classification.path)
 
-    def _new_step(self) -> _Step:
+    def _new_step(self) -> Step:
         loader = self._loader
         if loader.key and not loader.fed:
             loader.fed = True
@@ -296,7 +243,7 @@ class Observer:
         self._first_batch = self._first_batch or self._arrived
         events, self._before = self._before + "b", ""
         scaled = events.endswith("ab")
-        step = _Step(
+        step = Step(
             number=self.step,
             epoch=max(self._epoch, 1),
             step_in_epoch=loader.given if loader.key else self.step,
@@ -307,92 +254,6 @@ class Observer:
         )
         self._data_s = 0.0
         return step
-
-    def _measure_features(self, consumer: Node, figures: dict[str, Tensor]) -> None:
-        known = self._structure.classification if self._structure is not None else None
-        log_softmax = log_softmax_of(consumer)
-        if known is None or known.product_path is None or log_softmax is None:
-            return
-        node = follow(log_softmax, known.product_path)
-        product = read_product(node) if node is not None else None
-        if product is None:
-            return
-        if product.feature is not None:
-            figures.update(measure.feature_figures(product.feature))
-            figures["channels_alive"] = measure.channels_alive(product.feature)
-        norm = follow(product.node, known.norm_steps) if known.norm_steps is not None else None
-        value = norm_input(norm) if norm is not None and "BatchNorm" in norm.name() else None
-        if value is not None:
-            figures["channels_alive"] = measure.channels_alive(value)
-
-    @guarded
-    def _measure_weight(self, root: Node, consumer: Node, batch: Batch, now: _Step) -> None:
-        known = self._structure.classification if self._structure is not None else None
-        if known is None or follow(root, known.path) is not consumer:
-            return
-        weight = weight_of_ce(root, known)
-        if weight is None:
-            return
-        if not isinstance(weight, Tensor):
-            weight = torch.full((), weight, device=batch.log_probs.device)
-        now.figures["ce_weight"] = weight / self._scale if now.scaled and self._scale is not None else weight
-
-    @guarded
-    def _count_labels(self, batch: Batch) -> None:
-        classes = batch.log_probs.shape[1]
-        if self._label_counts is None or self._label_counts.shape[0] != classes:
-            self._label_counts = torch.zeros(classes, dtype=torch.int64, device=batch.labels.device)
-            self._draws = 0
-        self._label_counts.index_add_(0, batch.labels, batch.counted.long())
-        if self.step % 100 == 0 and self.step <= self.dense_until:
-            self._labels_due = True
-
-    @guarded
-    def _measure_images(self, root: Node, batch: Batch, now: _Step) -> None:
-        path = self._structure.image_path if self._structure is not None else None
-        node = follow(root, path) if path is not None else None
-        images = images_of(node) if node is not None else None
-        if images is None:
-            return
-        labels = batch.labels if batch.labels.shape[0] == images.shape[0] else None
-        now.images = measure.image_figures(images, labels)
-        now.image_shape = tuple(images.shape)
-
-    @guarded
-    def _measure_share(self, consumer: Node, now: _Step) -> None:
-        """How much of the gradient at the feature is CE's: told by the graph's own hooks while backward runs.
-
-        Other losses join the way at the classifier's input (the BN feature) or below the neck (the pooled feature). At
-        either place the gradient from above is CE's, and what goes on downwards is everybody's.
-        """
-        known = self._structure.classification if self._structure is not None else None
-        log_softmax = log_softmax_of(consumer)
-        if known is None or known.product_path is None or known.norm_steps is None or log_softmax is None:
-            return
-        product = follow(log_softmax, known.product_path)
-        places = ((product, known.norm_steps[0]), (follow(product, known.norm_steps), 0))
-        for above, edge in places:
-            below = follow(above, (edge,))
-            if above is not None and below is not None:
-                self._compare_gradients(above, edge, below, now)
-
-    def _compare_gradients(self, above: Node, edge: int, below: Node, now: _Step) -> None:
-        of_ce: list[Tensor] = []
-        output = above.next_functions[edge][1]
-
-        def note(inputs: tuple[Tensor | None, ...], outputs: object) -> None:
-            gradient = inputs[edge] if edge < len(inputs) else None
-            if gradient is not None:
-                of_ce.append(gradient.detach().float().norm())
-
-        def compare(gradients: tuple[Tensor | None, ...]) -> None:
-            gradient = gradients[output] if output < len(gradients) else None
-            if gradient is not None and of_ce:
-                share = of_ce[0] / gradient.detach().float().norm().clamp_min(1e-30)
-                now.figures["ce_share"] = now.figures.get("ce_share", 1.0) * share
-
-        above.register_hook(_harmless(note))
-        below.register_prehook(_harmless(compare))
 
     # --- between backward and the next batch ---
 
@@ -475,7 +336,7 @@ class Observer:
         elif self._counts["optimizer_steps"] in STEPS_WITHOUT_BACKWARD:
             self._write_counts()
 
-    def _read_gradients(self, now: _Step, head: str, backbone: str) -> None:
+    def _read_gradients(self, now: Step, head: str, backbone: str) -> None:
         for name, watched in ((head, self._head), (backbone, self._backbone)):
             norm = measure.gradient_norm(watched.parameters) if watched is not None else None
             if norm is not None and name not in now.figures:
@@ -499,7 +360,7 @@ class Observer:
         if now.compute_s is None:
             now.compute_s = time.perf_counter() - now.arrived
         if not now.measured:
-            self._add_to_totals(now, self._batch_size)
+            self._writer.count(now)
             return
         figures = now.figures
         with torch.no_grad():
@@ -529,8 +390,10 @@ class Observer:
         for (step, _), row in zip(pending, rows, strict=True):
             try:
                 if step.images is not None:
-                    self._write_images(step, step.images.tolist())
-                self._write_step(step, dict(zip(FIGURES, row, strict=True)))
+                    self._writer.images(step, step.images.tolist())
+                figures = dict(zip(FIGURES, row, strict=True))
+                self._labels.draws += int(figures["distinct_labels"])
+                self._writer.step(step, figures)
             except BaseException as wanted:  # whoever listens may end the training; the rest is written first
                 stop = wanted
         if self._labels_due:
@@ -538,72 +401,21 @@ class Observer:
         if stop is not None:
             raise stop
 
-    def _add_to_totals(self, step: _Step, images: int) -> None:
-        self._totals["images"] += images
-        self._totals["data_s"] += step.data_s
-        self._totals["compute_s"] += step.compute_s or 0.0
-
-    def _write_step(self, step: _Step, figures: dict[str, float]) -> None:
-        scale = figures.pop("amp_scale")
-        counts = {name: int(figures.pop(name)) for name in ("batch", "label_min", "label_max", "distinct_labels")}
-        self._batch_size = counts["batch"]
-        self._add_to_totals(step, counts["batch"])
-        self.ledger.add(
-            StepFacts(
-                step=step.number,
-                epoch=step.epoch,
-                step_in_epoch=step.step_in_epoch,
-                lr_head=step.lr_head,
-                lr_backbone=step.lr_backbone,
-                clip_at=step.clip_at,
-                amp_scale=None if math.isnan(scale) else scale,
-                applied=step.applied,
-                head_steps=step.head_steps,
-                head_optimizers=len(step.head_optimizers),
-                events=step.events,
-                data_s=step.data_s,
-                compute_s=step.compute_s or 0.0,
-                **figures,
-                **counts,
-            )
-        )
-
-        self._draws += counts["distinct_labels"]
-
-    def _write_images(self, step: _Step, row: list[float]) -> None:
-        figures = dict(zip(measure.IMAGE_FIGURES, row, strict=True))
-        twins = {name: int(figures.pop(name)) for name in ("twins", "twins_of_another_label")}
-        self.ledger.add(ImageFacts(step=step.number, shape=step.image_shape, **figures, **twins))
+    @guarded
+    def _count_labels(self, batch: Batch) -> None:
+        self._labels.count(batch)
+        if self.step % 100 == 0 and self.step <= self.dense_until:
+            self._labels_due = True
 
     def _write_labels(self) -> None:
         self._labels_due = False
-        if self._label_counts is None:
-            return
-        counts = self._label_counts.tolist()
-        most = max(counts)
-        never = [label for label, count in enumerate(counts) if not count]
-        self._write_if_new(
-            LabelFacts(
-                step=self.step,
-                num_classes=len(counts),
-                images=sum(counts),
-                seen=len(counts) - len(never),
-                draws=self._draws,
-                unseen_examples=tuple(never[:8]),
-                most_frequent=counts.index(most),
-                most_frequent_images=most,
-            )
-        )
-
-    def _write_if_new(self, fact: Any) -> None:
-        before = self._last_written.get(type(fact))
-        if before is None or before.model_copy(update={"step": fact.step}) != fact:
-            self._last_written[type(fact)] = fact
-            self.ledger.add(fact)
+        facts = self._labels.facts(self.step)
+        if facts is not None:
+            self._writer.if_new(facts)
 
     def _write_counts(self) -> None:
         counts = self._counts
-        self._write_if_new(
+        self._writer.if_new(
             LoopFacts(
                 step=self.step,
                 backwards=counts["backwards"],
@@ -622,18 +434,7 @@ class Observer:
         self._write_labels()
         self._write_counts()
         now = time.perf_counter()
-        begun = self._first_batch or now
-        busy = self._totals["data_s"] + self._totals["compute_s"]
-        self.ledger.add(
-            EndFacts(
-                step=self.step,
-                how=how,
-                startup_s=begun - self._started,
-                train_s=now - begun,
-                images_per_s=self._totals["images"] / (now - begun) if now > begun else 0.0,
-                data_wait_share=self._totals["data_s"] / busy if busy else 0.0,
-            )
-        )
+        self._writer.end(self.step, how, started=self._started, begun=self._first_batch or now, now=now)
 
     # --- faults of our own ---
 
@@ -644,22 +445,6 @@ class Observer:
 
     def disabled(self, probe: str) -> bool:
         return self._faults.get(probe, 0) >= MOST_FAULTS and probe != "finish"
-
-
-def _sampler(iterator: object) -> int:
-    """What draws the batches of a DataLoader's iterator, the same object in every epoch; 0 where it has none."""
-    sampler = getattr(iterator, "_index_sampler", None)
-    return id(sampler) if sampler is not None else 0
-
-
-def _harmless(hook: Callable[..., None]) -> Callable[..., None]:
-    """A hook on the graph that never stops a backward: what it could not measure stays unmeasured."""
-
-    def safe(*args: Any) -> None:
-        with contextlib.suppress(Exception), torch.no_grad():
-            hook(*args)
-
-    return safe
 
 
 def _lr(optimizer: Optimizer, parameter: Tensor | None, otherwise: float | None) -> float | None:

@@ -20,7 +20,7 @@ from tests.conftest import ReidSmoke
 
 # A plan that `run` would judge by its warm-up, smoothing, SDM and augmentation; overfit looks at none of them but CE.
 PLANNED = [
-    *LEARNS, "name=tiny", "data.augment=[flip,erase]", "data.sampler=pk", "loss.sdm_weight=0.5",
+    *LEARNS, "name=tiny", "data.augment=[flip,erase]", "data.sampler=pk", "data.instances=2", "loss.sdm_weight=0.5",
     "loss.label_smoothing=0.1", "schedule.name=warmup", "schedule.warmup=100000",
 ]  # fmt: skip
 

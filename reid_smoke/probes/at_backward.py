@@ -1,0 +1,131 @@
+"""What is measured when backward begins: features, CE's weight and its share of the gradient, the images.
+
+All of it is read from the graph behind the loss, along the ways that the last walk remembered.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from reid_smoke.probes import measure
+from reid_smoke.probes.graph import (
+    Batch,
+    Node,
+    follow,
+    images_of,
+    log_softmax_of,
+    norm_input,
+    read_product,
+    weight_of_ce,
+)
+from reid_smoke.probes.guard import Accountable, guarded
+from reid_smoke.probes.structure import Structure
+from reid_smoke.probes.under_way import Step
+
+
+class AtBackward:
+    """The probes of one backward. Each is guarded by itself: where one fails, the others still measure."""
+
+    def __init__(self, structure: Structure | None, faults: Accountable) -> None:
+        self.structure = structure
+        self._faults = faults
+
+    def fault(self, probe: str, error: BaseException) -> None:
+        self._faults.fault(probe, error)
+
+    def disabled(self, probe: str) -> bool:
+        return self._faults.disabled(probe)
+
+    @guarded
+    def features(self, consumer: Node, now: Step) -> None:
+        figures = now.figures
+        known = self.structure.classification if self.structure is not None else None
+        log_softmax = log_softmax_of(consumer)
+        if known is None or known.product_path is None or log_softmax is None:
+            return
+        node = follow(log_softmax, known.product_path)
+        product = read_product(node) if node is not None else None
+        if product is None:
+            return
+        if product.feature is not None:
+            figures.update(measure.feature_figures(product.feature))
+            figures["channels_alive"] = measure.channels_alive(product.feature)
+        norm = follow(product.node, known.norm_steps) if known.norm_steps is not None else None
+        value = norm_input(norm) if norm is not None and "BatchNorm" in norm.name() else None
+        if value is not None:
+            figures["channels_alive"] = measure.channels_alive(value)
+
+    @guarded
+    def weight(self, root: Node, consumer: Node, batch: Batch, now: Step, scale: Tensor | None) -> None:
+        known = self.structure.classification if self.structure is not None else None
+        if known is None or follow(root, known.path) is not consumer:
+            return
+        weight = weight_of_ce(root, known)
+        if weight is None:
+            return
+        if not isinstance(weight, Tensor):
+            weight = torch.full((), weight, device=batch.log_probs.device)
+        now.figures["ce_weight"] = weight / scale if scale is not None else weight
+
+    @guarded
+    def images(self, root: Node, batch: Batch, now: Step) -> None:
+        path = self.structure.image_path if self.structure is not None else None
+        node = follow(root, path) if path is not None else None
+        images = images_of(node) if node is not None else None
+        if images is None:
+            return
+        labels = batch.labels if batch.labels.shape[0] == images.shape[0] else None
+        now.images = measure.image_figures(images, labels)
+        now.image_shape = tuple(images.shape)
+
+    @guarded
+    def share(self, consumer: Node, now: Step) -> None:
+        """How much of the gradient at the feature is CE's: told by the graph's own hooks while backward runs.
+
+        Other losses join the way at the classifier's input (the BN feature) or below the neck (the pooled feature). At
+        either place the gradient from above is CE's, and what goes on downwards is everybody's.
+        """
+        known = self.structure.classification if self.structure is not None else None
+        log_softmax = log_softmax_of(consumer)
+        if known is None or known.product_path is None or known.norm_steps is None or log_softmax is None:
+            return
+        product = follow(log_softmax, known.product_path)
+        places = ((product, known.norm_steps[0]), (follow(product, known.norm_steps), 0))
+        for above, edge in places:
+            below = follow(above, (edge,))
+            if above is not None and below is not None:
+                _compare_gradients(above, edge, below, now)
+
+
+def _compare_gradients(above: Node, edge: int, below: Node, now: Step) -> None:
+    of_ce: list[Tensor] = []
+    output = above.next_functions[edge][1]
+
+    def note(inputs: tuple[Tensor | None, ...], outputs: object) -> None:
+        gradient = inputs[edge] if edge < len(inputs) else None
+        if gradient is not None:
+            of_ce.append(gradient.detach().float().norm())
+
+    def compare(gradients: tuple[Tensor | None, ...]) -> None:
+        gradient = gradients[output] if output < len(gradients) else None
+        if gradient is not None and of_ce:
+            share = of_ce[0] / gradient.detach().float().norm().clamp_min(1e-30)
+            now.figures["ce_share"] = now.figures.get("ce_share", 1.0) * share
+
+    above.register_hook(_harmless(note))
+    below.register_prehook(_harmless(compare))
+
+
+def _harmless(hook: Callable[..., None]) -> Callable[..., None]:
+    """A hook on the graph that never stops a backward: what it could not measure stays unmeasured."""
+
+    def safe(*args: Any) -> None:
+        with contextlib.suppress(Exception), torch.no_grad():
+            hook(*args)
+
+    return safe

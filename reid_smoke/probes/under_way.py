@@ -1,0 +1,56 @@
+"""What is under way: the step whose backward has begun, and the loader that feeds it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from torch import Tensor
+
+FIGURES = (
+    "ce", "loss", "top1", "batch", "label_min", "label_max", "distinct_labels", "logit_std", "feat_norm", "feat_cosine",
+    "channels_alive", "head_norm", "head_update", "head_moved", "head_grad_before", "head_grad", "head_grad_applied",
+    "backbone_grad", "backbone_grad_applied", "backbone_update", "grad_norm_total", "amp_scale",
+    "label_checksum", "ce_weight", "ce_share",
+)  # fmt: skip
+
+
+@dataclass
+class Step:
+    """A step that is under way: figures on the device, and what the host knows."""
+
+    number: int
+    epoch: int
+    step_in_epoch: int
+    events: str
+    data_s: float
+    figures: dict[str, Tensor] = field(default_factory=dict)
+    lr_head: float | None = None
+    lr_backbone: float | None = None
+    clip_at: float | None = None
+    applied: bool = False
+    head_steps: int = 0
+    head_optimizers: set[int] = field(default_factory=set)
+    images: Tensor | None = None  # figures of the images, where they were measured
+    image_shape: tuple[int, ...] = ()
+    scaled: bool = False
+    measured: bool = True
+    arrived: float = 0.0
+    compute_s: float | None = None
+
+
+@dataclass
+class Loader:
+    """The iterator that last gave a batch."""
+
+    key: int = 0
+    epoch: int = 0
+    given: int = 0
+    promised: int | None = None
+    fed: bool = False  # one of its batches went through the loss
+    sampler: int = 0  # id of what draws its batches
+
+
+def sampler_of(iterator: object) -> int:
+    """What draws the batches of a DataLoader's iterator, the same object in every epoch; 0 where it has none."""
+    sampler = getattr(iterator, "_index_sampler", None)
+    return id(sampler) if sampler is not None else 0
