@@ -4,7 +4,7 @@ from reid_smoke.facts import GraphFacts, ParameterFacts
 
 @check(
     "RS302", slug="head-not-in-optimizer", severity="fatal", needs=[ParameterFacts, GraphFacts],
-    explains=["RS202", "RS203"],
+    explains=["RS202", "RS203", "RS309"],
 )  # fmt: skip
 def head_not_in_optimizer(parameters: list[ParameterFacts], graphs: list[GraphFacts]) -> Finding | None:
     """The classifier's weight is in no optimizer.

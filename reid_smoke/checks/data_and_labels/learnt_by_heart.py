@@ -15,13 +15,11 @@ STEPS = 5  # of the second epoch
 
 
 @check(
-    "RS115", slug="labels-unrelated-to-images", severity="fail", when="end", needs=[StepFacts, GraphFacts],
+    "RS115", slug="learnt-by-heart", severity="fail", when="end", needs=[StepFacts, GraphFacts],
     uses=[RunFacts], explains=["RS202", "RS203", "RS204", "RS403"],
 )  # fmt: skip
-def labels_unrelated_to_images(
-    steps: list[StepFacts], graphs: list[GraphFacts], runs: list[RunFacts]
-) -> Finding | None:
-    """The labels have nothing to do with the images: they are only learnt by heart.
+def learnt_by_heart(steps: list[StepFacts], graphs: list[GraphFacts], runs: list[RunFacts]) -> Finding | None:
+    """Labels are only learnt by heart: nothing carries over to the next image.
 
     What it means:
         In the first epoch, where every image is new, nothing that was learnt helped with the next image: CE stayed at
@@ -30,10 +28,12 @@ def labels_unrelated_to_images(
 
     Why it stops learning:
         It learns, but not what was meant: each image's own label by heart. Labels that were shuffled against their
-        images do that, as does a list of paths that was sorted while the list of labels was not.
+        images do that, as does a list of paths that was sorted while the list of labels was not. So do images in which
+        the model sees nobody: too small, too noisy, or too hard for a backbone that starts from scratch.
 
     Mend:
-        Put ten images beside their labels and look. Keep path and label in one tuple, and sort or shuffle those:
+        Put ten images beside their labels and look. If they fit, start from pretrained weights. If not, keep path and
+        label in one tuple, and sort or shuffle those:
 
             samples = sorted((path, pid) for path, pid in zip(paths, pids))
 
