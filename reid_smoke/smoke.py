@@ -95,9 +95,6 @@ def _prepare(
             f"rule.window {list(config.rule.window)} ends too early: in fewer than {LEAST_STEPS} steps no trend can be "
             "told from noise"
         )
-    # Threads that wait by spinning take the cores from whoever has work: on a machine that others use too, a step of
-    # the demo took two to three times as long. OpenMP reads this when torch is imported.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     with _reading(config.data) as training_set_of:
         from reid_smoke.build.data.loader import build_loader
         from reid_smoke.build.training import build_training, resolve_device
