@@ -29,8 +29,9 @@ from reid_smoke.errors import ReidSmokeError, UsageError
 from reid_smoke.facts import RunFacts, UnreadableFacts
 from reid_smoke.folder import make_run_folder
 from reid_smoke.ledger import Ledger
+from reid_smoke.pace import Pace
 from reid_smoke.report.live import LiveDisplay
-from reid_smoke.rule import LEAST_STEPS
+from reid_smoke.rule import DEFAULT_WINDOW, LEAST_STEPS
 from reid_smoke.verdict import Judgement, judge
 
 if TYPE_CHECKING:
@@ -180,7 +181,8 @@ def _train(
     from reid_smoke.watch.hooks import observing
 
     observer = Observer(ledger, started=started)
-    judge_at = _Judge(ledger, display)
+    run = ledger.first(RunFacts)
+    judge_now = _Judge(ledger, display, run.window[1] if run is not None else DEFAULT_WINDOW[1])
 
     def settle() -> None:
         observer.settle()
@@ -189,17 +191,18 @@ def _train(
 
     def stop(step: int) -> bool:
         settle()
-        if judge_at.is_due(step):
-            observer.fetch()
-        return judge_at(step)
+        if not judge_now.is_due(step):
+            return False
+        observer.fetch()
+        return judge_now()
 
     how: How = "finished"
     try:
         with observing(observer):
             # A label out of range, a checkpoint that did not arrive: nobody waits for a step to hear of it.
-            if not judge_at(0):
+            if not judge_now():
                 train(training, max_steps=steps if steps is not None else sys.maxsize, stop=stop)
-            how = "stopped" if judge_at.fatal else "finished"
+            how = "stopped" if judge_now.fatal else "finished"
     except KeyboardInterrupt:
         how = "interrupted"
     except Exception as error:  # the user's model, data or device: what was seen so far is worth a report
@@ -217,24 +220,21 @@ def _train(
 
 
 class _Judge:
-    """Asks for a verdict when it may have become certain: at every step of the first ten, then at every tenth, and at
-    the window's end."""
+    """Asks for a verdict when it may have become certain, and says at once what ends the run."""
 
-    def __init__(self, ledger: Ledger, display: LiveDisplay) -> None:
+    def __init__(self, ledger: Ledger, display: LiveDisplay, window_end: int) -> None:
         self._ledger = ledger
         self._display = display
+        self._pace = Pace(window_end)
         self.fatal = False
-        run = ledger.first(RunFacts)
-        self._window_end = run.window[1] if run is not None else None
 
     def is_due(self, step: int) -> bool:
-        return step <= 10 or step % 10 == 0 or step == self._window_end
+        return self._pace.is_due(step)
 
-    def __call__(self, step: int) -> bool:
+    def __call__(self) -> bool:
         """Whether the training may end: the window has closed, or a fatal fault is certain."""
-        if not self.is_due(step):
-            return False
         judgement = judge(self._ledger, ended=False)
+        self._pace.window_end = judgement.verdict.rule.window[1]
         causes = [r for r in rank(judgement.results) if r.severity == "fatal"]
         if causes:
             self.fatal = True

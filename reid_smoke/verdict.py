@@ -45,8 +45,7 @@ def judge(ledger: Ledger, *, ended: bool) -> Judgement:
     ended: no more facts will come. Before that, a verdict that is not certain may still change.
     """
     curve = read_curve(ledger.first(RunFacts), ledger.first(DatasetFacts), ledger.last(GraphFacts), ledger.steps)
-    closed = curve.word != "short"
-    results = run_checks(ledger, at_end=closed)
+    results = run_checks(ledger, curve)
     word, reason, certain = _decide(ledger, curve, results)
     return Judgement(Verdict(word, reason, certain or ended, curve.rule, curve.ce), results)
 

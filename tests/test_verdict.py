@@ -11,6 +11,7 @@ from reid_smoke import verdict as module
 from reid_smoke.checks.catalogue import CheckResult, run_checks
 from reid_smoke.facts import AnyFact, CrashFacts, EndFacts, RunFacts, UnreadableFacts
 from reid_smoke.ledger import Ledger
+from reid_smoke.rule import Curve
 from reid_smoke.verdict import Verdict, judge
 from tests.test_rule import dataset, line, step
 
@@ -121,8 +122,8 @@ def test_unreadable_images_count_against_those_tried() -> None:
 
 
 def test_a_check_that_crashed_is_no_go(monkeypatch: pytest.MonkeyPatch) -> None:
-    def one_crashes(ledger: Ledger, *, at_end: bool) -> list[CheckResult]:
-        results = run_checks(ledger, at_end=at_end)
+    def one_crashes(ledger: Ledger, curve: Curve) -> list[CheckResult]:
+        results = run_checks(ledger, curve)
         place = next(i for i, r in enumerate(results) if r.check.severity == "fatal")
         results[place] = replace(results[place], status="error", error="KeyError: 'lost'")
         return results

@@ -19,6 +19,10 @@ from typing import Any, Literal
 from reid_smoke.errors import UsageError, nearest
 from reid_smoke.facts import Fact
 from reid_smoke.ledger import Ledger
+from reid_smoke.rule import Curve
+
+# What a check can be given: facts of a kind, or what the rule says of CE so far.
+Source = type[Fact] | type[Curve]
 
 Severity = Literal["fatal", "fail", "warn"]
 Status = Literal["pass", "warn", "fail", "skipped", "error"]
@@ -41,8 +45,8 @@ class Check:
     code: str
     slug: str
     severity: Severity
-    needs: tuple[type[Fact], ...]
-    uses: tuple[type[Fact], ...]
+    needs: tuple[Source, ...]
+    uses: tuple[Source, ...]
     explains: tuple[str, ...]
     when: Literal["any", "end"]
     judge: Callable[..., Finding | None] = field(repr=False)
@@ -82,8 +86,8 @@ def check(
     *,
     slug: str,
     severity: Severity,
-    needs: Sequence[type[Fact]] = (),
-    uses: Sequence[type[Fact]] = (),
+    needs: Sequence[Source] = (),
+    uses: Sequence[Source] = (),
     explains: Sequence[str] = (),
     when: Literal["any", "end"] = "any",
 ) -> Callable[[Callable[..., Finding | None]], Check]:
@@ -92,8 +96,8 @@ def check(
     code: RS and three digits; its meaning never changes.
     slug: names the fault, not the cure.
     severity: `fatal` is certain and ends the run; `fail` makes a No-Go; `warn` is reported.
-    needs, uses: kinds of facts. For each the function gets a list, oldest first. Where one that it needs is absent,
-        or all that it uses, the check is skipped.
+    needs, uses: kinds of facts. For each the function gets a list, oldest first; for Curve, the curve that the rule
+        reads from the facts. Where one that it needs is absent, or all that it uses, the check is skipped.
     explains: codes of faults that follow from this one. When both fire, this one is the cause.
     when: `end` waits until the window has closed or the training ended; `any` is asked as facts come in.
     """
@@ -132,14 +136,19 @@ def find_check(code_or_slug: str) -> Check:
     raise UsageError(f"no check is called {wanted!r}.{hint}")
 
 
-def run_check(entry: Check, ledger: Ledger) -> CheckResult:
+def run_check(entry: Check, ledger: Ledger, curve: Curve) -> CheckResult:
     """One check against a ledger. A check that crashes is an error, never a pass and never the end of the run."""
-    needed: list[Any] = [ledger.all(kind) for kind in entry.needs]
-    used: list[Any] = [ledger.all(kind) for kind in entry.uses]
-    if not all(needed) or (not needed and not any(used)):
+
+    def given(source: Source) -> Any:
+        return ledger.all(source) if issubclass(source, Fact) else curve
+
+    def is_there(source: Source) -> bool:
+        return bool(ledger.all(source) if issubclass(source, Fact) else curve.ce.curve)
+
+    if not all(map(is_there, entry.needs)) or (not entry.needs and not any(map(is_there, entry.uses))):
         return CheckResult(entry, "skipped")
     try:
-        finding = entry.judge(*needed, *used)
+        finding = entry.judge(*map(given, (*entry.needs, *entry.uses)))
     except Exception as error:  # any fault of a check is a fact about that check alone
         return CheckResult(entry, "error", error=f"{type(error).__name__}: {error}")
     if finding is None:
@@ -148,10 +157,13 @@ def run_check(entry: Check, ledger: Ledger) -> CheckResult:
     return CheckResult(entry, "warn" if severity == "warn" else "fail", finding)
 
 
-def run_checks(ledger: Ledger, *, at_end: bool) -> list[CheckResult]:
-    """All checks against a ledger, by code. Those that wait for the end are skipped before it."""
+def run_checks(ledger: Ledger, curve: Curve) -> list[CheckResult]:
+    """All checks against a ledger and its curve, by code. Those that wait for the end are skipped while the window is
+    open."""
     return [
-        run_check(entry, ledger) if at_end or entry.when == "any" else CheckResult(entry, "skipped")
+        CheckResult(entry, "skipped")
+        if entry.when == "end" and curve.word == "short"
+        else run_check(entry, ledger, curve)
         for entry in catalogue()
     ]
 

@@ -20,6 +20,7 @@ from reid_smoke.errors import ReidSmokeError, UsageError
 from reid_smoke.facts import AnyFact, LoopFacts, ProbeFault, RunFacts, StepFacts
 from reid_smoke.folder import make_run_folder
 from reid_smoke.ledger import Ledger
+from reid_smoke.pace import Pace
 from reid_smoke.report.document import Report, build_report
 from reid_smoke.report.json import write_json
 from reid_smoke.rule import DEFAULT_WINDOW
@@ -75,7 +76,7 @@ class Watch:
         self._say = say or (lambda sentence: None)
         self._told: set[str] = set()
         self._certain = False
-        self._judge_at = 1
+        self._pace = Pace(window[1])
         self._undo = ExitStack()
         self._over = False
         self.is_copy = False  # in a process forked from the watched one
@@ -213,6 +214,7 @@ class Watch:
                 where = f"step {result.finding.step}: " if result.finding.step else ""
                 self._say(f"{where}{result.check.code} {result.check.slug}: {result.finding.evidence}")
         verdict = judgement.verdict
+        self._pace.window_end = verdict.rule.window[1]
         if self._observer is not None:  # a window that was moved is seen as densely
             self._observer.dense_until = max(self._observer.dense_until, verdict.rule.window[1])
         if not verdict.certain:
@@ -222,19 +224,10 @@ class Watch:
         return self._stop
 
     def _is_due(self, fact: AnyFact) -> bool:
-        """Every step of the first ten, then every tenth, then every fiftieth and ever more seldom.
-
-        Each judgement takes some milliseconds and looks at all steps; when the window closes there is one in any case.
-        """
+        """Counts alone tell something only in a loop that makes no step."""
         if isinstance(fact, LoopFacts):
             return fact.step <= 10
-        if not isinstance(fact, StepFacts) or fact.step < self._judge_at:
-            return False
-        stride = 1 if fact.step < 10 else 10 if fact.step < 50 else 50
-        later = fact.step + max(stride - fact.step % stride, fact.step // 20 if fact.step > 1000 else 0)
-        closes = self._window[1]
-        self._judge_at = min(later, closes) if fact.step < closes else later
-        return True
+        return isinstance(fact, StepFacts) and self._pace.is_due(fact.step)
 
     def _fault(self, probe: str, failure: Exception) -> None:
         """A fault of ours, for the report: their training goes on."""

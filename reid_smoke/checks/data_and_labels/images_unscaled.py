@@ -1,6 +1,7 @@
+from reid_smoke.checks._gravity import grave_if_ce_fails
 from reid_smoke.checks.catalogue import Finding, check
-from reid_smoke.checks.loss_and_logits._curve import curve_of, grave_if_ce_fails
-from reid_smoke.facts import DatasetFacts, GraphFacts, ImageFacts, RunFacts, StepFacts
+from reid_smoke.facts import ImageFacts
+from reid_smoke.rule import Curve
 
 # Scaled to 0..1 nothing is over 1; normalised with ImageNet's numbers nothing over 2.7; with a standard deviation of a
 # twentieth, nothing over 20. Images in BGR with only their mean taken away go to 150, but go below 0 as well.
@@ -9,16 +10,10 @@ LARGEST = 30.0
 
 @check(
     "RS112", slug="images-unscaled", severity="fail", needs=[ImageFacts],
-    uses=[StepFacts, RunFacts, DatasetFacts, GraphFacts],
+    uses=[Curve],
     explains=["RS201", "RS202", "RS203", "RS204", "RS401", "RS403", "RS502", "RS503"],
 )  # fmt: skip
-def images_unscaled(
-    batches: list[ImageFacts],
-    steps: list[StepFacts],
-    runs: list[RunFacts],
-    datasets: list[DatasetFacts],
-    graphs: list[GraphFacts],
-) -> Finding | None:
+def images_unscaled(batches: list[ImageFacts], curve: Curve) -> Finding | None:
     """The images are not scaled: they still run from 0 to 255.
 
     What it means:
@@ -44,5 +39,5 @@ def images_unscaled(
     return Finding(
         f"images of {last.smallest:.0f} to {last.largest:.0f}, mean {last.mean:.1f}; normalised they would be -3 to 3",
         step=batches[0].step,
-        severity=grave_if_ce_fails(curve_of(steps, runs, datasets, graphs)) if steps else "warn",
+        severity=grave_if_ce_fails(curve),
     )

@@ -1,6 +1,6 @@
 from reid_smoke.checks.catalogue import Finding, check
-from reid_smoke.checks.loss_and_logits._curve import curve_of
-from reid_smoke.facts import DatasetFacts, GraphFacts, RunFacts, StepFacts
+from reid_smoke.facts import StepFacts
+from reid_smoke.rule import Curve
 
 UPDATES = 20  # by the window's end: with Adam at 1e-2 a weight has then come 0.2 far, and the logits with it
 BATCHES = 8  # for each update: accumulation of 2 to 8 is usual
@@ -8,11 +8,9 @@ BATCHES = 8  # for each update: accumulation of 2 to 8 is usual
 
 @check(
     "RS313", slug="accumulates-too-long", severity="fail", when="end", needs=[StepFacts],
-    uses=[RunFacts, DatasetFacts, GraphFacts], explains=["RS202", "RS203", "RS401"],
+    uses=[Curve], explains=["RS202", "RS203", "RS401"],
 )  # fmt: skip
-def accumulates_too_long(
-    steps: list[StepFacts], runs: list[RunFacts], datasets: list[DatasetFacts], graphs: list[GraphFacts]
-) -> Finding | None:
+def accumulates_too_long(steps: list[StepFacts], curve: Curve) -> Finding | None:
     """The optimizer steps so seldom that nothing can have been learnt.
 
     What it means:
@@ -30,7 +28,6 @@ def accumulates_too_long(
         Accumulation counted in images instead of batches (`accumulate = 64` at batch 8).
     """
     updates = sum(s.applied for s in steps)
-    curve = curve_of(steps, runs, datasets, graphs)
     if not 0 < updates < UPDATES or len(steps) < BATCHES * updates or curve.word not in ("flat", "slow"):
         return None
     return Finding(

@@ -1,21 +1,11 @@
 from math import log
 
 from reid_smoke.checks.catalogue import Finding, check
-from reid_smoke.checks.loss_and_logits._curve import curve_of
-from reid_smoke.facts import DatasetFacts, GraphFacts, RunFacts, StepFacts
+from reid_smoke.rule import Curve
 
 
-@check(
-    "RS202",
-    slug="ce-at-chance",
-    severity="fail",
-    when="end",
-    needs=[StepFacts],
-    uses=[RunFacts, DatasetFacts, GraphFacts],
-)
-def ce_at_chance(
-    steps: list[StepFacts], runs: list[RunFacts], datasets: list[DatasetFacts], graphs: list[GraphFacts]
-) -> Finding | None:
+@check("RS202", slug="ce-at-chance", severity="fail", when="end", needs=[Curve])
+def ce_at_chance(curve: Curve) -> Finding | None:
     """CE stays where it began, and nothing else explains it.
 
     What it means:
@@ -34,7 +24,6 @@ def ce_at_chance(
     Seen in:
         torchreid #357 (6.66 = log 782); strong-baseline #54; TOPICTrack #10; FairMOT #347, #359.
     """
-    curve = curve_of(steps, runs, datasets, graphs)
     if curve.word != "flat" or curve.ce.window_mean is None or curve.ce.first is None or not curve.rule.num_classes:
         return None
     rule, ce = curve.rule, curve.ce

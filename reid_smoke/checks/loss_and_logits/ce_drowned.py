@@ -1,7 +1,8 @@
+from reid_smoke.checks._gravity import grave_if_ce_fails
 from reid_smoke.checks.catalogue import Finding, check
-from reid_smoke.checks.loss_and_logits._curve import curve_of, grave_if_ce_fails
 from reid_smoke.checks.reading import figures, typical
-from reid_smoke.facts import DatasetFacts, GraphFacts, RunFacts, StepFacts
+from reid_smoke.facts import StepFacts
+from reid_smoke.rule import Curve
 
 # Of the gradient at the feature. CE beside a triplet loss, both at 1, has 0.2 to 0.9; under 1 in 50 it is less than the
 # other loss differs from batch to batch.
@@ -10,12 +11,10 @@ SHARE = 0.02
 
 @check(
     "RS210", slug="ce-drowned", severity="fail", when="end", needs=[StepFacts],
-    uses=[RunFacts, DatasetFacts, GraphFacts],
+    uses=[Curve],
     explains=["RS202", "RS203", "RS204", "RS309", "RS401", "RS403", "RS503"],
 )  # fmt: skip
-def ce_drowned(
-    steps: list[StepFacts], runs: list[RunFacts], datasets: list[DatasetFacts], graphs: list[GraphFacts]
-) -> Finding | None:
+def ce_drowned(steps: list[StepFacts], curve: Curve) -> Finding | None:
     """Another loss drowns the identity loss.
 
     What it means:
@@ -36,7 +35,6 @@ def ce_drowned(
     share = typical(steps, "ce_share")
     if share is None or share > SHARE:
         return None
-    curve = curve_of(steps, runs, datasets, graphs)
     last = steps[-1]
     return Finding(
         f"{share:.1e} of the gradient at the feature is CE's (median of {len(figures(steps, 'ce_share'))} steps); "

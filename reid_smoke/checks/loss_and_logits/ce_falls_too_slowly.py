@@ -1,16 +1,9 @@
 from reid_smoke.checks.catalogue import Finding, check
-from reid_smoke.checks.loss_and_logits._curve import curve_of
-from reid_smoke.facts import DatasetFacts, GraphFacts, RunFacts, StepFacts
-from reid_smoke.rule import crossing_step
+from reid_smoke.rule import Curve, crossing_step
 
 
-@check(
-    "RS203", slug="ce-falls-too-slowly", severity="fail", when="end", needs=[StepFacts],
-    uses=[RunFacts, DatasetFacts, GraphFacts],
-)  # fmt: skip
-def ce_falls_too_slowly(
-    steps: list[StepFacts], runs: list[RunFacts], datasets: list[DatasetFacts], graphs: list[GraphFacts]
-) -> Finding | None:
+@check("RS203", slug="ce-falls-too-slowly", severity="fail", when="end", needs=[Curve])
+def ce_falls_too_slowly(curve: Curve) -> Finding | None:
     """CE falls, but too slowly.
 
     What it means:
@@ -27,7 +20,6 @@ def ce_falls_too_slowly(
     Seen in:
         IRRA #9 (the advice was the classifier's learning rate); open-reid #84 (not pretrained).
     """
-    curve = curve_of(steps, runs, datasets, graphs)
     if curve.word != "slow" or curve.ce.window_mean is None or curve.rule.max_ce is None:
         return None
     rule, ce = curve.rule, curve.ce

@@ -1,14 +1,9 @@
 from reid_smoke.checks.catalogue import Finding, check
-from reid_smoke.checks.loss_and_logits._curve import curve_of
-from reid_smoke.facts import DatasetFacts, GraphFacts, RunFacts, StepFacts
+from reid_smoke.rule import Curve
 
 
-@check(
-    "RS204", slug="ce-rises", severity="fail", when="end", needs=[StepFacts], uses=[RunFacts, DatasetFacts, GraphFacts]
-)
-def ce_rises(
-    steps: list[StepFacts], runs: list[RunFacts], datasets: list[DatasetFacts], graphs: list[GraphFacts]
-) -> Finding | None:
+@check("RS204", slug="ce-rises", severity="fail", when="end", needs=[Curve])
+def ce_rises(curve: Curve) -> Finding | None:
     """CE has climbed above where it began.
 
     What it means:
@@ -24,7 +19,6 @@ def ce_rises(
     Seen in:
         MAR #5; a head at 1e-2 on features of norm 31, where CE went from 6.0 to 15 in 300 steps.
     """
-    curve = curve_of(steps, runs, datasets, graphs)
     if curve.word != "rises" or curve.ce.window_mean is None or curve.ce.first is None:
         return None
     return Finding(

@@ -1,7 +1,7 @@
 from reid_smoke.checks.catalogue import Finding, check
-from reid_smoke.checks.loss_and_logits._curve import curve_of
 from reid_smoke.checks.reading import typical
-from reid_smoke.facts import DatasetFacts, GraphFacts, RunFacts, StepFacts
+from reid_smoke.facts import GraphFacts, StepFacts
+from reid_smoke.rule import Curve
 
 NARROW = 0.15  # spread of the logits over the classes under which CE cannot have fallen by 0.39, as in RS401
 SCALE = 0.1  # a factor under which the head must grow ten times as large for the same logits
@@ -10,11 +10,9 @@ LENGTH = 1.0  # of the feature, times the factor: a cosine between -1 and 1, whe
 
 @check(
     "RS207", slug="logits-scaled-to-nothing", severity="fail", when="end", needs=[StepFacts, GraphFacts],
-    uses=[RunFacts, DatasetFacts], explains=["RS202", "RS203", "RS401", "RS502"],
+    uses=[Curve], explains=["RS202", "RS203", "RS401", "RS502"],
 )  # fmt: skip
-def logits_scaled_to_nothing(
-    steps: list[StepFacts], graphs: list[GraphFacts], runs: list[RunFacts], datasets: list[DatasetFacts]
-) -> Finding | None:
+def logits_scaled_to_nothing(steps: list[StepFacts], graphs: list[GraphFacts], curve: Curve) -> Finding | None:
     """The logits are scaled down until they say nothing.
 
     What it means:
@@ -34,7 +32,6 @@ def logits_scaled_to_nothing(
     Seen in:
         Cosine heads ported without their scale; SDM's `1 / 0.02` written as `* 0.02`.
     """
-    curve = curve_of(steps, runs, datasets, graphs)
     recent = steps[-20:]
     spread, length = typical(recent, "logit_std"), typical(recent, "feat_norm")
     scale = graphs[-1].logit_scale

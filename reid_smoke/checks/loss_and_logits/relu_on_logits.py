@@ -1,17 +1,16 @@
+from reid_smoke.checks._gravity import grave_if_ce_fails
 from reid_smoke.checks.catalogue import Finding, check
-from reid_smoke.checks.loss_and_logits._curve import curve_of, grave_if_ce_fails
-from reid_smoke.facts import DatasetFacts, GraphFacts, RunFacts, StepFacts
+from reid_smoke.facts import GraphFacts
+from reid_smoke.rule import Curve
 
 NOT_NEGATIVE = ("Relu", "Softplus")
 
 
 @check(
-    "RS206", slug="relu-on-logits", severity="fail", needs=[GraphFacts], uses=[StepFacts, RunFacts, DatasetFacts],
+    "RS206", slug="relu-on-logits", severity="fail", needs=[GraphFacts], uses=[Curve],
     explains=["RS202", "RS203", "RS311", "RS401"],
 )  # fmt: skip
-def relu_on_logits(
-    graphs: list[GraphFacts], steps: list[StepFacts], runs: list[RunFacts], datasets: list[DatasetFacts]
-) -> Finding | None:
+def relu_on_logits(graphs: list[GraphFacts], curve: Curve) -> Finding | None:
     """The logits pass through a ReLU.
 
     What it means:
@@ -36,5 +35,5 @@ def relu_on_logits(
     return Finding(
         f"between {last.head or 'the head'} and the loss: {' <- '.join(last.logit_path)}",
         step=last.step,
-        severity=grave_if_ce_fails(curve_of(steps, runs, datasets, graphs)) if steps else "warn",
+        severity=grave_if_ce_fails(curve),
     )

@@ -1,21 +1,16 @@
+from reid_smoke.checks._gravity import grave_if_ce_fails
 from reid_smoke.checks.catalogue import Finding, check
-from reid_smoke.checks.loss_and_logits._curve import curve_of, grave_if_ce_fails
 from reid_smoke.checks.reading import listed, typical
-from reid_smoke.facts import DatasetFacts, GraphFacts, ModeFacts, RunFacts, StepFacts
+from reid_smoke.facts import ModeFacts, StepFacts
+from reid_smoke.rule import Curve
 
 
 @check(
     "RS508", slug="dropout-of-one", severity="fail", needs=[ModeFacts, StepFacts],
-    uses=[RunFacts, DatasetFacts, GraphFacts],
+    uses=[Curve],
     explains=["RS202", "RS203", "RS207", "RS311", "RS312", "RS401", "RS502", "RS503"],
 )  # fmt: skip
-def dropout_of_one(
-    modes: list[ModeFacts],
-    steps: list[StepFacts],
-    runs: list[RunFacts],
-    datasets: list[DatasetFacts],
-    graphs: list[GraphFacts],
-) -> Finding | None:
+def dropout_of_one(modes: list[ModeFacts], steps: list[StepFacts], curve: Curve) -> Finding | None:
     """A dropout drops everything.
 
     What it means:
@@ -41,5 +36,5 @@ def dropout_of_one(
     return Finding(
         f"{listed(names)}: p = 1" + (f"; the classifier's input has a norm of {norm:g}" if norm is not None else ""),
         step=modes[-1].step,
-        severity="fatal" if dead and len(steps) >= 5 else grave_if_ce_fails(curve_of(steps, runs, datasets, graphs)),
+        severity="fatal" if dead and len(steps) >= 5 else grave_if_ce_fails(curve),
     )

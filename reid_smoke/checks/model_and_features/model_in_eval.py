@@ -1,21 +1,16 @@
+from reid_smoke.checks._gravity import grave_if_ce_fails
 from reid_smoke.checks.catalogue import Finding, check
-from reid_smoke.checks.loss_and_logits._curve import curve_of, grave_if_ce_fails
 from reid_smoke.checks.reading import listed
-from reid_smoke.facts import DatasetFacts, GraphFacts, ModeFacts, RunFacts, StepFacts
+from reid_smoke.facts import GraphFacts, ModeFacts
+from reid_smoke.rule import Curve
 
 
 @check(
     "RS507", slug="model-in-eval", severity="fail", needs=[ModeFacts, GraphFacts],
-    uses=[StepFacts, RunFacts, DatasetFacts],
+    uses=[Curve],
     explains=["RS202", "RS203", "RS204", "RS401", "RS403", "RS502", "RS506"],
 )  # fmt: skip
-def model_in_eval(
-    modes: list[ModeFacts],
-    graphs: list[GraphFacts],
-    steps: list[StepFacts],
-    runs: list[RunFacts],
-    datasets: list[DatasetFacts],
-) -> Finding | None:
+def model_in_eval(modes: list[ModeFacts], graphs: list[GraphFacts], curve: Curve) -> Finding | None:
     """The whole model is trained in eval mode.
 
     What it means:
@@ -42,5 +37,5 @@ def model_in_eval(
         f"{last.batch_norms_in_eval} of {last.batch_norms} batch norms are in eval mode, and the model itself as well "
         f"({listed(last.in_eval)})",
         step=last.step,
-        severity=grave_if_ce_fails(curve_of(steps, runs, datasets, graphs)) if steps else "warn",
+        severity=grave_if_ce_fails(curve),
     )

@@ -1,19 +1,14 @@
+from reid_smoke.checks._gravity import grave_if_ce_fails
 from reid_smoke.checks.catalogue import Finding, check
-from reid_smoke.checks.loss_and_logits._curve import curve_of, grave_if_ce_fails
-from reid_smoke.facts import DatasetFacts, GraphFacts, ParameterFacts, RunFacts, StepFacts
+from reid_smoke.facts import GraphFacts, ParameterFacts
+from reid_smoke.rule import Curve
 
 
 @check(
     "RS506", slug="neck-in-eval", severity="fail", needs=[GraphFacts, ParameterFacts],
-    uses=[StepFacts, RunFacts, DatasetFacts], explains=["RS202", "RS203", "RS204", "RS401", "RS403", "RS502"],
+    uses=[Curve], explains=["RS202", "RS203", "RS204", "RS401", "RS403", "RS502"],
 )  # fmt: skip
-def neck_in_eval(
-    graphs: list[GraphFacts],
-    parameters: list[ParameterFacts],
-    steps: list[StepFacts],
-    runs: list[RunFacts],
-    datasets: list[DatasetFacts],
-) -> Finding | None:
+def neck_in_eval(graphs: list[GraphFacts], parameters: list[ParameterFacts], curve: Curve) -> Finding | None:
     """The BNNeck is in eval mode while it is trained.
 
     What it means:
@@ -40,5 +35,5 @@ def neck_in_eval(
     return Finding(
         f"{last.neck} feeds {last.head} and normalised by its running statistics",
         step=last.step,
-        severity=grave_if_ce_fails(curve_of(steps, runs, datasets, graphs)) if steps else "warn",
+        severity=grave_if_ce_fails(curve),
     )

@@ -1,18 +1,17 @@
+from reid_smoke.checks._gravity import grave_if_ce_fails
 from reid_smoke.checks.catalogue import Finding, check
-from reid_smoke.checks.loss_and_logits._curve import curve_of, grave_if_ce_fails
 from reid_smoke.checks.reading import first_run
-from reid_smoke.facts import DatasetFacts, GraphFacts, RunFacts, StepFacts
+from reid_smoke.facts import StepFacts
+from reid_smoke.rule import Curve
 
 STEPS = 5
 
 
 @check(
     "RS406", slug="head-in-two-optimizers", severity="fail", needs=[StepFacts],
-    uses=[RunFacts, DatasetFacts, GraphFacts], explains=["RS202", "RS203", "RS204", "RS403"],
+    uses=[Curve], explains=["RS202", "RS203", "RS204", "RS403"],
 )  # fmt: skip
-def head_in_two_optimizers(
-    steps: list[StepFacts], runs: list[RunFacts], datasets: list[DatasetFacts], graphs: list[GraphFacts]
-) -> Finding | None:
+def head_in_two_optimizers(steps: list[StepFacts], curve: Curve) -> Finding | None:
     """Two optimizers step the same head.
 
     What it means:
@@ -38,5 +37,5 @@ def head_in_two_optimizers(
         f"{step.head_optimizers} optimizers step the head for each batch, the last at lr {step.lr_head}; "
         f"|dw|/|w| {step.head_update:.1e} a step",
         step=step.step,
-        severity=grave_if_ce_fails(curve_of(steps, runs, datasets, graphs)),
+        severity=grave_if_ce_fails(curve),
     )

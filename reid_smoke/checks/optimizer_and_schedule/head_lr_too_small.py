@@ -1,7 +1,7 @@
 from reid_smoke.checks.catalogue import Finding, check
-from reid_smoke.checks.loss_and_logits._curve import curve_of
 from reid_smoke.checks.reading import typical
-from reid_smoke.facts import DatasetFacts, GraphFacts, ParameterFacts, RunFacts, StepFacts
+from reid_smoke.facts import ParameterFacts, StepFacts
+from reid_smoke.rule import Curve
 
 # The spread of the logits over the classes. CE can fall by 0.39 only if the right logit stands about 0.4 above the
 # others; with a spread of 0.15 that would be nearly three standard deviations for every sample.
@@ -12,15 +12,9 @@ HARDLY_MOVED = 0.3  # |w - w at the start| / |w at the start|
 
 @check(
     "RS401", slug="head-lr-too-small", severity="fail", when="end", needs=[StepFacts, ParameterFacts],
-    uses=[RunFacts, DatasetFacts, GraphFacts], explains=["RS202", "RS203"],
+    uses=[Curve], explains=["RS202", "RS203"],
 )  # fmt: skip
-def head_lr_too_small(
-    steps: list[StepFacts],
-    parameters: list[ParameterFacts],
-    runs: list[RunFacts],
-    datasets: list[DatasetFacts],
-    graphs: list[GraphFacts],
-) -> Finding | None:
+def head_lr_too_small(steps: list[StepFacts], parameters: list[ParameterFacts], curve: Curve) -> Finding | None:
     """The head's learning rate is alive, but far too small.
 
     What it means:
@@ -44,7 +38,6 @@ def head_lr_too_small(
         IRRA #9 (the advice was the classifier's learning rate); an epoch-level warm-up that leaves the head at 1e-5 for
         the whole first epoch, and CE at 5.985 at step 200 (1e-4: 5.94, 1e-3: 5.44, 1e-2: 2.5).
     """
-    curve = curve_of(steps, runs, datasets, graphs)
     recent = steps[-20:]
     spread, update, lr = typical(recent, "logit_std"), typical(recent, "head_update"), typical(recent, "lr_head")
     gradient, norm = typical(recent, "head_grad_applied"), typical(recent, "feat_norm")

@@ -1,17 +1,15 @@
 from reid_smoke.checks.catalogue import Finding, check
-from reid_smoke.checks.loss_and_logits._curve import curve_of
-from reid_smoke.facts import DatasetFacts, GraphFacts, RunFacts, StepFacts
+from reid_smoke.facts import StepFacts
+from reid_smoke.rule import Curve
 
 LEFT = 0.01  # of its largest value: three divisions by ten belong to the end of a training, not to its first 300 steps
 
 
 @check(
     "RS408", slug="lr-decays-to-nothing", severity="fail", when="end", needs=[StepFacts],
-    uses=[RunFacts, DatasetFacts, GraphFacts], explains=["RS202", "RS203", "RS401", "RS402"],
+    uses=[Curve], explains=["RS202", "RS203", "RS401", "RS402"],
 )  # fmt: skip
-def lr_decays_to_nothing(
-    steps: list[StepFacts], runs: list[RunFacts], datasets: list[DatasetFacts], graphs: list[GraphFacts]
-) -> Finding | None:
+def lr_decays_to_nothing(steps: list[StepFacts], curve: Curve) -> Finding | None:
     """The learning rate is spent before the training has begun.
 
     What it means:
@@ -34,7 +32,6 @@ def lr_decays_to_nothing(
         `MultiStepLR([40, 70])` and `CosineAnnealingLR(T_max=epochs)` stepped within the inner loop.
     """
     rates = [(s.lr_head, s.step) for s in steps if s.lr_head is not None]
-    curve = curve_of(steps, runs, datasets, graphs)
     if len(rates) < 2 or curve.word not in ("flat", "slow"):
         return None
     most, where = max(rates, key=lambda rate: rate[0])

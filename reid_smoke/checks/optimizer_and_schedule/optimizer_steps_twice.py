@@ -1,19 +1,18 @@
+from reid_smoke.checks._gravity import grave_if_ce_fails
 from reid_smoke.checks.catalogue import Finding, check
-from reid_smoke.checks.loss_and_logits._curve import curve_of, grave_if_ce_fails
 from reid_smoke.checks.reading import first_run
-from reid_smoke.facts import DatasetFacts, GraphFacts, RunFacts, StepFacts
+from reid_smoke.facts import StepFacts
+from reid_smoke.rule import Curve
 
 STEPS = 5
 
 
 @check(
     "RS407", slug="optimizer-steps-twice", severity="fail", needs=[StepFacts],
-    uses=[RunFacts, DatasetFacts, GraphFacts],
+    uses=[Curve],
     explains=["RS202", "RS203", "RS204", "RS403"],
 )  # fmt: skip
-def optimizer_steps_twice(
-    steps: list[StepFacts], runs: list[RunFacts], datasets: list[DatasetFacts], graphs: list[GraphFacts]
-) -> Finding | None:
+def optimizer_steps_twice(steps: list[StepFacts], curve: Curve) -> Finding | None:
     """The optimizer steps more than once for every batch.
 
     What it means:
@@ -39,5 +38,5 @@ def optimizer_steps_twice(
         f"{step.head_steps} steps of the head's optimizer after one backward, in {STEPS} batches in a row "
         f"(events of batch {step.step}: {step.events})",
         step=step.step,
-        severity=grave_if_ce_fails(curve_of(steps, runs, datasets, graphs)),
+        severity=grave_if_ce_fails(curve),
     )

@@ -1,22 +1,16 @@
 from reid_smoke.checks.catalogue import Finding, check
-from reid_smoke.checks.loss_and_logits._curve import curve_of
 from reid_smoke.checks.reading import typical
-from reid_smoke.facts import DatasetFacts, GraphFacts, ParameterFacts, RunFacts, StepFacts
+from reid_smoke.facts import ParameterFacts, StepFacts
+from reid_smoke.rule import Curve
 
 HALF = 0.5  # of what moves the head: then decay takes away what the gradient gives, and the head stands still
 
 
 @check(
     "RS409", slug="weight-decay-eats-head", severity="fail", when="end", needs=[StepFacts, ParameterFacts],
-    uses=[RunFacts, DatasetFacts, GraphFacts], explains=["RS201", "RS202", "RS203", "RS204", "RS207", "RS401", "RS403"],
+    uses=[Curve], explains=["RS201", "RS202", "RS203", "RS204", "RS207", "RS401", "RS403"],
 )  # fmt: skip
-def weight_decay_eats_head(
-    steps: list[StepFacts],
-    parameters: list[ParameterFacts],
-    runs: list[RunFacts],
-    datasets: list[DatasetFacts],
-    graphs: list[GraphFacts],
-) -> Finding | None:
+def weight_decay_eats_head(steps: list[StepFacts], parameters: list[ParameterFacts], curve: Curve) -> Finding | None:
     """Weight decay takes away what the head learns.
 
     What it means:
@@ -34,7 +28,6 @@ def weight_decay_eats_head(
     Seen in:
         A comparison of eight tools over 23 faults, in which none named a huge weight decay.
     """
-    curve = curve_of(steps, runs, datasets, graphs)
     head = next((p for p in parameters[-1].parameters if p.role == "head" and p.weight_decay), None)
     recent = steps[-20:]
     lr, norm = typical(recent, "lr_head"), typical(recent, "head_norm")
