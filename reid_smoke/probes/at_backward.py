@@ -54,9 +54,9 @@ class AtBackward:
             return
         if product.feature is not None:
             figures.update(measure.feature_figures(product.feature))
-            figures["channels_alive"] = measure.channels_alive(product.feature)
         norm = follow(product.node, known.norm_steps) if known.norm_steps is not None else None
         value = norm_input(norm) if norm is not None and "BatchNorm" in norm.name() else None
+        value = value if value is not None else product.feature
         if value is not None:
             figures["channels_alive"] = measure.channels_alive(value)
 

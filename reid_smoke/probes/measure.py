@@ -76,8 +76,10 @@ def feature_figures(feature: Tensor) -> Figures:
 
 def channels_alive(feature: Tensor) -> Tensor:
     """Share of the channels of (B, D, ...) that vary within the batch by more than rounding."""
-    rows = feature.detach().float().transpose(0, 1).flatten(1)  # (D, B * ...)
-    return (rows.std(1) > 1e-4 * (rows.abs().mean(1) + 1e-12)).float().mean()
+    feature = feature.detach().float()
+    others = [dim for dim in range(feature.dim()) if dim != 1]
+    spread = feature.amax(others) - feature.amin(others)  # (D,); a tenth of the cost of a standard deviation
+    return (spread > 3e-4 * (feature.abs().mean(others) + 1e-12)).float().mean()
 
 
 def gradient_norm(parameters: Iterable[Tensor]) -> Tensor | None:
@@ -92,15 +94,15 @@ def gradient_norm(parameters: Iterable[Tensor]) -> Tensor | None:
 
 def norm_of(tensors: Sequence[Tensor]) -> Tensor:
     """L2 norm over all elements of all tensors."""
-    norms = [torch.linalg.vector_norm(t.detach().float()) for t in tensors]
+    norms = torch._foreach_norm([t.detach().float() for t in tensors])  # on a GPU one launch for all
     total: Tensor = norms[0] if len(norms) == 1 else torch.linalg.vector_norm(torch.stack(norms))
     return total
 
 
-def relative_change(now: Sequence[Tensor], before: Sequence[Tensor]) -> Tensor:
-    """|now - before| / |before| over all elements; 0 where both are zero."""
-    changed = norm_of([a.detach().float() - b.float() for a, b in zip(now, before, strict=True)])
-    return changed / norm_of(before).clamp_min(1e-12)
+def relative_change(now: Sequence[Tensor], before: Sequence[Tensor], length: Tensor) -> Tensor:
+    """|now - before| / length over all elements; length: |before|, as by `norm_of`. 0 where both are zero."""
+    changed = norm_of(torch._foreach_sub([t.detach().float() for t in now], [t.float() for t in before]))
+    return changed / length.clamp_min(1e-12)
 
 
 class Watched:
@@ -109,10 +111,11 @@ class Watched:
     Of a weight with more than `most` elements every n-th row is taken: the share that moved is the same.
     """
 
-    def __init__(self, parameters: Sequence[Tensor], most: int = 1 << 20) -> None:
+    def __init__(self, parameters: Sequence[Tensor], most: int) -> None:
         self.parameters = list(parameters)
         self._strides = [max(1, -(-p.numel() // most)) for p in self.parameters]
         self._start = self.copy()
+        self._length = norm_of(self._start) if self._start else None
         self._before: list[Tensor] | None = None
 
     def sample(self) -> list[Tensor]:
@@ -127,20 +130,24 @@ class Watched:
     def update(self) -> Tensor | None:
         """|dw| / |w| since `before_step`; None where that was not called."""
         before, self._before = self._before, None
-        return relative_change(self.sample(), before) if before and self.parameters else None
+        return relative_change(self.sample(), before, norm_of(before)) if before else None
 
     def moved(self) -> Tensor | None:
         """|w - start| / |start|."""
-        return relative_change(self.sample(), self._start) if self.parameters else None
+        return relative_change(self.sample(), self._start, self._length) if self._length is not None else None
 
     def norm(self) -> Tensor | None:
         return norm_of(self.parameters) if self.parameters else None
 
 
-def choose_sentinels(parameters: Sequence[tuple[str, Tensor]], count: int = 4, most: int = 600_000) -> list[Tensor]:
-    """A few weights from the first layer to the last, small enough that watching them costs nothing to speak of."""
-    weights = [p for _, p in parameters if p.dim() >= 2 and p.numel() <= most]
-    weights = weights or sorted((p for _, p in parameters), key=lambda p: p.numel())[:count]
+def choose_sentinels(parameters: Sequence[tuple[str, Tensor]], count: int = 4, most: int = 150_000) -> list[Tensor]:
+    """A few weights from the first layer to the last, small enough that watching them costs nothing to speak of.
+
+    most: elements of each, where there are enough that small; a transformer's smallest matrices are larger.
+    """
+    weights = [p for _, p in parameters if p.dim() >= 2] or [p for _, p in parameters]
+    sizes = sorted(p.numel() for p in weights)[:count]
+    weights = [p for p in weights if p.numel() <= max([most, *sizes])]
     if len(weights) <= count:
         return weights
     return [weights[round(i * (len(weights) - 1) / (count - 1))] for i in range(count)]

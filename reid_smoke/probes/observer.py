@@ -50,6 +50,7 @@ STEPS_WITHOUT_BACKWARD = (3, 10, 100)  # where a loop that steps without any bac
 DENSE_UNTIL = 2000  # steps, each of which is measured
 STRIDES = (11, 53)  # from there on, and from ten times there on
 MOST_PATHS = 8  # shapes of the graph between loss and labels that are remembered
+HEAD_SAMPLE, SENTINEL_SAMPLE = 1 << 16, 1 << 14  # elements of the head, and of each sentinel, whose way is followed
 OFTEN = 1000  # steps, or epochs tenfold, within which whatever changed is written each time
 
 
@@ -217,9 +218,9 @@ class Observer:
         if way not in self._paths:
             self._paths = [way, *self._paths][:MOST_PATHS]
         if before is None or before.head is not structure.head:
-            self._head = measure.Watched([structure.head]) if structure.head is not None else None
+            self._head = measure.Watched([structure.head], HEAD_SAMPLE) if structure.head is not None else None
         if before is None or [id(p) for _, p in before.backbone] != [id(p) for _, p in structure.backbone]:
-            self._backbone = measure.Watched(measure.choose_sentinels(structure.backbone))
+            self._backbone = measure.Watched(measure.choose_sentinels(structure.backbone), SENTINEL_SAMPLE)
         self._writer.if_new(structure.graph_facts)
         self._writer.if_new(structure.mode_facts)
         written = self._writer.last(ParameterFacts)

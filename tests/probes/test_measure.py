@@ -68,7 +68,7 @@ def test_a_parameter_without_a_gradient_counts_nothing() -> None:
 
 def test_watched_follows_an_update_and_the_way_from_the_start() -> None:
     weight = torch.nn.Parameter(torch.full((4, 4), 2.0))  # |w| = 8
-    watched = measure.Watched([weight])
+    watched = measure.Watched([weight], most=16)
     watched.before_step()
     with torch.no_grad():
         weight[0, 0] += 4.0
