@@ -29,7 +29,7 @@ class RunFacts(Fact):
 
     kind: Literal["run"] = "run"
     schema_version: int = SCHEMA_VERSION
-    way_in: Literal["run", "overfit", "watch"]
+    way_in: Literal["run", "overfit", "watch", "triage"]
     name: str
     command: str = ""
     started: str = ""  # ISO 8601, UTC
@@ -134,6 +134,7 @@ class GraphFacts(Fact):
     step: int
     num_classes: int  # width of the logits
     head: str | None  # name of the head's weight; None: the logits come from no parameter
+    other_heads: tuple[str, ...] = ()  # weights that make other logits of the same loss
     head_trainable: bool  # the head's weight asks for a gradient
     logit_path: tuple[str, ...]  # autograd nodes between the log-softmax and the classifier's product
     logit_scale: float | None = None  # the plain numbers among them, multiplied
@@ -266,8 +267,34 @@ class CrashFacts(Fact):
     exception: str
     message: str
     where: str  # file:line of the innermost frame of the user's
-    bad_labels: tuple[int, ...] = ()  # labels outside 0..C-1 in the batch that crashed
+    bad_labels: tuple[int, ...] = ()  # labels outside 0..C-1 in the batch that crashed; on a GPU the least and largest
     num_classes: int | None = None
+
+
+class TrialFacts(Fact):
+    """A short re-run from the same start on the same batches with one thing changed, or with nothing changed."""
+
+    kind: Literal["trial"] = "trial"
+    name: str  # what was changed, for people
+    settings: tuple[str, ...] = ()  # the change as it would be written down, `key: value`; empty: nothing, or no config
+    swaps: tuple[Literal["model", "data", "optimizer"], ...] = ()  # whole parts that the reference's took the place of
+    together: int = 1  # how many changes were made at once; 0: none, the training as it is
+    batches: Literal["few", "stream"]  # the same few over and over, or those of the training one after another
+    distinct_batches: int
+    num_classes: int
+    ce: tuple[float, ...] = ()  # plain, nats, of each step
+    error: str = ""  # what it crashed with
+    seconds: float = 0.0
+
+
+class TriageFacts(Fact):
+    """How the trials ended. Written after the last of them."""
+
+    kind: Literal["triage"] = "triage"
+    budget_s: float
+    seconds: float
+    ended: Literal["not needed", "proven", "exhausted", "out of budget", "interrupted"]
+    untried: tuple[str, ...] = ()  # names of the trials that the budget left out
 
 
 class ProbeFault(Fact):
@@ -306,6 +333,8 @@ AnyFact: TypeAlias = Annotated[
     | ImageFacts
     | LoopFacts
     | CrashFacts
+    | TrialFacts
+    | TriageFacts
     | ProbeFault
     | EndFacts,
     Field(discriminator="kind"),

@@ -47,7 +47,7 @@ class Plan:
     """What to run, and what to call it."""
 
     config: Config
-    way_in: Literal["run", "overfit"]
+    way_in: Literal["run", "overfit", "triage"]
     command: str
     samples: int | None = None  # overfit: this many fixed samples
     epochs: int | None = None  # overfit: this often over them
@@ -70,17 +70,17 @@ def smoke(plan: Plan, out: Path | None, display: LiveDisplay, *, started: float)
 
     Raises UsageError (and its kin) for bad input, before anything is written.
     """
-    with _sigterm_as_interrupt():
+    with sigterm_as_interrupt():
         unreadable: list[UnreadableFacts] = []
         training, window, steps = _prepare(plan, unreadable.append)
         folder = make_run_folder(out, plan.config.name, dump_config(plan.config))
         ledger = Ledger(folder / "facts.jsonl")
         ledger.subscribe(display)
-        ledger.add(_run_facts(plan, training, window, steps))
+        ledger.add(run_facts(plan, training, window, steps))
         for fact in (*training.facts, *unreadable):
             ledger.add(fact)
         unreadable.clear()  # from now on those that come up while training
-        how = _train(training, ledger, display, unreadable, steps, started)
+        how = train_until_certain(training, ledger, display, unreadable, steps, started)
         judgement = judge(ledger, ended=True)
         ledger.close()
     return Outcome(judgement, ledger, folder, how)
@@ -148,7 +148,7 @@ def _follow_the_parent() -> None:
     threading.Thread(target=follow, daemon=True).start()
 
 
-def _run_facts(plan: Plan, training: Training, window: tuple[int, int], steps: int | None) -> RunFacts:
+def run_facts(plan: Plan, training: Training, window: tuple[int, int], steps: int | None) -> RunFacts:
     from reid_smoke.environment import read_environment
 
     config = plan.config
@@ -167,7 +167,7 @@ def _run_facts(plan: Plan, training: Training, window: tuple[int, int], steps: i
     )
 
 
-def _train(
+def train_until_certain(
     training: Training,
     ledger: Ledger,
     display: LiveDisplay,
@@ -175,6 +175,7 @@ def _train(
     steps: int | None,
     started: float,
 ) -> How:
+    """Train, observed, for `steps` or until the verdict is certain; whatever ends it is a fact by then."""
     from reid_smoke.probes.crash import read_crash
     from reid_smoke.probes.observer import Observer
     from reid_smoke.train.loop import train
@@ -209,7 +210,7 @@ def _train(
         how = "crashed"
         settle()
         display.close()
-        ledger.add(read_crash(error, observer.step))
+        ledger.add(read_crash(error, observer.step, observer.labels_before))
         if isinstance(error, ReidSmokeError):
             print(f"reid-smoke: {error}", file=sys.stderr)
         else:
@@ -243,7 +244,7 @@ class _Judge:
 
 
 @contextmanager
-def _sigterm_as_interrupt() -> Iterator[None]:
+def sigterm_as_interrupt() -> Iterator[None]:
     """A job that is told to end gets the time to write its report, as with Ctrl-C."""
 
     def interrupt(number: int, frame: object) -> None:

@@ -30,6 +30,9 @@ def watch(
     module: Annotated[bool, typer.Option("-m", help="SCRIPT is a module, as in python -m.")] = False,
     window: Annotated[str, typer.Option(metavar="FIRST:LAST", help="Steps over which CE is judged.")] = "200:300",
     stop: Annotated[bool, typer.Option("--stop", help="End the training when the verdict is certain.")] = False,
+    head: Annotated[
+        str | None, typer.Option(metavar="REGEX", help="The head's weight, where a loss has several.")
+    ] = None,
     out: Out = None,
 ) -> None:
     """Run your own training script unchanged, and say Go or No-Go with the cause.
@@ -38,8 +41,9 @@ def watch(
     """
     from reid_smoke.watch.ranks import alone, speaks
     from reid_smoke.watch.script import find_module, find_script
+    from reid_smoke.watch.watching import StopTraining, Watch, head_pattern
 
-    steps = _window(window)
+    steps, pattern = _window(window), head_pattern(head)
     arguments = list(context.args)
     try:
         found = find_module(script) if module else find_script(script)
@@ -51,7 +55,6 @@ def watch(
         return
 
     from reid_smoke.watch.signals import LastWords
-    from reid_smoke.watch.watching import StopTraining, Watch
 
     say = _sayer(sys.stderr)
     if stop and not alone():
@@ -62,6 +65,7 @@ def watch(
         window=steps,
         out=out,
         stop=stop,
+        head=pattern,
         command=shlex.join(["reid-smoke", "watch", *found.words, *arguments]),
         say=say,
         started=STARTED,

@@ -11,16 +11,17 @@ import torch
 from torch import Tensor
 
 from reid_smoke.facts import CrashFacts
+from reid_smoke.probes.labels import LabelsBeforeLoss
 
 LOSSES = ("cross_entropy", "nll_loss", "gather", "one_hot", "scatter_")
 OURS = str(Path(__file__).resolve().parents[1])
 TORCH = str(Path(torch.__file__).resolve().parent)
 
 
-def read_crash(error: BaseException, step: int) -> CrashFacts:
-    """The facts of `error`, raised after `step` whole steps."""
+def read_crash(error: BaseException, step: int, labels: LabelsBeforeLoss) -> CrashFacts:
+    """The facts of `error`, raised after `step` whole steps. labels: what the last losses on a GPU were given."""
     frames = list(traceback.walk_tb(error.__traceback__))
-    bad, classes = _bad_labels([frame for frame, _ in frames])
+    bad, classes = labels.bad() if "device-side assert" in str(error) else _bad_labels([frame for frame, _ in frames])
     return CrashFacts(
         step=step,
         exception=type(error).__name__,

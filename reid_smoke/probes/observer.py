@@ -11,6 +11,7 @@ later every 53rd, and those in between cost next to nothing. Primes, so that no 
 from __future__ import annotations
 
 import math
+import re
 import time
 from typing import Any
 
@@ -37,7 +38,7 @@ from reid_smoke.probes.graph import (
     scalar_of,
 )
 from reid_smoke.probes.guard import guarded
-from reid_smoke.probes.labels import LabelCounts
+from reid_smoke.probes.labels import LabelCounts, LabelsBeforeLoss
 from reid_smoke.probes.structure import Structure, as_float, read_leaves, read_structure
 from reid_smoke.probes.under_way import FIGURES, Loader, Step, sampler_of
 from reid_smoke.probes.writer import FactWriter
@@ -57,9 +58,12 @@ OFTEN = 1000  # steps, or epochs tenfold, within which whatever changed is writt
 class Observer:
     """Writes the facts of one training to `ledger`. Every method that a hook calls is guarded."""
 
-    def __init__(self, ledger: Ledger, *, started: float | None = None) -> None:
-        """started: `time.perf_counter()` at the process's start, for the start-up time."""
+    def __init__(self, ledger: Ledger, *, started: float | None = None, head: re.Pattern[str] | None = None) -> None:
+        """started: `time.perf_counter()` at the process's start, for the start-up time.
+        head: which weight is the head, where a loss has several.
+        """
         self.ledger = ledger
+        self._wanted = head
         self._writer = FactWriter(ledger)
         self.step = 0
         self.dense_until = DENSE_UNTIL
@@ -81,6 +85,7 @@ class Observer:
         self._data_s = 0.0
         self._arrived = time.perf_counter()
         self._labels = LabelCounts()
+        self.labels_before = LabelsBeforeLoss()
         self._labels_due = False
         self._training_sampler = 0
         self._dry = 0  # epochs that gave no batch
@@ -130,6 +135,14 @@ class Observer:
     def _tells_something(loader: Loader) -> bool:
         """Thousands of epochs that all went as promised need no line each."""
         return loader.epoch <= OFTEN // 10 or loader.epoch % 100 == 0 or loader.given != loader.promised
+
+    # --- the loss ---
+
+    @guarded
+    def labels_go_in(self, logits: object, labels: object, ignore_index: object) -> None:
+        """A classification loss on a GPU is about to be computed."""
+        if isinstance(logits, Tensor) and isinstance(labels, Tensor) and isinstance(ignore_index, int):
+            self.labels_before.note(logits, labels, ignore_index)
 
     # --- backward ---
 
@@ -203,7 +216,7 @@ class Observer:
             self._fruitless_walks += 1
             return None
         known = self._structure.live if self._structure is not None else None
-        structure = read_structure(root, self.step + 1, known)
+        structure = read_structure(root, self.step + 1, known, self._wanted)
         if structure is None:
             self._fruitless_walks += 1
             if self._fruitless_walks == FRUITLESS and self._structure is None:

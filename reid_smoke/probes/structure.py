@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -49,24 +50,30 @@ class Structure:
         return _parameter_facts(self.live, self.leaves, self.head, self.head_bias, self.neck, step)
 
 
-def read_structure(root: Node, step: int, known: Live | None) -> Structure | None:
+def read_structure(
+    root: Node, step: int, known: Live | None, wanted: re.Pattern[str] | None = None
+) -> Structure | None:
     """Walk the graph behind `root` (the loss's node). None where it holds no classification.
 
     known: what was alive at an earlier walk; looked for again only when the graph has leaves that it lacks.
+    wanted: of several heads the first whose weight's name matches; where none does, the one computed first.
     """
     found = walk(root)
     if not found.classifications:
         return None
-    classification = next((c for c in found.classifications if _batch(root, c) is not None), None)
-    if classification is None:
+    candidates = [c for c in found.classifications if _batch(root, c) is not None]
+    if not candidates:
         return None
-    batch = _batch(root, classification)
-    num_classes = batch.log_probs.shape[1] if batch is not None else 0
     live = known
     if live is None:
         gc.collect()  # models and optimizers of an earlier training, held by nothing but their own cycles, are dead
     if live is None or any(id(leaf) not in live.names for leaf in found.leaves):
         live = find_live(found.leaves)
+    names = [_head_name(root, candidate, live) for candidate in candidates]
+    index = next((i for i, name in enumerate(names) if wanted is not None and name and wanted.search(name)), 0)
+    classification = candidates[index]
+    batch = _batch(root, classification)
+    num_classes = batch.log_probs.shape[1] if batch is not None else 0
     consumer = follow(root, classification.path)
     product = _product(consumer, classification)
     head = _head(product, live)
@@ -84,6 +91,7 @@ def read_structure(root: Node, step: int, known: Live | None) -> Structure | Non
         step=step,
         num_classes=num_classes,
         head=live.name(head) if head is not None else None,
+        other_heads=tuple(sorted({name for name in names if name} - {names[index]}))[:MOST_NAMES],
         head_trainable=head is not None and head.requires_grad,
         logit_path=classification.logit_path,
         logit_scale=_logit_scale(consumer, classification),
@@ -129,6 +137,11 @@ def _product(consumer: Node | None, classification: Classification) -> Product |
         return None
     node = follow(log_softmax_of(consumer), classification.product_path)
     return read_product(node) if node is not None else None
+
+
+def _head_name(root: Node, classification: Classification, live: Live) -> str | None:
+    head = _head(_product(follow(root, classification.path), classification), live)
+    return live.name(head) if head is not None else None
 
 
 def _logit_scale(consumer: Node | None, classification: Classification) -> float | None:

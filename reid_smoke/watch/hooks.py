@@ -15,10 +15,13 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.jit._builtins import _register_builtin
 from torch.optim.optimizer import Optimizer, register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 from torch.utils.data.dataloader import _BaseDataLoaderIter
 
 from reid_smoke.probes.observer import Observer
+
+_known_to_jit: list[Callable[..., Any]] = []  # kept, so that no other function is given the id of one of these
 
 
 @contextmanager
@@ -57,6 +60,8 @@ def _install(observer: Observer, undo: list[Callable[[], None]]) -> None:
     replace(torch.amp.GradScaler, "scale", lambda original: _scale(original, observer))
     replace(torch.amp.GradScaler, "unscale_", lambda original: _then(original, observer.unscaled))
     replace(torch.amp.GradScaler, "step", lambda original: _scaler_step(original, observer))
+    for name in ("cross_entropy_loss", "nll_loss_nd"):  # beneath torch.nn.functional, which torch.jit compiles
+        replace(torch._C._nn, name, lambda original: _labels_first(original, observer))
     undo.append(register_optimizer_step_pre_hook(lambda opt, args, kwargs: observer.step_begins(opt)).remove)
     undo.append(register_optimizer_step_post_hook(lambda opt, args, kwargs: observer.step_ended(opt)).remove)
 
@@ -105,6 +110,20 @@ def _length(iterator: Any) -> int | None:
         return len(iterator)
     except Exception:  # a sampler without a length, or one whose __len__ is broken: theirs to find out
         return None
+
+
+def _labels_first(original: Callable[..., Any], observer: Observer) -> Callable[..., Any]:
+    """On a GPU a label out of range is seen before the loss or never."""
+
+    def loss(input: Any, target: Any, *args: Any) -> Any:
+        if target.is_cuda and not torch.compiler.is_compiling():
+            observer.labels_go_in(input, target, args[2])  # after weight and reduction
+        return original(input, target, *args)
+
+    # A script that torch.jit compiles means the operation, whoever stands in its place. The table goes by id.
+    _register_builtin(loss, f"aten::{original.__name__}")
+    _known_to_jit.append(loss)
+    return loss
 
 
 def _clip(original: Callable[..., Any], observer: Observer) -> Callable[..., Any]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from types import TracebackType
 
 from reid_smoke.rule import DEFAULT_WINDOW
-from reid_smoke.watch.watching import Watch
+from reid_smoke.watch.watching import Watch, head_pattern
 
 
 def watch(
@@ -17,17 +17,22 @@ def watch(
     window: tuple[int, int] = DEFAULT_WINDOW,
     out: str | Path | None = None,
     stop: bool = False,
+    head: str | None = None,
     say: Callable[[str], None] | None = None,
 ) -> Watch:
     """Watch the training inside of a `with` block, and judge it: `with reid_smoke.watch() as w:`, then `w.report`.
 
     name: names the folder under `runs/`. window: the steps over which CE is judged. out: a folder of your choice.
     stop: leave the block as soon as the verdict is certain.
+    head: a regular expression for the name of the head's weight, where a loss has several.
     say: told of the verdict in a sentence when the window closes, and of a fatal finding; by default on stderr.
+
+    Raises UsageError where window or head make no sense.
 
     Nothing exits, no signal is handled, and an exception of yours goes on out of the block. One watch at a time.
     """
-    return _InCode(name, window=window, out=Path(out) if out is not None else None, stop=stop, say=say or _say)
+    folder = Path(out) if out is not None else None
+    return _InCode(name, window=window, out=folder, stop=stop, head=head_pattern(head), say=say or _say)
 
 
 def _say(sentence: str) -> None:

@@ -1,10 +1,11 @@
-"""What a watch waited for that did not come: for the report of an UNKNOWN; no torch."""
+"""What a watch waited for that did not come, and what it had to choose: sentences for the report; no torch."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 
-from reid_smoke.facts import EndFacts, LoopFacts, RunFacts
+from reid_smoke.facts import EndFacts, GraphFacts, LoopFacts, RunFacts
 from reid_smoke.ledger import Ledger
 
 LEAST = 20  # steps below which no window is worth proposing
@@ -37,6 +38,19 @@ def waited_for(ledger: Ledger, unclassified: Mapping[str, int] | None) -> tuple[
             "A loss that torch.compile made into one node cannot be looked into: compile the model alone, not the loss."
         )
     return tuple(said)
+
+
+def about_heads(ledger: Ledger, wanted: re.Pattern[str] | None) -> Iterator[str]:
+    """Which head was judged, where there were several or another was asked for."""
+    graph = ledger.last(GraphFacts)
+    if graph is None or graph.head is None:
+        return
+    others = ", ".join(graph.other_heads)
+    if wanted is not None and not wanted.search(graph.head):
+        all_heads = ", ".join((graph.head, *graph.other_heads))
+        yield f"--head {wanted.pattern} matches none of the loss's heads ({all_heads}); {graph.head} was judged."
+    elif wanted is None and others:
+        yield f"The loss has several heads, and {graph.head} was judged; --head REGEX chooses another of {others}."
 
 
 def _too_few(ledger: Ledger) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ training, but for the one thing that `stop=True` asks for. Nothing here imports 
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
@@ -26,7 +27,7 @@ from reid_smoke.report.json import write_json
 from reid_smoke.rule import DEFAULT_WINDOW
 from reid_smoke.verdict import Judgement, judge
 from reid_smoke.watch.after_import import after_import
-from reid_smoke.watch.waiting import waited_for
+from reid_smoke.watch.waiting import about_heads, waited_for
 
 if TYPE_CHECKING:
     from reid_smoke.probes.observer import Observer
@@ -40,11 +41,20 @@ class StopTraining(BaseException):
     """Ends a watched training from within, for `stop`. No Exception, so that none of their handlers holds it."""
 
 
+def head_pattern(text: str | None) -> re.Pattern[str] | None:
+    """Raises UsageError where `text` is no regular expression."""
+    try:
+        return re.compile(text) if text is not None else None
+    except re.error as error:
+        raise UsageError(f"--head {text}: this is no regular expression ({error}).") from None
+
+
 class Watch:
     """A context manager around a training loop.
 
     name: names the report's folder. window: the steps over which CE is judged. out: the report's folder.
     stop: end the training (by StopTraining, which this context manager swallows) once the verdict is certain.
+    head: the name of the head's weight, where a loss has several.
     say: told, in a sentence, of a fatal finding and of the verdict when the window closes.
 
     After the `with` block: `report`, `judgement` and `folder`.
@@ -57,6 +67,7 @@ class Watch:
         window: tuple[int, int] = DEFAULT_WINDOW,
         out: Path | None = None,
         stop: bool = False,
+        head: re.Pattern[str] | None = None,
         command: str = "",
         say: Callable[[str], None] | None = None,
         started: float | None = None,
@@ -73,6 +84,7 @@ class Watch:
         self._started = started if started is not None else time.perf_counter()
         self._observer: Observer | None = None
         self._stop = stop
+        self._head = head
         self._say = say or (lambda sentence: None)
         self._told: set[str] = set()
         self._certain = False
@@ -112,7 +124,7 @@ class Watch:
 
             self._add_run_facts(read_environment("as the script says"))
             self.ledger.subscribe(self._listen)
-            observer = Observer(self.ledger, started=self._started)
+            observer = Observer(self.ledger, started=self._started, head=self._head)
             observer.dense_until = max(observer.dense_until, 2 * self._window[1])
             self._undo.enter_context(observing(observer))
             self._observer = observer
@@ -171,7 +183,7 @@ class Watch:
             from reid_smoke.probes.crash import read_crash
 
             observer.settle()
-            self.ledger.add(read_crash(error, observer.step))
+            self.ledger.add(read_crash(error, observer.step, observer.labels_before))
         observer.finish(how)
 
     def _with_notes(self, report: Report) -> Report:
@@ -179,6 +191,7 @@ class Watch:
         notes: tuple[str, ...] = ()
         if report.verdict == "UNKNOWN":
             notes = waited_for(self.ledger, observer.unclassified if observer is not None else None)
+        notes += tuple(about_heads(self.ledger, self._head))
         environment = report.environment
         if observer is not None and observer.device is not None:
             from reid_smoke.environment import read_environment

@@ -171,7 +171,7 @@ def run_tiny(training: TinyTraining) -> tuple[Ledger, Judgement]:
             training.train()
         except Exception as error:  # a crash is part of some faults
             observer.settle()
-            ledger.add(read_crash(error, observer.step))
+            ledger.add(read_crash(error, observer.step, observer.labels_before))
             how = "crashed"
         observer.finish(how)
     return ledger, judge(ledger, ended=True)

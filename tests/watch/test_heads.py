@@ -1,0 +1,75 @@
+"""A loss with several heads: one is judged, the report says so, and `head` chooses another."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+import reid_smoke
+from reid_smoke.errors import UsageError
+from reid_smoke.report.document import Report
+
+
+class TwoHeads(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = nn.Linear(12, 16)
+        self.people = nn.Linear(16, 5)
+        self.cameras = nn.Linear(16, 3)
+
+    def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        hidden = self.body(features).relu()
+        return self.people(hidden), self.cameras(hidden)
+
+
+def report_of(folder: Path, head: str | None) -> Report:
+    torch.manual_seed(0)
+    model = TwoHeads()
+    optimizer = torch.optim.Adam(model.parameters(), 1e-2)
+    features, people, cameras = torch.randn(15, 12), torch.arange(15) % 5, torch.arange(15) % 3
+    with reid_smoke.watch(out=folder, window=(20, 30), head=head, say=lambda sentence: None) as watch:
+        for _ in range(32):
+            of_people, of_cameras = model(features)
+            optimizer.zero_grad()
+            (F.cross_entropy(of_people, people) + F.cross_entropy(of_cameras, cameras)).backward()
+            optimizer.step()
+    assert watch.report is not None
+    return watch.report
+
+
+def test_the_first_head_is_judged_and_the_report_names_the_other(tmp_path: Path) -> None:
+    report = report_of(tmp_path, None)
+    assert report.rule.num_classes == 5
+    assert any("people.weight was judged; --head REGEX chooses another of cameras.weight" in n for n in report.notes)
+
+
+def test_a_head_can_be_chosen(tmp_path: Path) -> None:
+    report = report_of(tmp_path, r"^cameras\.")
+    assert report.rule.num_classes == 3
+    assert not any("--head" in note for note in report.notes)
+
+
+def test_a_pattern_that_matches_nothing_is_told_with_the_heads_there_are(tmp_path: Path) -> None:
+    report = report_of(tmp_path, "classifer")
+    assert report.rule.num_classes == 5
+    assert any(
+        "--head classifer matches none of the loss's heads (people.weight, cameras.weight)" in n for n in report.notes
+    )
+
+
+def test_what_is_no_regular_expression_is_refused_before_anything_is_written(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no regular expression"):
+        reid_smoke.watch(out=tmp_path / "run", head="(")
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.filterwarnings("ignore:.torch.jit:FutureWarning")
+def test_a_loss_that_torch_jit_compiles_is_compiled_as_ever(tmp_path: Path) -> None:
+    with reid_smoke.watch(out=tmp_path, say=lambda sentence: None):
+        scripted = torch.jit.script(nn.CrossEntropyLoss(label_smoothing=0.1))
+        loss = scripted(torch.zeros(3, 4), torch.tensor([0, 1, 2]))
+    assert float(loss) == pytest.approx(1.3863, abs=1e-3)
