@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -10,9 +11,6 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from reid_smoke.checks.catalogue import Check
-
-
-TEXT_INDENT = 4  # of a section's prose; code is set off by more
 
 
 def explain(
@@ -27,6 +25,7 @@ def explain(
     from rich.console import Console
 
     from reid_smoke.checks.catalogue import catalogue, find_check
+    from reid_smoke.checks.page import family
 
     console = Console(highlight=False)
     if fault is not None:
@@ -34,19 +33,11 @@ def explain(
         return
     families: dict[str, list[Check]] = {}
     for check in catalogue():
-        families.setdefault(_family(check), []).append(check)
-    for family, checks in families.items():
-        console.print(f"\n[bold]{family}[/]")
+        families.setdefault(family(check), []).append(check)
+    for name, checks in families.items():
+        console.print(f"\n[bold]{name}[/]")
         console.print(_table(checks))
     console.print("\n`reid-smoke explain CODE` explains one of them.", style="dim")
-
-
-def _family(check: Check) -> str:
-    """The family's name: the docstring of the package that the check lies in."""
-    import importlib
-
-    package = importlib.import_module(check.judge.__module__.rpartition(".")[0])
-    return (package.__doc__ or package.__name__).strip().rstrip(".")
 
 
 def _table(checks: list[Check]) -> RenderableType:
@@ -63,25 +54,32 @@ def _table(checks: list[Check]) -> RenderableType:
 
 
 def _page(check: Check) -> RenderableType:
-    """The docstring as it stands, with its prose wrapped to the terminal and its code left alone."""
+    """The docstring, with its prose wrapped to the terminal and its code left alone."""
     from rich.console import Group
     from rich.padding import Padding
     from rich.text import Text
 
+    from reid_smoke.checks.page import TEXT_INDENT, blocks
+
+    def section(heading: str) -> Text:
+        return Text(f"\n{heading}:", style="bold")
+
+    def prose(text: str) -> Padding:
+        return Padding(Text(text), (0, 0, 0, TEXT_INDENT), expand=False)
+
     parts: list[RenderableType] = [
-        Text.assemble((check.code, "bold"), " ", (check.slug, "bold"), f"  {check.severity}")
+        Text.assemble((check.code, "bold"), " ", (check.slug, "bold"), f"  {check.severity}"),
+        Text(f"\n{check.title}."),
     ]
-    for block in check.documentation.split("\n\n"):
-        heading, _, below = block.partition("\n")
-        if heading.endswith(":") and not heading.startswith(" "):
-            parts.append(Text(f"\n{heading}", style="bold"))
-            block = below
+    before = ""
+    for kind, text in blocks(check):
+        if kind == "heading":
+            parts.append(section(text))
         else:
-            parts.append(Text())
-        indent = len(block) - len(block.lstrip(" "))
-        if indent > TEXT_INDENT:
-            parts.append(Text(block, style="green", no_wrap=True, overflow="ignore"))
-        else:
-            prose = " ".join(line.strip() for line in block.splitlines())
-            parts.append(Padding(Text(prose), (0, 0, 0, indent), expand=False))
+            parts += [] if before == "heading" else [Text()]
+            code = textwrap.indent(text, " " * 2 * TEXT_INDENT)
+            parts.append(Text(code, style="green", no_wrap=True, overflow="ignore") if kind == "code" else prose(text))
+        before = kind
+    if check.explains:
+        parts += [section("Named before"), prose(", ".join(check.explains))]
     return Group(*parts)
