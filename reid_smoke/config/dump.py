@@ -18,8 +18,14 @@ class _Dumper(yaml.SafeDumper):
         flow = not any(isinstance(value, dict) for value in values)
         return self.represent_sequence("tag:yaml.org,2002:seq", values, flow_style=flow)
 
+    def represent_text(self, text: str) -> yaml.Node:
+        # PyYAML writes these as they are between single quotes, and reads them back as another line break.
+        breaks = any(character in text for character in "\x85\u2028\u2029")
+        return self.represent_scalar("tag:yaml.org,2002:str", text, style='"' if breaks else None)
+
 
 _Dumper.add_representer(list, _Dumper.represent_plainly)
+_Dumper.add_representer(str, _Dumper.represent_text)
 # Beside YAML 1.1's rules: text is put in quotes where either version would take it for something else.
 for _name, _pattern in RESOLVERS:
     _Dumper.add_implicit_resolver("tag:yaml.org,2002:" + _name, _pattern, None)

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -37,6 +37,7 @@ def config_or_none(plain: dict[str, Any]) -> Config | None:
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.filter_too_much], deadline=None)
+@example(config=Config.model_validate({"model": {"freeze": ["\x85", "a\u2028b"]}}))  # line breaks of YAML 1.1
 @given(config=PLAIN.map(config_or_none).filter(lambda config: config is not None))
 def test_a_config_survives_the_round_trip(tmp_path: Path, config: Config) -> None:
     path = tmp_path / "config.yaml"
