@@ -41,9 +41,8 @@ def watch(
     """
     from reid_smoke.watch.ranks import alone, speaks
     from reid_smoke.watch.script import find_module, find_script
-    from reid_smoke.watch.watching import StopTraining, Watch, head_pattern
 
-    steps, pattern = _window(window), head_pattern(head)
+    steps = _window(window)
     arguments = list(context.args)
     try:
         found = find_module(script) if module else find_script(script)
@@ -55,7 +54,9 @@ def watch(
         return
 
     from reid_smoke.watch.signals import LastWords
+    from reid_smoke.watch.watching import StopTraining, Watch, head_pattern
 
+    pattern = head_pattern(head)
     say = _sayer(sys.stderr)
     if stop and not alone():
         say("--stop is left out: the other processes would wait for this one for ever")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -114,10 +115,15 @@ def _length(iterator: Any) -> int | None:
 
 def _labels_first(original: Callable[..., Any], observer: Observer) -> Callable[..., Any]:
     """On a GPU a label out of range is seen before the loss or never."""
+    # torch.jit's table outlives the watch, and this function with it; the observer, and the training that it knows,
+    # must not.
+    told = weakref.ref(observer)
 
     def loss(input: Any, target: Any, *args: Any) -> Any:
         if target.is_cuda and not torch.compiler.is_compiling():
-            observer.labels_go_in(input, target, args[2])  # after weight and reduction
+            listener = told()
+            if listener is not None:
+                listener.labels_go_in(input, target, args[2])  # after weight and reduction
         return original(input, target, *args)
 
     # A script that torch.jit compiles means the operation, whoever stands in its place. The table goes by id.

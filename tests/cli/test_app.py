@@ -60,7 +60,9 @@ def test_explain_shows_the_whole_documentation(reid_smoke: ReidSmoke) -> None:
         ended = reid_smoke("explain", name)
         assert ended.returncode == 0
         check = next(check for check in catalogue() if check.code == "RS302")
-        assert ended.stdout.split() == [check.code, check.slug, check.severity, *check.documentation.split()]
+        explained = ["Named", "before:", *", ".join(check.explains).split()]
+        page = [check.code, check.slug, check.severity, *check.documentation.split(), *explained]
+        assert ended.stdout.split() == page
 
 
 def test_explain_of_an_unknown_fault_names_the_nearest(reid_smoke: ReidSmoke) -> None:
