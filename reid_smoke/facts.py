@@ -113,6 +113,7 @@ class ParameterRecord(Fact):
     reached: bool = False  # the loss's autograd graph ends in it
     dtype: str = ""  # float32, float16, ...; "" in ledgers of before it was recorded
     eps: float | None = None  # of its group, for optimizers that have one
+    maximize: bool = False  # its group climbs the gradient instead of descending it
 
 
 class ParameterFacts(Fact):

@@ -267,6 +267,7 @@ def _parameter_facts(
             reached=id(parameter) in leaves,
             dtype=str(parameter.dtype).removeprefix("torch."),
             eps=as_float(group.get("eps")),
+            maximize=bool(group.get("maximize")),
         )
 
     records = [record(name, parameter) for name, parameter, _ in live.parameters]

@@ -1,12 +1,12 @@
 from reid_smoke.checks.catalogue import Finding, check
-from reid_smoke.facts import GraphFacts
+from reid_smoke.facts import DatasetFacts, GraphFacts
 
 
 @check(
-    "RS107", slug="head-with-one-output", severity="fatal", needs=[GraphFacts],
+    "RS107", slug="head-with-one-output", severity="fatal", uses=[DatasetFacts, GraphFacts],
     explains=["RS102", "RS106", "RS202", "RS311", "RS312", "RS401"],
 )  # fmt: skip
-def head_with_one_output(graphs: list[GraphFacts]) -> Finding | None:
+def head_with_one_output(datasets: list[DatasetFacts], graphs: list[GraphFacts]) -> Finding | None:
     """The head has a single output.
 
     What it means:
@@ -25,7 +25,13 @@ def head_with_one_output(graphs: list[GraphFacts]) -> Finding | None:
     Seen in:
         ReID-PCB_RPP #7 (loss 0.0000, accuracy 1.0: one class found, a folder name).
     """
-    last = graphs[-1]
-    if last.num_classes != 1:
+    for facts in datasets:
+        if facts.num_classes == 1:
+            return Finding(
+                f"{facts.identities} identities in the {facts.images} images of {facts.source}, and a head of 1 "
+                "output: CE is 0 for any weights"
+            )
+    if not graphs or graphs[-1].num_classes != 1:
         return None
+    last = graphs[-1]
     return Finding(f"the logits that {last.head or 'the head'} makes are 1 wide: CE is 0 for any weights", last.step)

@@ -1,3 +1,5 @@
+from reid_smoke.facts import AnyFact
+from tests.checks.examples.one_label_for_all import scanned
 from tests.checks.tiny import Crops, Model, TinyTraining
 
 
@@ -15,6 +17,11 @@ class OneClassFound(TinyTraining):
         return Model(1)
 
 
+class FoundBeforeStep1(OneClassFound):
+    def known_beforehand(self) -> list[AnyFact]:
+        return [scanned(1).model_copy(update={"num_classes": 1})]
+
+
 class SixClasses(TinyTraining):
     identities = 6
 
@@ -22,5 +29,5 @@ class SixClasses(TinyTraining):
         return Crops(self.identities, images=32)
 
 
-SICK = [OneClassFound]
+SICK = [OneClassFound, FoundBeforeStep1]
 HEALTHY = [SixClasses]
