@@ -11,6 +11,7 @@ from reid_smoke.cli.overfit import overfit
 from reid_smoke.cli.report import report
 from reid_smoke.cli.run import run
 from reid_smoke.cli.schema import schema
+from reid_smoke.cli.triage import triage
 from reid_smoke.cli.watch import CONTEXT, watch
 
 app = typer.Typer(
@@ -23,7 +24,7 @@ app = typer.Typer(
 )
 
 # Every command, in the order in which --help shows them. Each imports what it needs inside its function.
-for command in (run, overfit, report, explain, schema):
+for command in (run, overfit, triage, report, explain, schema):
     app.command()(guarded(command))
 app.command(context_settings=CONTEXT)(guarded(watch))
 

@@ -21,7 +21,7 @@ from reid_smoke.report.document import build_report
 from reid_smoke.report.json import write_json
 from reid_smoke.report.live import LiveDisplay
 from reid_smoke.report.terminal import render_terminal
-from reid_smoke.smoke import Plan, smoke
+from reid_smoke.smoke import Outcome, Plan, smoke
 
 
 def config_of(path: Path | None, overrides: Sequence[str] | None, device: DeviceName | None) -> Config:
@@ -38,9 +38,14 @@ def command_line(
 
 
 def smoke_and_report(plan: Plan, out: Path | None) -> None:
-    """Run the plan with a live display, write its report, show it, and leave with the verdict's exit code."""
+    """Run the plan with a live display, and show what came of it."""
     with LiveDisplay(sys.stderr) as display:
         outcome = smoke(plan, out, display, started=STARTED)
+    show(outcome)
+
+
+def show(outcome: Outcome) -> None:
+    """Write the report of what was run, show it, and leave with the verdict's exit code."""
     judgement, folder = outcome.judgement, outcome.folder
     report = build_report(outcome.ledger, judgement.results, judgement.verdict)
     both = beside(report, folder)

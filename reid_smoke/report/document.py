@@ -14,12 +14,13 @@ from collections.abc import Sequence
 from math import exp, isfinite
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, JsonValue
+from pydantic import BaseModel, ConfigDict
 
 from reid_smoke.checks.catalogue import CheckResult, Severity, Status, consequences, rank
-from reid_smoke.facts import SCHEMA_VERSION, CrashFacts, EndFacts, ProbeFault, RunFacts
+from reid_smoke.facts import SCHEMA_VERSION, CrashFacts, EndFacts, ProbeFault, RunFacts, TriageFacts, TrialFacts
 from reid_smoke.ledger import Ledger
 from reid_smoke.rule import CeFigures, RuleFigures
+from reid_smoke.triage.proof import Proof, prove
 from reid_smoke.verdict import Verdict, VerdictWord
 
 
@@ -85,6 +86,29 @@ class Crash(Entry):
     where: str
 
 
+class TrialEntry(Entry):
+    """A re-run with one thing changed; the first has nothing changed."""
+
+    name: str
+    settings: tuple[str, ...] = ()  # the change as `--set` takes it
+    batches: Literal["few", "stream"]  # the same few over and over, or those of the training one after another
+    distinct_batches: int
+    steps: int
+    ce_first: float | None
+    ce_last: float | None
+    learned: bool
+    error: str = ""  # what it crashed with
+    seconds: float
+
+
+class ProofEntry(Entry):
+    """What the trials say together."""
+
+    trial: str | None  # the smallest change that made CE fall
+    settings: tuple[str, ...] = ()
+    conclusion: str
+
+
 class Timing(Entry):
     startup_s: float | None
     train_s: float | None
@@ -110,7 +134,8 @@ class Report(Entry):
     step_in_epoch: int | None = None
     findings: tuple[FindingEntry, ...]  # the first cause first
     checks: Checks
-    trials: tuple[dict[str, JsonValue], ...] = ()
+    trials: tuple[TrialEntry, ...] = ()
+    proof: ProofEntry | None = None
     notes: tuple[str, ...] = ()  # what makes the report less than whole, and what else is worth a sentence
     environment: dict[str, str]
     timing: Timing
@@ -124,6 +149,7 @@ def build_report(ledger: Ledger, results: Sequence[CheckResult], verdict: Verdic
     """The document of a run from its facts, what the checks had to say, and the verdict."""
     run, last_step = ledger.first(RunFacts), ledger.steps[-1] if ledger.steps else None
     end, crash = ledger.last(EndFacts), ledger.last(CrashFacts)
+    proof = prove(ledger.all(TrialFacts), ledger.last(TriageFacts))
     return Report(
         schema_version=SCHEMA_VERSION,
         name=run.name if run else "",
@@ -142,6 +168,8 @@ def build_report(ledger: Ledger, results: Sequence[CheckResult], verdict: Verdic
         step_in_epoch=last_step.step_in_epoch if last_step else None,
         findings=_findings(results),
         checks=_checks(results),
+        trials=_trials(proof),
+        proof=_proof(proof),
         notes=_notes(ledger),
         environment=dict(run.environment) if run else {},
         timing=_timing(ledger),
@@ -213,6 +241,30 @@ def _checks(results: Sequence[CheckResult]) -> Checks:
         results=tuple(
             CheckEntry(code=r.check.code, slug=r.check.slug, status=r.status, error=r.error) for r in results
         ),
+    )
+
+
+def _trials(proof: Proof | None) -> tuple[TrialEntry, ...]:
+    return tuple(
+        TrialEntry(
+            **o.trial.model_dump(include=set(TrialEntry.model_fields)),
+            steps=len(o.trial.ce),
+            ce_first=_finite(o.ce_first),
+            ce_last=_finite(o.ce_last),
+            learned=o.learned,
+        )
+        for o in (proof.outcomes if proof else ())
+    )
+
+
+def _proof(proof: Proof | None) -> ProofEntry | None:
+    if proof is None:
+        return None
+    trial = proof.flipped.trial if proof.flipped else None
+    return ProofEntry(
+        trial=trial.name if trial else None,
+        settings=trial.settings if trial else (),
+        conclusion=" ".join(proof.sentences),
     )
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import exp
 
-from reid_smoke.report.document import Checks, Report, Timing
+from reid_smoke.report.document import Checks, Report, Timing, TrialEntry
 
 ENDED = {
     "finished": "the training ended there",
@@ -142,3 +143,27 @@ def what_to_do(report: Report) -> str:
         takes = f", about {seconds(per_step * end)} at this pace" if per_step else ""
         return f"run it again, to step {end}{takes}"
     return "mend what the reason names, then run it again"
+
+
+def offer(report: Report) -> str | None:
+    """The command that tries what mends a No-Go; `overfit` and a watched script have no config to change."""
+    if report.verdict != "NO-GO" or report.way_in != "run":
+        return None
+    return report.command.replace("reid-smoke run", "reid-smoke triage", 1) or None
+
+
+def batches(trials: Sequence[TrialEntry]) -> str:
+    """What the trials were made on."""
+    steps = max(trial.steps for trial in trials)
+    if trials[0].batches == "stream":
+        return f"each from the same start, on the training's own batches, {steps} steps"
+    return f"each from the same start, on the same {trials[0].distinct_batches} batches over and over, {steps} steps"
+
+
+def trial(row: TrialEntry) -> tuple[str, str]:
+    """CE from where to where, and whether that is learning."""
+    if row.error:
+        return "", f"crashes: {row.error}"
+    if row.ce_first is None or row.ce_last is None:
+        return "CE not finite", "does not learn"
+    return f"{row.ce_first:.2f} → {row.ce_last:.2f}", "learns" if row.learned else "does not learn"

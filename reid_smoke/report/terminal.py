@@ -6,8 +6,10 @@ issue reads as it did on the screen. Colour only ever repeats what a word or a g
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from io import StringIO
+from itertools import groupby
 from pathlib import Path
 
 from rich.console import Console
@@ -72,6 +74,7 @@ def _lines(report: Report, width: int, *, unicode: bool, folder: Path | None) ->
     )
     yield from _cause(report, width)
     yield from _others(report, width)
+    yield from _trials(report, width)
     if report.verdict == "GO":
         yield Text()
         yield from _wrapped(_prose(prose.go(report)), "  ", width)
@@ -87,6 +90,7 @@ def _lines(report: Report, width: int, *, unicode: bool, folder: Path | None) ->
         ("checks", prose.checks(report.checks)),
         *((f"  {entry.code} errored", entry.error) for entry in report.checks.results if entry.error),
         ("time", prose.timing(report.timing)),
+        ("what mends it", prose.offer(report)),
         ("report", str(folder) if folder else None),
     )
 
@@ -141,6 +145,27 @@ def _one_line(finding: FindingEntry, report: Report, width: int) -> Text:
         line.append(f" (from {finding.because_of})", FAINT)
     line.append(f": {finding.evidence}", FAINT)
     return _cut(line, width)
+
+
+def _trials(report: Report, width: int) -> Iterator[Text]:
+    """One table for each kind of batches, and what it proves."""
+    name_width = min(60, width - 36)
+    for _, group in groupby(report.trials, key=lambda trial: trial.batches):
+        rows = list(group)
+        yield Text()
+        yield _cut(Text("Trials", style="bold").append(f"  {prose.batches(rows)}", FAINT), width)
+        for row in rows:
+            # The first line has the figures, a long name goes on below it.
+            names = list(_wrapped(_prose(row.name), "  ", name_width + 2))
+            names[0].pad_right(name_width + 4 - names[0].cell_len)
+            colour = "green" if row.learned else "red" if row.error else FAINT
+            figures, outcome = prose.trial(row)
+            names[0].append(f"{figures:<15}").append(outcome, colour)
+            yield from (_cut(line, width) for line in names)
+    if report.proof is not None:
+        yield Text()
+        yield from _facts(width, ("proof", report.proof.conclusion), labels=NEAR)
+        yield from _facts(width, *(("", f"`--set {shlex.quote(s)}`") for s in report.proof.settings), labels=NEAR)
 
 
 def _mend(mend: str, width: int) -> Iterator[Text]:

@@ -1,0 +1,137 @@
+"""The trials of a config: each is a change of the config, so that what flips is written down as it would be mended.
+
+In the order in which they are tried where nothing that the baseline found speaks for another: the likeliest and the
+smallest first, the swaps last.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import yaml
+
+from reid_smoke.config.schema import (
+    Config,
+    DataConfig,
+    LossConfig,
+    ModelConfig,
+    OptimizerConfig,
+    ScheduleConfig,
+    TrainConfig,
+)
+from reid_smoke.triage.trial import Trial
+
+REFERENCE_BACKBONE = "resnet18"  # the smallest that learns from scratch within some tens of steps
+EMBEDDED_IDENTITIES = 100  # enough to be told apart, few enough to be looked at often in a short trial
+
+_RECIPE = OptimizerConfig()
+
+
+def _put(config: Config, section: str, **values: Any) -> Config:
+    return config.model_copy(update={section: getattr(config, section).model_copy(update=values)})
+
+
+def _recipes_lr(config: Config) -> Config:
+    # Of the lr as applied: under a schedule the recipe's would be another one at each step.
+    changed = _put(config, "optimizer", name=_RECIPE.name, lr=_RECIPE.lr, groups=_RECIPE.groups)
+    return _constant_lr(changed)
+
+
+def _constant_lr(config: Config) -> Config:
+    return _put(config, "schedule", name="constant", warmup=0)
+
+
+def _every_parameter(config: Config) -> Config | None:
+    if config.optimizer.lr is not None or not config.optimizer.groups:
+        return None
+    return _put(config, "optimizer", lr=max(group.lr for group in config.optimizer.groups))
+
+
+def _recipes_decay(config: Config) -> Config:
+    groups = [group.model_copy(update={"weight_decay": None}) for group in config.optimizer.groups]
+    return _put(config, "optimizer", weight_decay=_RECIPE.weight_decay, groups=groups)
+
+
+def _usual_colours(config: Config) -> Config:
+    usual = DataConfig()
+    return _put(config, "data", mean=usual.mean, std=usual.std)
+
+
+def _reference_optimizer(config: Config) -> Config:
+    plain = config.train.model_copy(update={"accumulate": 1, "clip": None, "amp": TrainConfig().amp})
+    return config.model_copy(update={"optimizer": _RECIPE, "schedule": ScheduleConfig(), "train": plain})
+
+
+def _reference_model(config: Config) -> Config:
+    return config.model_copy(update={"model": ModelConfig(backbone=REFERENCE_BACKBONE)})
+
+
+def _embedded_data(config: Config) -> Config | None:
+    if config.data.source == "pedestrians":
+        return None
+    usual = DataConfig()
+    identities = min(EMBEDDED_IDENTITIES, config.data.identities or EMBEDDED_IDENTITIES)
+    swapped = {"source": usual.source, "root": None, "identities": identities, "mean": usual.mean, "std": usual.std}
+    # A head for their identities would not be one for these.
+    return _put(_put(config, "data", **swapped), "model", num_classes=None)
+
+
+CHANGES: tuple[Trial[Config], ...] = (
+    Trial(
+        "the recipe's lr",
+        _recipes_lr,
+        mends=("RS302", "RS401", "RS402", "RS403", "RS311", "RS408", "RS203", "RS204", "RS201"),
+    ),
+    Trial("every parameter in the optimizer", _every_parameter, mends=("RS302", "RS404", "RS405")),
+    Trial("a constant lr", _constant_lr, mends=("RS401", "RS402", "RS408", "RS203")),
+    Trial("no accumulation", lambda c: _put(c, "train", accumulate=1), mends=("RS307", "RS313")),
+    Trial("no clipping", lambda c: _put(c, "train", clip=None), mends=("RS309",)),
+    Trial("no AMP", lambda c: _put(c, "train", amp="off"), mends=("RS308", "RS410", "RS201")),
+    Trial("the recipe's weight decay", _recipes_decay, mends=("RS409",)),
+    Trial("everything unfrozen", lambda c: _put(c, "model", freeze=[]), mends=("RS303", "RS505", "RS509", "RS305")),
+    Trial("CE alone", lambda c: _put(c, "loss", sdm_weight=LossConfig().sdm_weight), mends=("RS210", "RS201")),
+    Trial("no label smoothing", lambda c: _put(c, "loss", label_smoothing=0.0), mends=("RS210",)),
+    Trial(
+        "the classifier fed by the BN feature at a norm of 8",
+        lambda c: _put(c, "model", feat_norm=ModelConfig().feat_norm),
+        mends=("RS502", "RS501", "RS207", "RS204"),
+    ),
+    Trial(
+        "as many classes as identities", lambda c: _put(c, "model", num_classes=None), mends=("RS101", "RS105", "RS107")
+    ),
+    Trial("the usual mean and std", _usual_colours, mends=("RS112", "RS113", "RS111", "RS201")),
+    Trial("no augmentation", lambda c: _put(c, "data", augment=[]), mends=("RS111",)),
+    Trial("the usual eps", lambda c: _put(c, "optimizer", eps=_RECIPE.eps), mends=("RS410",)),
+    Trial(
+        "random batches",
+        lambda c: None if c.loss.sdm_weight else _put(c, "data", sampler="random"),
+        mends=("RS102", "RS117"),
+    ),
+    Trial("weights from scratch", lambda c: _put(c, "model", weights=None), mends=("RS504",)),
+    Trial("the reference optimizer", _reference_optimizer, swap="optimizer"),
+    Trial("the reference model", _reference_model, swap="model"),
+    Trial("the embedded data", _embedded_data, swap="data"),
+)
+
+
+def settings(before: Config, after: Config) -> tuple[str, ...]:
+    """What differs, each key as `--set` takes it: `optimizer.lr=1e-05`."""
+    old, new = _flat(before.to_plain()), _flat(after.to_plain())
+    return tuple(f"{key}={_written(value)}" for key, value in new.items() if (key, value) not in old.items())
+
+
+def _flat(plain: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in plain.items():
+        if isinstance(value, dict):
+            flat |= _flat(value, f"{prefix}{key}.")
+        else:
+            flat[prefix + key] = value
+    return flat
+
+
+def _written(value: Any) -> str:
+    """On one line, as YAML; keys that say nothing are left out."""
+    if isinstance(value, list):
+        value = [{k: v for k, v in item.items() if v is not None} if isinstance(item, dict) else item for item in value]
+    return str(yaml.safe_dump(value, default_flow_style=True, width=10**6, sort_keys=False)).split("\n...")[0].strip()

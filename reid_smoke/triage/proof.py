@@ -1,0 +1,160 @@
+"""What the trials prove: which of them learned, which is the smallest change that makes CE fall; no torch.
+
+On the same few batches over and over a training can learn by heart. That takes nothing but a working model, loss and
+optimizer, so it decides quickly, whatever the data are like. But labels that are wrong are learnt by heart as well:
+where the training as it is does that, the trials are held against the stream, batch after batch as the training itself
+sees them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import isfinite, log
+from statistics import fmean
+
+from reid_smoke.facts import TriageFacts, TrialFacts
+from reid_smoke.rule import BELOW_CHANCE, LEAST_STEPS, SURE
+from reid_smoke.trend import falling_p, standard_error
+
+LEAST_DROP = 0.1  # nats, on the stream
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One row of the table."""
+
+    trial: TrialFacts
+    ce_first: float | None  # nats; None: not one step
+    ce_last: float | None
+    learned: bool
+
+
+@dataclass(frozen=True)
+class Proof:
+    """What all trials together say."""
+
+    outcomes: tuple[Outcome, ...]
+    flipped: Outcome | None  # the smallest change that learned
+    sentences: tuple[str, ...]
+
+
+def ends(trial: TrialFacts) -> tuple[float, float] | None:
+    """CE where the trial began and where it ended: over one turn of the few batches, or over the first steps and the
+    last third of the stream. None for a trial without a step."""
+    ce = trial.ce
+    if not ce:
+        return None
+    if trial.batches == "few":
+        turn = min(trial.distinct_batches, len(ce))
+        return fmean(ce[:turn]), fmean(ce[-turn:])
+    return fmean(ce[: max(5, len(ce) // 20)]), fmean(ce[-max(5, len(ce) // 3) :])
+
+
+def learned(trial: TrialFacts, as_is: TrialFacts | None = None) -> bool:
+    """Whether CE fell: under the bar by heart on the few batches, clearly on the stream.
+
+    as_is: the training with nothing changed, on the same batches. The trial must then do clearly better than it.
+    """
+    found = ends(trial)
+    if found is None or trial.error or not all(map(isfinite, trial.ce)):
+        return False
+    first, last = found
+    before = ends(as_is) if as_is is not None and all(map(isfinite, as_is.ce)) else None
+    if trial.batches == "few":
+        bar = min(first, log(max(2, trial.num_classes))) - BELOW_CHANCE
+        return last <= bar and (before is None or last <= before[1] - BELOW_CHANCE)
+    least = LEAST_DROP if before is None else LEAST_DROP + 2 * max(0.0, before[0] - before[1])
+    inside = trial.ce[-max(5, len(trial.ce) // 3) :]
+    falls = falling_p(trial.ce) < SURE or first - last > BELOW_CHANCE
+    return len(trial.ce) >= LEAST_STEPS and falls and first - last > max(least, 3 * standard_error(inside))
+
+
+def prove(trials: Sequence[TrialFacts], end: TriageFacts | None) -> Proof | None:
+    """The outcome of every trial, oldest first, and the conclusion. None where nothing was tried.
+
+    end: None where the trials were killed.
+    """
+    if not trials:
+        return None
+    as_is = {trial.batches: trial for trial in trials if trial.together == 0}
+    outcomes = tuple(_outcome(trial, as_is.get(trial.batches)) for trial in trials)
+    flipped = smallest(outcomes)
+    return Proof(outcomes, flipped, tuple(_conclude(outcomes, flipped, end)))
+
+
+def smallest(outcomes: Sequence[Outcome]) -> Outcome | None:
+    """The change that made CE fall with the fewest settings; a swap only where nothing smaller did."""
+    flips = [outcome for outcome in outcomes if outcome.learned and outcome.trial.together]
+    return min(flips, key=lambda o: (bool(o.trial.swaps), o.trial.together, len(o.trial.settings)), default=None)
+
+
+def _outcome(trial: TrialFacts, as_is: TrialFacts | None) -> Outcome:
+    first, last = ends(trial) or (None, None)
+    return Outcome(trial, first, last, learned(trial, as_is if trial.together else None))
+
+
+_WHERE = {
+    "optimizer": "in the optimizer, its schedule or its step",
+    "model": "in the model",
+    "data": "in the data: the images, the labels, or how they go together",
+}
+
+
+def _conclude(outcomes: Sequence[Outcome], flipped: Outcome | None, end: TriageFacts | None) -> list[str]:
+    said: list[str] = []
+    as_is = {outcome.trial.batches: outcome for outcome in outcomes if not outcome.trial.together}
+    few, stream = as_is.get("few"), as_is.get("stream")
+    if flipped is not None:
+        said.append(_flip(outcomes, flipped))
+    elif stream is not None and stream.learned and end is not None and end.ended == "not needed":
+        said.append(
+            "CE falls as the training is. What was found is a fault that CE does not show in so few steps, and no "
+            "re-run can prove a mend by it."
+        )
+    elif end is not None and end.ended in ("out of budget", "interrupted"):
+        said.append("No change made CE fall so far.")
+    else:
+        said.append(_nothing(outcomes))
+    by_heart = few is not None and few.learned and stream is not None and not stream.learned
+    if few is not None and by_heart and (flipped is None or flipped.trial.swaps == ("data",)):
+        said.append(
+            f"As it is, it learns {few.trial.distinct_batches} batches by heart and still does not learn from the "
+            "stream: optimizer, gradient and head work together. The data, the labels, the augmentation or the pace "
+            "are what to look at."
+        )
+    if end is None:
+        said.append("The trials were killed before they came to their end.")
+    elif end.ended == "interrupted":
+        said.append("Interrupted: this is what had been tried.")
+    elif end.untried:
+        said.append(
+            f"The budget of {end.budget_s:.0f} s left out {len(end.untried)}: {', '.join(end.untried)}. "
+            "Give a larger --budget."
+        )
+    return said
+
+
+def _flip(outcomes: Sequence[Outcome], flipped: Outcome) -> str:
+    trial = flipped.trial
+    if trial.swaps:
+        where = " and ".join(_WHERE[part] for part in trial.swaps)
+        return f"The fault lies {where}: with {trial.name} CE falls, and no smaller change that was tried does that."
+    alone = "" if trial.together == 1 else ", and with neither of them alone" * (trial.together == 2)
+    said = f"CE falls with {trial.name}{alone}, from the same start on the same batches: that is the mend."
+    others = [o.trial.name for o in outcomes if o.learned and o.trial.together == 1 and not o.trial.swaps]
+    others = [name for name in others if name != trial.name]
+    return f"{said} So it does with {' and with '.join(others)}." if others and trial.together == 1 else said
+
+
+def _nothing(outcomes: Sequence[Outcome]) -> str:
+    reference = next((o for o in outcomes if len(o.trial.swaps) > 1), None)
+    if reference is not None and not reference.learned:
+        return (
+            "No change made CE fall, and neither did the reference's model, optimizer and data together: these trials "
+            "are too short to tell. Give a larger --budget, or smaller images."
+        )
+    return (
+        "No change made CE fall, so this fault is none that these changes take away. The findings above name what was "
+        "seen; the code of the model, the loss and the loop is what is left."
+    )

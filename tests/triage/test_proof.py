@@ -1,0 +1,108 @@
+"""What trials prove, from facts made by hand."""
+
+from __future__ import annotations
+
+from math import log, nan
+from typing import Any
+
+import pytest
+
+from reid_smoke.facts import TriageFacts, TrialFacts
+from reid_smoke.triage.proof import learned, prove
+
+CHANCE = log(20)
+FLAT = tuple(CHANCE - 0.001 * (n % 3) for n in range(40))
+BY_HEART = tuple(max(0.01, CHANCE * (1 - n / 30)) for n in range(40))
+
+
+def trial(name: str = "no clipping", ce: tuple[float, ...] = FLAT, **changes: Any) -> TrialFacts:
+    facts = {"name": name, "batches": "few", "distinct_batches": 5, "num_classes": 20, "ce": ce} | changes
+    return TrialFacts(**facts)
+
+
+def as_is(ce: tuple[float, ...] = FLAT, **changes: Any) -> TrialFacts:
+    return trial("as it is", ce, together=0, **changes)
+
+
+def end(ended: str = "proven", **changes: Any) -> TriageFacts:
+    return TriageFacts(**({"budget_s": 120.0, "seconds": 60.0, "ended": ended} | changes))
+
+
+def conclusion(*trials: TrialFacts, how: TriageFacts | None) -> str:
+    proof = prove(trials, how)
+    assert proof is not None
+    return " ".join(proof.sentences)
+
+
+def test_by_heart_is_learning_and_flat_is_not() -> None:
+    assert learned(trial(ce=BY_HEART))
+    assert not learned(trial(ce=FLAT))
+
+
+@pytest.mark.parametrize("ce", [(), (nan,) * 40, (*BY_HEART[:-1], nan)])
+def test_nothing_that_is_no_number_learns(ce: tuple[float, ...]) -> None:
+    assert not learned(trial(ce=ce))
+
+
+def test_a_crash_does_not_learn_however_far_it_came() -> None:
+    assert not learned(trial(ce=BY_HEART, error="RuntimeError: no"))
+
+
+def test_a_change_must_do_better_than_none() -> None:
+    slowly = tuple(CHANCE - n / 60 for n in range(40))
+    assert learned(trial(ce=slowly))
+    assert not learned(trial(ce=slowly), as_is(slowly))
+    assert learned(trial(ce=BY_HEART), as_is(slowly))
+
+
+def test_a_ce_that_starts_far_above_chance_and_comes_down_to_it_has_learnt_nothing() -> None:
+    """A scale that was too large is taken away: CE falls by nats, and the model still guesses."""
+    assert not learned(trial(ce=tuple(15 - 12 * min(1, n / 20) for n in range(40))))
+
+
+def test_on_the_stream_a_clear_fall_is_enough() -> None:
+    slowly = tuple(CHANCE - n / 200 + 0.02 * (-1) ** n for n in range(60))
+    stream = {"batches": "stream", "distinct_batches": 60}
+    assert learned(trial(ce=slowly, **stream))
+    assert not learned(trial(ce=FLAT, **stream))
+    assert not learned(trial(ce=slowly[:8], **stream))  # too few steps to tell
+
+
+def test_the_smallest_change_is_the_proof_and_a_swap_only_where_there_is_no_smaller() -> None:
+    recipe = trial("the recipe's lr", BY_HEART, settings=("optimizer.lr=1e-5", "optimizer.groups=[]"))
+    constant = trial("a constant lr", BY_HEART, settings=("schedule.name=constant",))
+    swap = trial("the reference optimizer", BY_HEART, swaps=("optimizer",))
+    proof = prove([as_is(), swap, recipe, constant], end())
+    assert proof is not None
+    assert proof.flipped is not None
+    assert proof.flipped.trial is constant
+    assert "CE falls with a constant lr" in proof.sentences[0]
+    assert "So it does with the recipe's lr" in proof.sentences[0]
+    assert "The fault lies in the optimizer" in conclusion(as_is(), trial(), swap, how=end())
+
+
+def test_two_changes_that_are_needed_together() -> None:
+    both = trial("no clipping and no AMP", BY_HEART, together=2)
+    assert "with neither of them alone" in conclusion(as_is(), trial(), both, how=end())
+
+
+def test_learnt_by_heart_and_not_from_the_stream_speaks_for_the_data() -> None:
+    stream = as_is(batches="stream", distinct_batches=40)
+    embedded = trial("the embedded data", BY_HEART, batches="stream", distinct_batches=40, swaps=("data",))
+    said = conclusion(as_is(BY_HEART), stream, embedded, how=end())
+    assert "The fault lies in the data" in said
+    assert "learns 5 batches by heart and still does not learn from the stream" in said
+
+
+def test_nothing_that_flips_is_said() -> None:
+    assert "No change made CE fall, so" in conclusion(as_is(), trial(), how=end("exhausted"))
+    everything = trial("the reference in everything", swaps=("model", "optimizer"))
+    assert "too short to tell" in conclusion(as_is(), trial(), everything, how=end("exhausted"))
+
+
+def test_what_was_left_out_is_said() -> None:
+    out = end("out of budget", untried=("no AMP", "CE alone"))
+    assert "The budget of 120 s left out 2: no AMP, CE alone." in conclusion(as_is(), how=out)
+    assert "Interrupted" in conclusion(as_is(), how=end("interrupted"))
+    assert "killed" in conclusion(as_is(), how=None)
+    assert prove([], None) is None
