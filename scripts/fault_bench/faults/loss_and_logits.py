@@ -1,0 +1,140 @@
+"""RS2: mistakes in the loss and on the way from the head to it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from fault_bench.faults.register import fault
+from fault_bench.parts import Parts
+
+
+class After(nn.Module):
+    """The head, and something after it. Its parameters keep their names."""
+
+    def __init__(self, head: nn.Module, then: Any) -> None:
+        super().__init__()
+        self.head, self._then = head, then
+
+    def forward(self, feature: Tensor) -> Tensor:
+        logits: Tensor = self._then(self.head(feature))
+        return logits
+
+
+def after_the_head(parts: Parts, then: Any) -> None:
+    parts.head = After(parts.head, then)
+
+
+def loss_with(parts: Parts, change: Any) -> None:
+    """Let the loss be `change(the loss, output, labels)`."""
+    loss = parts.loss
+    parts.loss = lambda output, labels: change(loss, output, labels)
+
+
+def centres(feature: Tensor, labels: Tensor) -> Tensor:
+    """Squared distance to the mean of the images of the same label in the batch; a scalar."""
+    same = (labels[:, None] == labels[None]).float()
+    means = same @ feature / same.sum(1, keepdim=True)
+    return (feature - means.detach()).pow(2).mean()
+
+
+@fault("ce-not-finite", at="model")
+def root_of_a_distance_of_zero(parts: Parts) -> None:
+    """A distance matrix with its diagonal and no clamp: the slope of sqrt at 0 is infinite."""
+    loss_with(
+        parts,
+        lambda loss, out, y: (
+            loss(out, y) + 1e-3 * (out.feature[:, None] - out.feature[None]).pow(2).sum(2).sqrt().mean()
+        ),
+    )
+
+
+@fault("ce-at-chance", at="built")
+def images_of_somebody_else(parts: Parts) -> None:
+    """The images have nothing to do with the labels, and are others each time."""
+    parts.batches_with(lambda images, labels: (torch.randn_like(images), labels))
+
+
+@fault("ce-at-chance", at="built")
+def labels_of_the_batch_before(parts: Parts) -> None:
+    """Prefetching gone wrong: each batch is trained with the labels of the one before."""
+    kept: list[Tensor] = []
+
+    def change(images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        kept.append(labels)
+        return images, kept.pop(0) if len(kept) > 1 else labels
+
+    parts.batches_with(change)
+
+
+@fault("ce-falls-too-slowly", at="built")
+def people_drown_in_noise(parts: Parts) -> None:
+    """An augmentation far too strong leaves next to nothing of the people."""
+    parts.batches_with(lambda images, labels: (0.1 * images + torch.randn_like(images), labels))
+
+
+@fault("ce-rises", "lr-too-large", at="built")
+def maximised_by_an_option(parts: Parts) -> None:
+    """`maximize=True`, meant for a reward."""
+    for group in parts.optimizer.param_groups:
+        group["maximize"] = True
+
+
+@fault("softmax-before-ce", at="model", structural=True)
+def softmax_in_the_model(parts: Parts) -> None:
+    """The model ends in a softmax, and the loss has one of its own."""
+    after_the_head(parts, lambda logits: logits.softmax(1))
+
+
+@fault("softmax-before-ce", at="model", structural=True)
+def sigmoid_in_the_model(parts: Parts) -> None:
+    """The model ends in a sigmoid."""
+    after_the_head(parts, torch.sigmoid)
+
+
+@fault("relu-on-logits", at="model", structural=True)
+def relu_after_the_last_layer(parts: Parts) -> None:
+    """A head built in a loop has an activation after its last layer, too."""
+    after_the_head(parts, torch.relu)
+
+
+@fault("logits-scaled-to-nothing", at="model")
+def temperature_multiplied(parts: Parts) -> None:
+    """A temperature multiplies the logits where it should divide them."""
+    after_the_head(parts, lambda logits: 0.002 * logits)
+
+
+@fault("logits-scaled-to-nothing", at="model")
+def cosines_without_a_scale(parts: Parts) -> None:
+    """Feature and weight are normalised, and nothing scales their cosine up again."""
+    head = parts.head
+    weight: Any = head.weight
+    head.forward = lambda feature: nn.functional.linear(  # type: ignore[method-assign]
+        nn.functional.normalize(feature), nn.functional.normalize(weight)
+    )
+
+
+@fault("ce-weight-zero", at="model", structural=True)
+def weight_x_of_zero(parts: Parts) -> None:
+    """The option for CE's weight is 0, and only the metric loss is left."""
+    loss_with(parts, lambda loss, out, y: 0.0 * loss(out, y) + 0.1 * centres(out.feature, y))
+
+
+@fault("loss-maximised", at="model", structural=True)
+def one_minus_too_many(parts: Parts) -> None:
+    """The minus of a hand-written CE before one that has it already."""
+    loss_with(parts, lambda loss, out, y: -loss(out, y))
+
+
+@fault("ce-drowned", at="model")
+def summed_and_unweighted(parts: Parts) -> None:
+    """A centre loss summed over the batch and without its small weight."""
+    loss_with(parts, lambda loss, out, y: loss(out, y) + 100.0 * out.feature.pow(2).sum())
+
+
+@fault("every-label-ignored", at="built", structural=True)
+def unlabelled_boxes(parts: Parts) -> None:
+    """All labels are the loss's ignore_index."""
+    parts.batches_with(lambda images, labels: (images, torch.full_like(labels, -100)))

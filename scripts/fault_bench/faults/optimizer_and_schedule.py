@@ -1,0 +1,115 @@
+"""RS4: mistakes in the optimizer and the schedule."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from fault_bench.faults.register import fault
+from fault_bench.parts import Parts
+
+HEAD = r"^bn_neck\.classifier"
+
+
+@fault("head-lr-too-small", at="plan")
+def one_small_learning_rate(parts: Parts) -> None:
+    """One learning rate for all, meant for a pretrained backbone."""
+    parts.plan["optimizer"].update(lr=1e-5, groups=[])
+
+
+@fault("head-lr-too-small", at="plan")
+def warm_up_per_epoch(parts: Parts) -> None:
+    """A warm-up that is stepped once an epoch and spends the first one at a thousandth."""
+    parts.plan["schedule"] = {"name": "warmup", "per": "epoch", "warmup": 1000, "warmup_factor": 0.001}
+
+
+@fault("head-lr-zero", at="plan", structural=True)
+def groups_learning_rate_of_zero(parts: Parts) -> None:
+    """The head's group has a learning rate of 0."""
+    parts.plan["optimizer"]["groups"] = [{"match": HEAD, "lr": 0.0}]
+
+
+@fault("head-lr-zero", at="built", structural=True)
+def warm_up_from_zero_per_epoch(parts: Parts) -> None:
+    """`lambda epoch: epoch / 10`, stepped once an epoch."""
+    parts.plan["schedule"] = {"per": "epoch"}
+    parts.config = type(parts.config).model_validate(parts.plan)
+    parts.scheduler = torch.optim.lr_scheduler.LambdaLR(parts.optimizer, lambda epoch: epoch / 10)
+
+
+@fault("lr-too-large", at="plan")
+def learning_rate_without_its_minus_sign(parts: Parts) -> None:
+    """The exponent lost its minus: everything learns at 10."""
+    parts.plan["optimizer"].update(lr=10.0, groups=[])
+
+
+@fault("optimizer-holds-stale-parameters", at="built", structural=True)
+def head_replaced_afterwards(parts: Parts) -> None:
+    """The head is replaced for the new data set, after the optimizer was built."""
+    parts.head = copy.deepcopy(parts.head)
+
+
+@fault("optimizer-holds-a-copy", at="built", structural=True)
+def copied_afterwards(parts: Parts) -> None:
+    """The model is deep-copied after the optimizer was built, and the copy is trained."""
+    parts.folder_holds = parts.model  # type: ignore[attr-defined]  # the original stays alive, as in a user's script
+    parts.model = copy.deepcopy(parts.model)
+
+
+@fault("head-in-two-optimizers", at="built", structural=True)
+def second_optimizer_holds_all(parts: Parts) -> None:
+    """A second optimizer, for another loss, is handed the head as well."""
+    second = torch.optim.SGD(parts.head_parameters(), lr=0.05)
+
+    def around(step: Any) -> Any:
+        second.step()
+        return step()
+
+    parts.step_with(around)
+
+
+@fault("optimizer-steps-twice", at="built", structural=True)
+def stepped_in_helper_and_loop(parts: Parts) -> None:
+    """`step()` in a helper, and once more in the loop."""
+
+    def around(step: Any) -> Any:
+        step()
+        return step()
+
+    parts.step_with(around)
+
+
+@fault("lr-decays-to-nothing", at="plan")
+def epochs_milestones_per_step(parts: Parts) -> None:
+    """A schedule written in epochs is stepped once a batch."""
+    parts.plan["schedule"] = {"name": "multistep", "per": "step", "milestones": [3, 6, 9], "gamma": 0.1}
+
+
+@fault("weight-decay-eats-head", at="plan")
+def decay_of_a_hundred(parts: Parts) -> None:
+    """Weight decay takes most of the head away in each step."""
+    optimizer = parts.plan["optimizer"]
+    lr = optimizer["groups"][0]["lr"] if optimizer["groups"] else optimizer["lr"]
+    optimizer["groups"] = [{"match": HEAD, "lr": lr, "weight_decay": 0.5 / lr}]
+
+
+@fault("eps-lost-in-fp16", at="model", structural=True)
+def half_precision_weights(parts: Parts) -> None:
+    """The head's weights are fp16, and Adam's eps is 1e-8."""
+    parts.plan["optimizer"].update(name="adam", lr=1e-3, groups=[], weight_decay=0.0)
+    parts.config = type(parts.config).model_validate(parts.plan)
+    parts.head.half()
+    parts.head = _InHalf(parts.head)
+
+
+class _InHalf(nn.Module):
+    def __init__(self, head: nn.Module) -> None:
+        super().__init__()
+        self.head = head
+
+    def forward(self, feature: Tensor) -> Tensor:
+        logits: Tensor = self.head(feature.half()).float()
+        return logits
