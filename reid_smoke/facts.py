@@ -272,6 +272,21 @@ class CrashFacts(Fact):
     num_classes: int | None = None
 
 
+class StartupFacts(Fact):
+    """Where the seconds before the first step went, phase by phase, in order."""
+
+    kind: Literal["startup"] = "startup"
+    phases: dict[str, float]  # name for people -> seconds
+
+
+class ExecutionFacts(Fact):
+    """How a GPU was asked for the steps of `run`."""
+
+    kind: Literal["execution"] = "execution"
+    captured: bool  # each step as one CUDA graph
+    reason: str = ""  # why not
+
+
 class TrialFacts(Fact):
     """A short re-run from the same start on the same batches with one thing changed, or with nothing changed."""
 
@@ -334,6 +349,8 @@ AnyFact: TypeAlias = Annotated[
     | ImageFacts
     | LoopFacts
     | CrashFacts
+    | StartupFacts
+    | ExecutionFacts
     | TrialFacts
     | TriageFacts
     | ProbeFault

@@ -12,6 +12,7 @@ import os
 import signal
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -27,7 +28,7 @@ from reid_smoke.checks.catalogue import rank
 from reid_smoke.config.dump import dump_config
 from reid_smoke.config.schema import Config, DataConfig
 from reid_smoke.errors import ReidSmokeError, UsageError
-from reid_smoke.facts import RunFacts, UnreadableFacts
+from reid_smoke.facts import ExecutionFacts, RunFacts, StartupFacts, UnreadableFacts
 from reid_smoke.folder import make_run_folder
 from reid_smoke.ledger import Ledger
 from reid_smoke.pace import Pace
@@ -74,12 +75,13 @@ def smoke(plan: Plan, out: Path | None, display: LiveDisplay, *, started: float)
     with sigterm_as_interrupt():
         unreadable: list[UnreadableFacts] = []
         with _no_collection():
-            training, window, steps = _prepare(plan, unreadable.append)
+            phases = Phases(started)
+            training, window, steps = _prepare(plan, unreadable.append, phases)
         folder = make_run_folder(out, plan.config.name, dump_config(plan.config))
         ledger = Ledger(folder / "facts.jsonl")
         ledger.subscribe(display)
         ledger.add(run_facts(plan, training, window, steps))
-        for fact in (*training.facts, *unreadable):
+        for fact in (*training.facts, phases.facts(), *unreadable):
             ledger.add(fact)
         unreadable.clear()  # from now on those that come up while training
         how = train_until_certain(training, ledger, display, unreadable, steps, started)
@@ -88,8 +90,26 @@ def smoke(plan: Plan, out: Path | None, display: LiveDisplay, *, started: float)
     return Outcome(judgement, ledger, folder, how)
 
 
+class Phases:
+    """How long each phase before the first step took.
+
+    started: `time.perf_counter()` at the process's start.
+    """
+
+    def __init__(self, started: float) -> None:
+        self._last = started
+        self._seconds: dict[str, float] = {}
+
+    def end(self, name: str) -> None:
+        now = time.perf_counter()
+        self._seconds[name], self._last = now - self._last, now
+
+    def facts(self) -> StartupFacts:
+        return StartupFacts(phases=self._seconds)
+
+
 def _prepare(
-    plan: Plan, on_unreadable: Callable[[UnreadableFacts], None]
+    plan: Plan, on_unreadable: Callable[[UnreadableFacts], None], phases: Phases
 ) -> tuple[Training, tuple[int, int], int | None]:
     """The training, its window, and its last step (None: where the verdict is certain)."""
     config = plan.config
@@ -103,11 +123,14 @@ def _prepare(
         from reid_smoke.build.training import build_training, resolve_device
 
         device = resolve_device(config.device)
+        phases.end("importing")
         training_set = training_set_of()
+        phases.end("waiting for the data")
     if plan.samples is not None:
         training_set = fixed_subset(training_set, plan.samples, config.seed)
-    loader = build_loader(training_set, config.data, seed=config.seed, on_unreadable=on_unreadable)
+    loader = build_loader(training_set, config.data, seed=config.seed, on_unreadable=on_unreadable, device=device)
     training = build_training(config, training_set, loader, device)
+    phases.end("building")
     if plan.epochs is None:
         return training, config.rule.window, config.train.steps
     each = training.steps_per_epoch
@@ -190,6 +213,7 @@ def train_until_certain(
     """Train, observed, for `steps` or until the verdict is certain; whatever ends it is a fact by then."""
     from reid_smoke.probes.crash import read_crash
     from reid_smoke.probes.observer import Observer
+    from reid_smoke.train.captured import choose_learner, why_one_by_one
     from reid_smoke.train.loop import train
     from reid_smoke.watch.hooks import observing
 
@@ -206,7 +230,8 @@ def train_until_certain(
         settle()
         if not judge_now.is_due(step):
             return False
-        observer.fetch()
+        # In between, what has arrived is judged: a GPU that somebody waits for has nothing to do after that.
+        observer.fetch(wait=step <= 10 or step >= judge_now.window_end)
         return judge_now()
 
     how: How = "finished"
@@ -214,7 +239,12 @@ def train_until_certain(
         with observing(observer):
             # A label out of range, a checkpoint that did not arrive: nobody waits for a step to hear of it.
             if not judge_now():
-                train(training, max_steps=steps if steps is not None else sys.maxsize, stop=stop)
+                learn = choose_learner(training)
+                most = steps if steps is not None else sys.maxsize
+                train(training, max_steps=most, stop=stop, learn=learn)
+                if training.device.type == "cuda":
+                    why = why_one_by_one(training) or getattr(learn, "fell_back", None)
+                    ledger.add(ExecutionFacts(captured=why is None, reason=why or ""))
             how = "stopped" if judge_now.fatal else "finished"
     except KeyboardInterrupt:
         how = "interrupted"
@@ -243,6 +273,10 @@ class _Judge:
 
     def is_due(self, step: int) -> bool:
         return self._pace.is_due(step)
+
+    @property
+    def window_end(self) -> int:
+        return self._pace.window_end
 
     def __call__(self) -> bool:
         """Whether the training may end: the window has closed, or a fatal fault is certain."""

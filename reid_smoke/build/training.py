@@ -71,12 +71,13 @@ def build_training(
     if config.model.weights is not None:
         facts.append(load_weights(model, config.model.weights))
     # Half-precision convolutions run in this layout on CUDA, and would be turned around each time. A CPU gains nothing.
-    memory_format = torch.channels_last if device.type == "cuda" else torch.contiguous_format
+    on_gpu = device.type == "cuda"
+    memory_format = torch.channels_last if on_gpu else torch.contiguous_format
     model.to(device=device, memory_format=memory_format)  # type: ignore[call-overload]  # torch's stub misses the pair
     facts.extend(freeze(model, config.model.freeze))
 
     scaler = torch.amp.GradScaler(device.type) if config.train.amp == "fp16" else None
-    optimizer = build_optimizer(config.optimizer, model, fused=scaler is None)
+    optimizer = build_optimizer(config.optimizer, model, fused=scaler is None, capturable=on_gpu)
     steps_per_epoch = len(loader)
     optimizer_steps = max(1, steps_per_epoch // config.train.accumulate)
     return Training(

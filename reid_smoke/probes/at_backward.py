@@ -42,23 +42,28 @@ class AtBackward:
         return self._faults.disabled(probe)
 
     @guarded
-    def features(self, consumer: Node, now: Step) -> None:
+    def features(self, consumer: Node, now: Step) -> tuple[Tensor, ...]:
+        """Measures what feeds the classifier, and returns what it read for that."""
         figures = now.figures
         known = self.structure.classification if self.structure is not None else None
         log_softmax = log_softmax_of(consumer)
         if known is None or known.product_path is None or log_softmax is None:
-            return
+            return ()
         node = follow(log_softmax, known.product_path)
         product = read_product(node) if node is not None else None
         if product is None:
-            return
+            return ()
+        read = []
         if product.feature is not None:
             figures.update(measure.feature_figures(product.feature))
+            read.append(product.feature)
         norm = follow(product.node, known.norm_steps) if known.norm_steps is not None else None
         value = norm_input(norm) if norm is not None and "BatchNorm" in norm.name() else None
         value = value if value is not None else product.feature
         if value is not None:
             figures["channels_alive"] = measure.channels_alive(value)
+            read.append(value)
+        return tuple(read)
 
     @guarded
     def weight(self, root: Node, consumer: Node, batch: Batch, now: Step, scale: Tensor | None) -> None:

@@ -344,6 +344,8 @@ def weight_of_ce(root: Node, known: Classification) -> Tensor | float | None:
             other = node._saved_self if index else node._saved_other
             if isinstance(other, Tensor):
                 other = other.detach().float().mean()  # a weight for each sample counts with its mean
+                if other.device.type == "cpu":  # a plain number is kept as such a tensor; on the way to a GPU it waits
+                    other = other.item()
             elif not isinstance(other, (int, float)):
                 return None
             weight = weight * other if name == "Mul" else weight / other

@@ -18,7 +18,8 @@ Figures = dict[str, Tensor]
 def classification_figures(batch: Batch) -> Figures:
     """CE (nats, plain), top-1 and what the labels look like. Rows that the loss ignores count for nothing."""
     log_probs, labels, counted = batch.log_probs.float(), batch.labels, batch.counted  # (B, C), (B,), (B,)
-    rows = counted.sum().clamp_min(1)
+    rows_counted = counted.sum(dtype=torch.float32)
+    rows = rows_counted.clamp_min(1)
     picked = -log_probs.gather(1, labels[:, None]).squeeze(1)  # (B,)
     right = log_probs.argmax(1) == labels
     # An ignored row takes the largest label of the others, so that it changes neither the range nor the count.
@@ -27,7 +28,7 @@ def classification_figures(batch: Batch) -> Figures:
     return {
         "ce": torch.where(counted, picked, 0.0).sum() / rows,
         "top1": (right & counted).sum() / rows,
-        "batch": counted.sum(),
+        "batch": rows_counted,
         "label_min": ordered[0],
         "label_max": ordered[-1],
         "distinct_labels": 1 + (ordered[1:] != ordered[:-1]).sum(),

@@ -1,8 +1,11 @@
 """The observer: told of what happens in a training, in the order in which it happens, it writes the facts.
 
 It does not know whose loop it watches. Hooks (`watch/hooks.py`) call it at PyTorch's own doors: a batch is fetched,
-backward begins and ends, gradients are clipped, an optimizer steps. Figures stay on the device and are fetched in one
-transfer every `FETCH_EVERY` steps; on the CPU, where reading is free, at every step.
+backward begins and ends, gradients are clipped, an optimizer steps. Figures stay on the device and travel to the host
+without waiting for it; on the CPU, where reading is free, at once.
+
+A step that was captured as a CUDA graph is told of once, at its capture. The figures are then part of the graph: each
+replay computes them anew, and is a step.
 
 Long after the window a verdict needs no more steps: from `dense_until` on every 11th is measured and written, ten times
 later every 53rd, and those in between cost next to nothing. Primes, so that no accumulation cycle hides between them.
@@ -13,7 +16,10 @@ from __future__ import annotations
 import math
 import re
 import time
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor
@@ -28,6 +34,7 @@ from reid_smoke.facts import (
 from reid_smoke.ledger import Ledger
 from reid_smoke.probes import measure
 from reid_smoke.probes.at_backward import AtBackward
+from reid_smoke.probes.beside import Beside
 from reid_smoke.probes.graph import (
     Batch,
     Node,
@@ -39,11 +46,11 @@ from reid_smoke.probes.graph import (
 )
 from reid_smoke.probes.guard import guarded
 from reid_smoke.probes.labels import LabelCounts, LabelsBeforeLoss
+from reid_smoke.probes.outbox import Outbox
 from reid_smoke.probes.structure import Structure, as_float, read_leaves, read_structure
-from reid_smoke.probes.under_way import FIGURES, Loader, Step, sampler_of
+from reid_smoke.probes.under_way import FIGURES, Loader, Recorded, Step, sampler_of
 from reid_smoke.probes.writer import FactWriter
 
-FETCH_EVERY = 20  # steps between two transfers from a GPU
 WALK_AT = (1, 2, 5)  # and at every hundredth step
 FRUITLESS = 3  # backwards without any classification, after which it is written down what they reach
 MOST_FAULTS = 3  # of one probe, before it is switched off
@@ -77,7 +84,10 @@ class Observer:
         self._head: measure.Watched | None = None
         self._backbone: measure.Watched | None = None
         self._open: Step | None = None
-        self._pending: list[tuple[Step, Tensor]] = []
+        self._outbox = Outbox()
+        self._captured: WeakKeyDictionary[object, Recorded] = WeakKeyDictionary()  # by CUDA graph
+        self._beside = Beside()
+        self._before_capture: dict[str, int] | None = None  # the counts; None: nothing is being captured
         self._before = ""  # events since the last step closed
         self._loader = Loader()
         self._iterators: dict[int, Loader] = {}
@@ -163,7 +173,10 @@ class Observer:
         measured = self._is_measured(self.step + 1)
         consumer = self._remembered(root)
         walked = False
-        if consumer is None or (measured and self._is_walked(self.step + 1)):
+        if self._before_capture is not None:
+            if consumer is None:  # nothing that a walk would compute is computed while a graph records
+                return
+        elif consumer is None or (measured and self._is_walked(self.step + 1)):
             consumer, walked = self._look(root), True
         batch = read_batch(consumer) if consumer is not None and measured else None
         if consumer is None or (measured and batch is None):
@@ -184,22 +197,82 @@ class Observer:
             self.device = str(batch.log_probs.device)
         figures = now.figures
         scale = self._scale if now.scaled else None
+        probes = AtBackward(self._structure, self)
         with torch.no_grad():
-            figures.update(measure.classification_figures(batch))
-            probes = AtBackward(self._structure, self)
-            probes.features(consumer, now)
-            loss = scalar_of(tensors)
-            if loss is not None:
-                figures["loss"] = loss / scale if scale is not None else loss
-            if self._head is not None:
-                stale = measure.gradient_norm(self._head.parameters)
-                if stale is not None:
-                    figures["head_grad_before"] = stale
-            probes.weight(root, consumer, batch, now, scale)
-            self._count_labels(batch)
+            stale = measure.gradient_norm(self._head.parameters) if self._head is not None else None
+            if stale is not None:
+                figures["head_grad_before"] = stale
+            with self._aside():
+                features = probes.features(consumer, now) or ()  # None: the probe failed
+                self._beside.reads(batch.log_probs, batch.labels, batch.counted, *features)
+                figures.update(measure.classification_figures(batch))
+                loss = scalar_of(tensors)
+                if loss is not None:
+                    figures["loss"] = loss / scale if scale is not None else loss
+                probes.weight(root, consumer, batch, now, scale)
+                self._count_labels(batch)
             if walked:
                 probes.images(root, batch, now)
                 probes.share(consumer, now)
+
+    def _aside(self) -> AbstractContextManager[None]:
+        """Where figures are computed that nothing waits for."""
+        return nullcontext() if self._before_capture is None else self._beside.branch()
+
+    # --- CUDA graphs ---
+
+    @guarded
+    def capture_begins(self) -> None:
+        """From now on nothing is computed, only recorded."""
+        self.settle()
+        self._before_capture = dict(self._counts)
+
+    @guarded
+    def capture_ends(self) -> None:
+        """While it still records: the row is part of the graph, too."""
+        self._beside.join()
+        if self._open is not None and self._open.applied and "ce" in self._open.figures:
+            self._open.row = self._close(self._open)
+
+    @guarded
+    def capture_ended(self, graph: object) -> None:
+        before, self._before_capture = self._before_capture, None
+        recorded, self._open = self._open, None
+        if before is None:
+            return
+        counts = {name: count - before[name] for name, count in self._counts.items()}
+        self._counts = before
+        self.step -= counts["backwards"]
+        if recorded is not None and counts["backwards"] == 1:
+            self._captured[graph] = Recorded(recorded, counts)
+
+    @guarded
+    def replay_begins(self) -> None:
+        """The figures of the last replay are about to be written over."""
+        self.settle()
+
+    @guarded
+    def replayed(self, graph: object) -> None:
+        recorded = self._captured.get(graph)
+        if recorded is None:
+            return
+        for name, count in recorded.counts.items():
+            self._counts[name] += count
+        self.step += 1
+        new, known = self._new_step(), recorded.step
+        self._open = replace(
+            known,
+            number=new.number,
+            epoch=new.epoch,
+            step_in_epoch=new.step_in_epoch,
+            events=new.events + known.events.partition("b")[2],
+            data_s=new.data_s,
+            arrived=new.arrived,
+            compute_s=None,
+            figures=dict(known.figures),
+            measured=self._is_measured(self.step),
+        )
+        self._labels_due = self._labels_due or (self.step % 100 == 0 and self.step <= self.dense_until)
 
     def _remembered(self, root: Node) -> Node | None:
         if self._structure is None:
@@ -297,6 +370,7 @@ class Observer:
     def clip_ended(self, total: object, at: object) -> None:
         self._note("c")
         if self._open is not None:
+            self._open.row = None
             if isinstance(total, Tensor) and total.numel() == 1:
                 self._open.figures["grad_norm_total"] = total.detach().reshape(())
             self._open.clip_at = as_float(at)
@@ -318,18 +392,20 @@ class Observer:
         now = self._open
         if now is None or self._structure is None or not now.measured:
             return
+        now.row = None  # a graph that holds no update: it follows by itself
         with torch.no_grad():
-            self._read_gradients(now, "head_grad_applied", "backbone_grad_applied")
             for watched in (self._head, self._backbone):
                 if watched is not None:
                     watched.before_step()
+            with self._aside():  # a step reads the gradients, and leaves them as they are
+                self._read_gradients(now, "head_grad_applied", "backbone_grad_applied")
         # A wrapper (Lookahead, say) steps the optimizer inside of it: that is one step.
-        if self._stepping == 1 and _lr(optimizer, self._structure.head, None) is not None:
+        if self._stepping == 1 and _lr(optimizer, self._structure.head) is not None:
             now.head_steps += 1
             now.head_optimizers.add(id(optimizer))
-        now.lr_head = _lr(optimizer, self._structure.head, now.lr_head)
+        self._read_lr(now, optimizer, "lr_head", self._structure.head)
         sentinels = self._backbone.parameters if self._backbone is not None else []
-        now.lr_backbone = _lr(optimizer, sentinels[-1] if sentinels else None, now.lr_backbone)
+        self._read_lr(now, optimizer, "lr_backbone", sentinels[-1] if sentinels else None)
 
     @guarded
     def step_ended(self, optimizer: Optimizer) -> None:
@@ -350,6 +426,13 @@ class Observer:
         elif self._counts["optimizer_steps"] in STEPS_WITHOUT_BACKWARD:
             self._write_counts()
 
+    def _read_lr(self, now: Step, optimizer: Optimizer, name: str, parameter: Tensor | None) -> None:
+        lr = _lr(optimizer, parameter)
+        if isinstance(lr, Tensor) and lr.device.type != "cpu":
+            now.figures[name] = lr.detach().reshape(()).clone()
+        elif lr is not None:
+            setattr(now, name, as_float(lr))
+
     def _read_gradients(self, now: Step, head: str, backbone: str) -> None:
         for name, watched in ((head, self._head), (backbone, self._backbone)):
             norm = measure.gradient_norm(watched.parameters) if watched is not None else None
@@ -369,13 +452,19 @@ class Observer:
         """Close the step that is under way, where there is one."""
         now, self._open = self._open, None
         self._stepping = 0  # a step that raised never ended
-        if now is None:
+        if now is None or self._before_capture is not None:
             return
         if now.compute_s is None:
             now.compute_s = time.perf_counter() - now.arrived
         if not now.measured:
             self._writer.count(now)
             return
+        row = self._close(now) if now.row is None else now.row
+        self._outbox.put(now, row)
+        self.fetch(wait=row.device.type == "cpu" or self.step <= max(WALK_AT) or self._outbox.is_full)
+
+    def _close(self, now: Step) -> Tensor:
+        """Measure what is left to be measured; all FIGURES in one row, NaN where there is none."""
         figures = now.figures
         with torch.no_grad():
             if self._head is not None:
@@ -389,19 +478,14 @@ class Observer:
                 figures["amp_scale"] = self._scale.reshape(())
             device = figures["ce"].device
             missing = torch.full((), math.nan, device=device)
-            row = torch.stack([figures[n].to(device, torch.float32) if n in figures else missing for n in FIGURES])
-        self._pending.append((now, row))
-        if device.type == "cpu" or self.step <= max(WALK_AT) or len(self._pending) >= FETCH_EVERY:
-            self.fetch()
+            return torch.stack([figures[n].to(device, torch.float32) if n in figures else missing for n in FIGURES])
 
-    def fetch(self) -> None:
-        """Bring what is pending over in one transfer, and write it."""
-        pending, self._pending = self._pending, []
-        if not pending:
-            return
-        rows = torch.stack([row for _, row in pending]).tolist()
+    def fetch(self, *, wait: bool = True) -> None:
+        """Write the steps that have arrived; with `wait` all of them, as soon as they have."""
         stop: BaseException | None = None
-        for (step, _), row in zip(pending, rows, strict=True):
+        fetched = False
+        for step, row in self._outbox.take(wait=wait):
+            fetched = True
             try:
                 if step.images is not None:
                     self._writer.images(step, step.images.tolist())
@@ -410,6 +494,8 @@ class Observer:
                 self._writer.step(step, figures)
             except BaseException as wanted:  # whoever listens may end the training; the rest is written first
                 stop = wanted
+        if not fetched:
+            return
         if self._labels_due:
             self._write_labels()
         if stop is not None:
@@ -461,10 +547,11 @@ class Observer:
         return self._faults.get(probe, 0) >= MOST_FAULTS and probe != "finish"
 
 
-def _lr(optimizer: Optimizer, parameter: Tensor | None, otherwise: float | None) -> float | None:
+def _lr(optimizer: Optimizer, parameter: Tensor | None) -> object:
+    """The learning rate of this parameter's group, a number or a tensor; None where this optimizer has it not."""
     if parameter is None:
-        return otherwise
+        return None
     for group in optimizer.param_groups:
         if any(p is parameter for p in group["params"]):
-            return as_float(group.get("lr"))
-    return otherwise
+            return group.get("lr")
+    return None

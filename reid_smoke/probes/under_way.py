@@ -10,7 +10,7 @@ FIGURES = (
     "ce", "loss", "top1", "batch", "label_min", "label_max", "distinct_labels", "logit_std", "feat_norm", "feat_cosine",
     "channels_alive", "head_norm", "head_update", "head_moved", "head_grad_before", "head_grad", "head_grad_applied",
     "backbone_grad", "backbone_grad_applied", "backbone_update", "grad_norm_total", "amp_scale",
-    "label_checksum", "ce_weight", "ce_share",
+    "label_checksum", "ce_weight", "ce_share", "lr_head", "lr_backbone",
 )  # fmt: skip
 
 
@@ -24,18 +24,27 @@ class Step:
     events: str
     data_s: float
     figures: dict[str, Tensor] = field(default_factory=dict)
-    lr_head: float | None = None
+    lr_head: float | None = None  # None, too, where it lies on the device: it is among the figures then
     lr_backbone: float | None = None
     clip_at: float | None = None
     applied: bool = False
     head_steps: int = 0
     head_optimizers: set[int] = field(default_factory=set)
+    row: Tensor | None = None  # all figures in one, where a CUDA graph makes it
     images: Tensor | None = None  # figures of the images, where they were measured
     image_shape: tuple[int, ...] = ()
     scaled: bool = False
     measured: bool = True
     arrived: float = 0.0
     compute_s: float | None = None
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """A step that a CUDA graph recorded: what each replay does again."""
+
+    step: Step
+    counts: dict[str, int]
 
 
 @dataclass

@@ -35,6 +35,7 @@ class FactWriter:
 
     def step(self, step: Step, figures: dict[str, float]) -> None:
         scale = figures.pop("amp_scale")
+        lr_on_device = {name: _number(figures.pop(name)) for name in ("lr_head", "lr_backbone")}
         counts = {name: int(figures.pop(name)) for name in ("batch", "label_min", "label_max", "distinct_labels")}
         self._batch_size = counts["batch"]
         self.count(step)
@@ -43,10 +44,10 @@ class FactWriter:
                 step=step.number,
                 epoch=step.epoch,
                 step_in_epoch=step.step_in_epoch,
-                lr_head=step.lr_head,
-                lr_backbone=step.lr_backbone,
+                lr_head=lr_on_device["lr_head"] if step.lr_head is None else step.lr_head,
+                lr_backbone=lr_on_device["lr_backbone"] if step.lr_backbone is None else step.lr_backbone,
                 clip_at=step.clip_at,
-                amp_scale=None if math.isnan(scale) else scale,
+                amp_scale=_number(scale),
                 applied=step.applied,
                 head_steps=step.head_steps,
                 head_optimizers=len(step.head_optimizers),
@@ -82,3 +83,8 @@ class FactWriter:
                 data_wait_share=self._data_s / busy if busy else 0.0,
             )
         )
+
+
+def _number(figure: float) -> float | None:
+    """None for NaN, which stands where there was nothing to be measured."""
+    return None if math.isnan(figure) else figure

@@ -17,7 +17,17 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from reid_smoke.checks.catalogue import CheckResult, Severity, Status, consequences, rank
-from reid_smoke.facts import SCHEMA_VERSION, CrashFacts, EndFacts, ProbeFault, RunFacts, TriageFacts, TrialFacts
+from reid_smoke.facts import (
+    SCHEMA_VERSION,
+    CrashFacts,
+    EndFacts,
+    ExecutionFacts,
+    ProbeFault,
+    RunFacts,
+    StartupFacts,
+    TriageFacts,
+    TrialFacts,
+)
 from reid_smoke.ledger import Ledger
 from reid_smoke.rule import CeFigures, RuleFigures
 from reid_smoke.triage.proof import Proof, prove
@@ -114,6 +124,9 @@ class Timing(Entry):
     train_s: float | None
     images_per_s: float | None
     data_wait_share: float | None
+    startup: dict[str, float] = {}  # seconds of each phase before the first step
+    one_cuda_graph: bool | None = None  # each step; None: not on a GPU, or not known
+    why_kernel_by_kernel: str = ""
 
 
 class Report(Entry):
@@ -290,7 +303,16 @@ def _timing(ledger: Ledger) -> Timing:
     end, steps = ledger.last(EndFacts), ledger.steps
     if end is not None:
         figures = (end.startup_s, end.train_s, end.images_per_s, end.data_wait_share)
-        return Timing(**dict(zip(Timing.model_fields, map(_finite, figures), strict=True)))
+        named = dict(
+            zip(("startup_s", "train_s", "images_per_s", "data_wait_share"), map(_finite, figures), strict=True)
+        )
+        startup, execution = ledger.last(StartupFacts), ledger.last(ExecutionFacts)
+        return Timing(
+            **named,
+            startup=startup.phases if startup else {},
+            one_cuda_graph=execution.captured if execution else None,
+            why_kernel_by_kernel=execution.reason if execution else "",
+        )
     train_s = sum(s.data_s + s.compute_s for s in steps)
     if not train_s > 0 or not isfinite(train_s):
         return Timing(startup_s=None, train_s=None, images_per_s=None, data_wait_share=None)

@@ -90,13 +90,19 @@ def checks(counts: Checks) -> str:
 def timing(figures: Timing) -> str | None:
     said = []
     if figures.startup_s is not None:
-        said.append(f"{seconds(figures.startup_s)} to start")
+        long = {name: s for name, s in figures.startup.items() if s >= 0.1 * figures.startup_s}
+        where = f" ({', '.join(f'{name} {seconds(s)}' for name, s in long.items())})" if long else ""
+        said.append(f"{seconds(figures.startup_s)} to start{where}")
     if figures.train_s is not None:
         said.append(f"{seconds(figures.train_s)} training")
     if figures.images_per_s is not None:
         said.append(f"{figures.images_per_s:,.0f} images/s")
     if figures.data_wait_share is not None:
         said.append(f"{figures.data_wait_share:.0%} of the time waiting for data")
+    if figures.one_cuda_graph:
+        said.append("each step one CUDA graph")
+    elif figures.why_kernel_by_kernel:
+        said.append(f"kernel by kernel: {figures.why_kernel_by_kernel}")
     return ", ".join(said) or None
 
 

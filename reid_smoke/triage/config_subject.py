@@ -90,7 +90,9 @@ class Builder:
         if whose not in self._sets:
             self._sets[whose] = open_training_set(config.data)
         training_set = self._sets[whose]
-        loader = build_loader(training_set, config.data, seed=config.seed, on_unreadable=_known_already)
+        loader = build_loader(
+            training_set, config.data, seed=config.seed, on_unreadable=_known_already, device=self._device
+        )
         return build_training(config, training_set, loader, self._device)
 
 

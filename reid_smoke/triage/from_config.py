@@ -64,7 +64,9 @@ def triage(
         device = resolve_device(config.device)
         training_set = open_training_set(config.data)
         unreadable: list[UnreadableFacts] = []
-        loader = build_loader(training_set, config.data, seed=config.seed, on_unreadable=unreadable.append)
+        loader = build_loader(
+            training_set, config.data, seed=config.seed, on_unreadable=unreadable.append, device=device
+        )
         training = build_training(config, training_set, loader, device)
         build = Builder(config, training_set, device)
         pace = _measure(ConfigSubject(config, build, device), budget_s, deadline)

@@ -61,6 +61,9 @@ def _install(observer: Observer, undo: list[Callable[[], None]]) -> None:
     replace(torch.amp.GradScaler, "scale", lambda original: _scale(original, observer))
     replace(torch.amp.GradScaler, "unscale_", lambda original: _then(original, observer.unscaled))
     replace(torch.amp.GradScaler, "step", lambda original: _scaler_step(original, observer))
+    replace(torch.cuda.CUDAGraph, "capture_begin", lambda original: _capture_begin(original, observer))
+    replace(torch.cuda.CUDAGraph, "capture_end", lambda original: _capture_end(original, observer))
+    replace(torch.cuda.CUDAGraph, "replay", lambda original: _replay(original, observer))
     for name in ("cross_entropy_loss", "nll_loss_nd"):  # beneath torch.nn.functional, which torch.jit compiles
         replace(torch._C._nn, name, lambda original: _labels_first(original, observer))
     undo.append(register_optimizer_step_pre_hook(lambda opt, args, kwargs: observer.step_begins(opt)).remove)
@@ -162,3 +165,35 @@ def _scaler_step(original: Callable[..., Any], observer: Observer) -> Callable[.
         return result
 
     return step
+
+
+def _capture_begin(original: Callable[..., Any], observer: Observer) -> Callable[..., Any]:
+    @functools.wraps(original)
+    def capture_begin(self: Any, *args: Any, **kwargs: Any) -> Any:
+        observer.capture_begins()
+        return original(self, *args, **kwargs)
+
+    return capture_begin
+
+
+def _capture_end(original: Callable[..., Any], observer: Observer) -> Callable[..., Any]:
+    @functools.wraps(original)
+    def capture_end(self: Any) -> Any:
+        observer.capture_ends()
+        try:
+            return original(self)
+        finally:
+            observer.capture_ended(self)
+
+    return capture_end
+
+
+def _replay(original: Callable[..., Any], observer: Observer) -> Callable[..., Any]:
+    @functools.wraps(original)
+    def replay(self: Any) -> Any:
+        observer.replay_begins()
+        result = original(self)
+        observer.replayed(self)
+        return result
+
+    return replay

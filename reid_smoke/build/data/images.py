@@ -7,6 +7,7 @@ One image is resized when it is decoded; everything random is done to a whole ba
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Literal
 
 import numpy as np
@@ -57,10 +58,13 @@ def pad_crop(batch: Tensor, generator: torch.Generator, fill: tuple[int, int, in
     padded = colour.expand(images, 3, height + 2 * pad_y, width + 2 * pad_x).clone()
     padded[:, :, pad_y : pad_y + height, pad_x : pad_x + width] = batch  # (B, 3, H + 2 pad_y, W + 2 pad_x)
     rows = _upto(2 * pad_y, images, generator, batch) + torch.arange(height, device=batch.device)  # (B, H)
-    columns = _upto(2 * pad_x, images, generator, batch) + torch.arange(width, device=batch.device)  # (B, W)
-    which = torch.arange(images, device=batch.device)[:, None, None]
-    cropped = padded.permute(0, 2, 3, 1)[which, rows[:, :, None], columns[:, None, :]]  # (B, H, W, 3)
-    return cropped.permute(0, 3, 1, 2).contiguous()
+    left = _upto(2 * pad_x, images, generator, batch)  # (B, 1)
+    # Each line of a crop lies in one piece in the padded image: where it begins says all. Copied whole, it costs a
+    # fifth of what it costs pixel by pixel.
+    planes = torch.arange(3 * images, device=batch.device).view(images, 3, 1) * padded[0, 0].numel()
+    begins = planes + (rows * padded.shape[3] + left)[:, None]  # (B, 3, H), places in the flat padded batch
+    lines = padded.flatten().unfold(0, width, 1)  # (all places, W), nothing is copied
+    return lines.index_select(0, begins.flatten()).view(images, 3, height, width)
 
 
 def erase(batch: Tensor, generator: torch.Generator, fill: tuple[int, int, int]) -> Tensor:
@@ -89,13 +93,19 @@ def erase(batch: Tensor, generator: torch.Generator, fill: tuple[int, int, int])
 
 def normalise(batch: Tensor, mean: Sequence[float], std: Sequence[float]) -> Tensor:
     """(B, 3, H, W) uint8 to float32: RGB in 0..1, the mean taken off, divided by std."""
-    scale = torch.tensor([1 / (255 * value) for value in std], device=batch.device)[:, None, None]
-    shift = torch.tensor([-m / s for m, s in zip(mean, std, strict=True)], device=batch.device)[:, None, None]
+    scale = _constant(tuple(1 / (255 * value) for value in std), torch.float32, batch.device)
+    shift = _constant(tuple(-m / s for m, s in zip(mean, std, strict=True)), torch.float32, batch.device)
     return torch.addcmul(shift, batch.to(torch.float32), scale)
 
 
 def _colour(fill: tuple[int, int, int], batch: Tensor) -> Tensor:
-    return torch.tensor(fill, dtype=batch.dtype, device=batch.device)[:, None, None]  # (3, 1, 1)
+    return _constant(fill, batch.dtype, batch.device)
+
+
+@lru_cache(maxsize=32)
+def _constant(values: tuple[float, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
+    """(3, 1, 1). Made once: bringing numbers to a GPU waits for all that it has still to do."""
+    return torch.tensor(values, dtype=dtype, device=device)[:, None, None]
 
 
 def _upto(most: int, count: int, generator: torch.Generator, batch: Tensor) -> Tensor:

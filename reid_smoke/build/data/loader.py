@@ -7,8 +7,9 @@ from typing import NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, Sampler
 
+from reid_smoke.build.data.ahead import Ahead, LookingAhead
 from reid_smoke.build.data.images import augment, mean_colour, normalise, resize
 from reid_smoke.build.data.samplers import BatchPlan, BatchSampler, PKSampler, RandomSampler
 from reid_smoke.build.data.training_set import TrainingSet, UnreadableImage
@@ -17,6 +18,7 @@ from reid_smoke.errors import DataError
 from reid_smoke.facts import UnreadableFacts
 
 CACHE_BYTES = 512 * 2**20
+CACHE_BYTES_BESIDE_GPU = 4 * 2**30  # whoever has a GPU has that much, and the second look at an image is then free
 
 T = TypeVar("T")
 
@@ -35,6 +37,13 @@ class Delivery(Batch):
     unreadable: tuple[UnreadableFacts, ...] = ()
 
 
+class Decoded(NamedTuple):
+    """A batch as it comes from the files."""
+
+    batch: Batch  # images (B, 3, H, W) uint8, as they are; B is 0 where not one could be read
+    unreadable: tuple[UnreadableFacts, ...]
+
+
 class BatchDataset(Dataset[Delivery]):
     """Turns a plan into a batch.
 
@@ -42,11 +51,17 @@ class BatchDataset(Dataset[Delivery]):
     by its own label. It is remembered, and never tried again.
 
     `cache`: keep every image once it is decoded and resized, 3 * H * W bytes each.
+    `device`: a GPU, where batches are augmented and normalised; the images travel as bytes. None: on the CPU.
     """
 
-    def __init__(self, training_set: TrainingSet, config: DataConfig, *, cache: bool) -> None:
+    def __init__(
+        self, training_set: TrainingSet, config: DataConfig, *, cache: bool, device: torch.device | None = None
+    ) -> None:
         self._set = training_set
         self._config = config
+        self._device = device
+        self._stream: torch.cuda.Stream | None = None
+        self.ahead = Ahead(self._decode) if device is not None else None
         self._fill = mean_colour(config.mean)
         self._labels = torch.tensor([sample.label for sample in training_set.samples])
         self._cameras = torch.tensor([sample.camera for sample in training_set.samples])
@@ -59,6 +74,36 @@ class BatchDataset(Dataset[Delivery]):
 
     def __getitem__(self, plan: BatchPlan) -> Delivery:
         """The batch of this plan; of no image at all where not one of the whole set could be read."""
+        decoded = self._decode(plan) if self.ahead is None else self.ahead.take(plan)
+        make = self._finish if self._device is None else self._finish_on_gpu
+        delivery = Delivery(*make(decoded.batch, plan.seed))
+        delivery.unreadable = decoded.unreadable
+        return delivery
+
+    def _finish(self, batch: Batch, seed: int) -> Batch:
+        """What is random to the images, and normalising, wherever they lie."""
+        images = batch.images
+        if len(images):
+            generator = torch.Generator(images.device).manual_seed(seed)
+            images = augment(images, self._config.augment, generator, self._fill)
+        if self._device is not None:  # the layout that the model will want, turned around while they are bytes
+            images = images.contiguous(memory_format=torch.channels_last)
+        return batch._replace(images=normalise(images, self._config.mean, self._config.std))
+
+    def _finish_on_gpu(self, batch: Batch, seed: int) -> Batch:
+        """On a stream of its own, so that the GPU does this beside the training of the batches before."""
+        training = torch.cuda.current_stream(self._device)
+        if self._stream is None:
+            self._stream = torch.cuda.Stream(self._device)  # type: ignore[no-untyped-call]  # torch ships no type for it
+        with torch.cuda.stream(self._stream):
+            arrived = Batch(*(part.to(self._device, non_blocking=True) for part in batch))
+            finished = self._finish(arrived, seed)
+        training.wait_stream(self._stream)
+        for part in finished:
+            part.record_stream(training)
+        return finished
+
+    def _decode(self, plan: BatchPlan) -> Decoded:
         unreadable: list[UnreadableFacts] = []
         images: list[Tensor] = []
         used: list[int] = []
@@ -71,16 +116,11 @@ class BatchDataset(Dataset[Delivery]):
                 except UnreadableImage as error:
                     self._unreadable.add(candidate)
                     unreadable.append(UnreadableFacts(path=error.path, reason=error.reason))
-        if images:
-            batch = torch.stack(images)  # (B, 3, H, W) uint8
-            generator = torch.Generator().manual_seed(plan.seed)
-            batch = augment(batch, self._config.augment, generator, self._fill)
-            pixels = normalise(batch, self._config.mean, self._config.std)
-        else:
-            pixels = torch.empty(0, 3, self._config.height, self._config.width)
-        delivery = Delivery(pixels, self._labels[used], self._cameras[used])
-        delivery.unreadable = tuple(unreadable)
-        return delivery
+        none = torch.empty(0, 3, self._config.height, self._config.width, dtype=torch.uint8)
+        batch = Batch(torch.stack(images) if images else none, self._labels[used], self._cameras[used])
+        if self._device is not None:  # out of pinned memory a GPU fetches by itself, while the host goes on
+            batch = Batch(*(part.pin_memory() for part in batch))
+        return Decoded(batch, tuple(unreadable))
 
     def _image(self, index: int) -> Tensor:
         """(3, H, W) uint8. Raises UnreadableImage."""
@@ -110,7 +150,7 @@ class ReIDLoader(DataLoader[Delivery]):
     """A DataLoader that hands on, in the training process, which images could not be read. `len` is steps an epoch."""
 
     def __init__(
-        self, dataset: BatchDataset, sampler: BatchSampler, *, workers: int, seed: int,
+        self, dataset: BatchDataset, sampler: Sampler[BatchPlan], *, workers: int, seed: int,
         on_unreadable: Callable[[UnreadableFacts], None],
     ) -> None:  # fmt: skip
         super().__init__(
@@ -137,9 +177,17 @@ class ReIDLoader(DataLoader[Delivery]):
 
 
 def build_loader(
-    training_set: TrainingSet, config: DataConfig, *, seed: int, on_unreadable: Callable[[UnreadableFacts], None]
+    training_set: TrainingSet,
+    config: DataConfig,
+    *,
+    seed: int,
+    on_unreadable: Callable[[UnreadableFacts], None],
+    device: torch.device | None = None,
 ) -> ReIDLoader:
     """Batches of this set, the same for a seed however many workers there are.
+
+    device: where the images are trained on. A GPU does what is random to them by itself, unless there are workers; it
+    draws other numbers than a CPU for the same seed.
 
     `on_unreadable` is called in this process, once a file. Raises DataError: fewer images than batch_size, fewer
     identities than a PK batch takes; while iterating, where nothing at all can be read.
@@ -151,9 +199,12 @@ def build_loader(
     else:
         sampler = RandomSampler(len(training_set), config.batch_size, seed)
     # In loader processes each would keep a copy of its own, and decoding is what they are there for.
-    fits = len(training_set) * 3 * config.height * config.width <= CACHE_BYTES
-    dataset = BatchDataset(training_set, config, cache=fits and config.workers == 0)
-    return ReIDLoader(dataset, sampler, workers=config.workers, seed=seed, on_unreadable=on_unreadable)
+    gpu = device if device is not None and device.type == "cuda" and config.workers == 0 else None
+    most = CACHE_BYTES if gpu is None else CACHE_BYTES_BESIDE_GPU
+    fits = len(training_set) * 3 * config.height * config.width <= most
+    dataset = BatchDataset(training_set, config, cache=fits and config.workers == 0, device=gpu)
+    order = sampler if dataset.ahead is None else LookingAhead(sampler, dataset.ahead)
+    return ReIDLoader(dataset, order, workers=config.workers, seed=seed, on_unreadable=on_unreadable)
 
 
 def _as_it_is(item: T) -> T:

@@ -1,0 +1,1 @@
+"""RS7: how fast the training goes."""

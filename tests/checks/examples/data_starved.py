@@ -1,0 +1,30 @@
+import time
+
+from torch import Tensor
+
+from tests.checks.tiny import Crops, TinyTraining
+
+
+class SlowDisk(Crops):
+    def __getitem__(self, index: int) -> tuple[Tensor, int]:
+        time.sleep(0.004)
+        return super().__getitem__(index)
+
+
+class OneByOne(TinyTraining):
+    """Images from a slow disk, and no loader process."""
+
+    def make_dataset(self) -> Crops:
+        return SlowDisk(self.identities)
+
+
+class QuickSteps(TinyTraining):
+    """Most of a millisecond's step goes by waiting, which is nothing to mend."""
+
+    def train_step(self, images: Tensor, labels: Tensor) -> None:
+        time.sleep(0.001)
+        super().train_step(images, labels)
+
+
+SICK = [OneByOne]
+HEALTHY = [QuickSteps]
