@@ -209,6 +209,16 @@ class RuleConfig(Section):
         return self
 
 
+class RetrievalConfig(Section):
+    """How well people are found by the model's features, before and after the run, beside colour and chance.
+
+    Of the data set's query and gallery, where it has them; else of each test or training image among the others.
+    """
+
+    images: Annotated[int, Field(ge=8)] = 2000
+    """Images at most; where there are more, whole identities are drawn."""
+
+
 class Config(Section):
     """A run of reid-smoke."""
 
@@ -225,6 +235,8 @@ class Config(Section):
     schedule: ScheduleConfig = ScheduleConfig()
     train: TrainConfig = TrainConfig()
     rule: RuleConfig = RuleConfig()
+    retrieval: RetrievalConfig | None = None
+    """null does not measure it; `{}` does. It takes two passes over so many images, and no part in the verdict."""
 
     @model_validator(mode="after")
     def _fits_together(self) -> Config:

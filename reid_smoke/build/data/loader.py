@@ -111,7 +111,7 @@ class ReIDLoader(DataLoader[Delivery]):
 
     def __init__(
         self, dataset: BatchDataset, sampler: BatchSampler, *, workers: int, seed: int,
-        on_unreadable: Callable[[UnreadableFacts], None],
+        on_unreadable: Callable[[UnreadableFacts], None], on_first: Callable[[Batch], None] | None,
     ) -> None:  # fmt: skip
         super().__init__(
             dataset,
@@ -123,6 +123,7 @@ class ReIDLoader(DataLoader[Delivery]):
             generator=torch.Generator().manual_seed(seed),  # else each epoch would draw from the global one
         )
         self._on_unreadable = on_unreadable
+        self._on_first = on_first
         self._reported: set[str] = set()
 
     def __iter__(self) -> Iterator[Delivery]:  # type: ignore[override]  # an iterator is all that a loop needs
@@ -133,16 +134,25 @@ class ReIDLoader(DataLoader[Delivery]):
                     self._on_unreadable(fact)
             if not len(delivery.labels):
                 raise DataError(f"not one image of the data set could be read; {len(self._reported)} were tried")
+            if self._on_first is not None:
+                self._on_first(delivery)
+                self._on_first = None
             yield delivery
 
 
 def build_loader(
-    training_set: TrainingSet, config: DataConfig, *, seed: int, on_unreadable: Callable[[UnreadableFacts], None]
+    training_set: TrainingSet,
+    config: DataConfig,
+    *,
+    seed: int,
+    on_unreadable: Callable[[UnreadableFacts], None],
+    on_first: Callable[[Batch], None] | None = None,
 ) -> ReIDLoader:
     """Batches of this set, the same for a seed however many workers there are.
 
-    `on_unreadable` is called in this process, once a file. Raises DataError: fewer images than batch_size, fewer
-    identities than a PK batch takes; while iterating, where nothing at all can be read.
+    `on_unreadable` is called in this process, once a file, and `on_first` with the first batch. Raises DataError: fewer
+    images than batch_size, fewer identities than a PK batch takes, or none with two images; while iterating, where
+    nothing at all can be read.
     """
     sampler: BatchSampler
     if config.sampler == "pk":
@@ -153,7 +163,9 @@ def build_loader(
     # In loader processes each would keep a copy of its own, and decoding is what they are there for.
     fits = len(training_set) * 3 * config.height * config.width <= CACHE_BYTES
     dataset = BatchDataset(training_set, config, cache=fits and config.workers == 0)
-    return ReIDLoader(dataset, sampler, workers=config.workers, seed=seed, on_unreadable=on_unreadable)
+    return ReIDLoader(
+        dataset, sampler, workers=config.workers, seed=seed, on_unreadable=on_unreadable, on_first=on_first
+    )
 
 
 def _as_it_is(item: T) -> T:

@@ -125,8 +125,11 @@ def open_part(config: DataConfig, part: Part) -> TrainingSet | None:
     return None if reading is None else _labelled(str(_root(config)), reading, None)
 
 
-def scan(training_set: TrainingSet, num_classes: int) -> DatasetFacts:
-    """Hold every label of the whole set against a head of `num_classes`. Nothing is decoded."""
+def scan(training_set: TrainingSet, num_classes: int, instances: int | None = None) -> DatasetFacts:
+    """Hold every label of the whole set against a head of `num_classes`. Nothing is decoded.
+
+    instances: K of PK sampling, None where batches are drawn otherwise.
+    """
     labels = np.fromiter((sample.label for sample in training_set.samples), dtype=np.int64, count=len(training_set))
     per_identity = np.sort(np.unique(labels, return_counts=True)[1])
     outside = np.flatnonzero((labels < 0) | (labels >= num_classes))
@@ -146,7 +149,15 @@ def scan(training_set: TrainingSet, num_classes: int) -> DatasetFacts:
         example_out_of_range=example,
         images_per_identity=(int(per_identity[0]), int(np.median(per_identity)), int(per_identity[-1])),
         junk_dropped=training_set.junk_dropped,
+        identities_of_one_image=identities_of_one_image(training_set),
+        instances=instances,
     )
+
+
+def identities_of_one_image(training_set: TrainingSet) -> int:
+    """How many identities are seen in one image only, however many captions it has."""
+    images = {(sample.label, sample.image) for sample in training_set.samples}
+    return list(Counter(label for label, _ in images).values()).count(1)
 
 
 def fixed_subset(training_set: TrainingSet, n: int, seed: int) -> TrainingSet:
