@@ -36,7 +36,10 @@ def inspect_data(config: Config, sheet: Path) -> list[tuple[str, str | None]]:
         ("data", _source(data)),
         ("train", in_words(census)),
         *((part, in_words(count(there)) if there else None) for part, there in parts.items()),
-        ("pictures", f"{size[0]}x{size[1]} (height x width), resized to {data.height}x{data.width}" if size else None),
+        (
+            "pictures",
+            f"about {size[0]}x{size[1]} (height x width), resized to {data.height}x{data.width}" if size else None,
+        ),
         ("batch", f"{tuple(batch.images.shape)} float32, {', '.join(data.augment) or 'no augmentation'}"),
         ("sampler", _sampler(data, census)),
         ("epoch", f"{len(loader):,} steps"),
@@ -53,7 +56,7 @@ def _source(data: DataConfig) -> str:
 
 def _sampler(data: DataConfig, census: Census) -> str:
     if data.sampler != "pk":
-        return "random: every image once an epoch"
+        return f"random: every {'caption' if census.captions else 'image'} once an epoch"
     said = f"pk: {data.batch_size // data.instances} identities x {data.instances} images"
     if census.per_identity[0] >= data.instances:
         return said

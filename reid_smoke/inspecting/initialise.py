@@ -8,6 +8,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from reid_smoke.build.data.formats.files import inventory
 from reid_smoke.build.data.formats.reading import FORMATS, Recognised, recognise
 from reid_smoke.build.data.training_set import open_part, open_training_set
@@ -34,7 +36,12 @@ def initialise(folder: Path, out: Path | None, *, force: bool) -> Initialised:
     already, or cannot be written.
     """
     found = _the_one(folder.expanduser())
-    config = DataConfig.model_validate({"source": found.source, "root": found.root})
+    try:
+        config = DataConfig.model_validate({"source": found.source, "root": found.root})
+    except ValidationError:  # a name that is no valid UTF-8
+        raise UsageError(
+            f"{str(found.root)!r}: YAML cannot spell this name; rename the folder, or make a link to it"
+        ) from None
     training_set = open_training_set(config)
     census, size = count(training_set), image_size(training_set)
     parts = {part: open_part(config, part) for part in ("query", "gallery")}
@@ -52,7 +59,7 @@ def initialise(folder: Path, out: Path | None, *, force: bool) -> Initialised:
             *((part, in_words(count(there)) if there else None) for part, there in parts.items()),
             (
                 "pictures",
-                f"{size[0]}x{size[1]} (height x width), the median of a few" if size else "none could be read",
+                f"about {size[0]}x{size[1]} (height x width)" if size else "none could be read",
             ),
             ("", None),
             ("config", f"{path}, the recipe: {batch}"),
@@ -102,8 +109,6 @@ def _write(path: Path, text: str, *, force: bool) -> None:
         beside.write_text(text, encoding="utf-8")
         load_config(beside)
         beside.replace(path)
-    except UnicodeEncodeError:
-        raise UsageError(f"{path}: the data folder's name is no valid UTF-8, and YAML cannot spell it") from None
     except OSError as error:
         raise UsageError(f"{path}: cannot be written ({error.strerror or error})") from None
     finally:

@@ -56,6 +56,7 @@ def config_text(found: Recognised, census: Census, proposal: Proposal, path: str
     batch = f"{proposal.batch_size // INSTANCES} identities x {INSTANCES} images" if proposal.pk else "drawn at random"
     looked_at = DEFAULT_WINDOW[1] * proposal.batch_size / census.identities
     chance = log(census.identities)
+    sampler = f"pk\n  instances: {INSTANCES}" if proposal.pk else "random"
     captions = "# The captions are read, too; a model that learns from them is described in configs/image_text.yaml.\n"
     return f"""\
 # {found.title}: {in_words(census)}.
@@ -70,8 +71,7 @@ data:
   height: {proposal.height}
   width: {proposal.width}
   batch_size: {proposal.batch_size}  # {batch}; each is looked at {times(looked_at)} times by step {DEFAULT_WINDOW[1]}
-  sampler: {"pk" if proposal.pk else "random"}
-  instances: {INSTANCES}
+  sampler: {sampler}
   augment: [flip, pad_crop]  # `erase` is the third; no flip where a mirrored picture is another one, as with letters
   workers: {proposal.workers}  # loader processes; 0 decodes in the training process
 model:
@@ -104,8 +104,11 @@ def _size(source: str, size: tuple[int, int] | None) -> tuple[int, int]:
 def _name(found: Recognised) -> str:
     """From the folder's name, or from the format's where that says nothing."""
     root = found.root.absolute()
-    name = re.sub(r"[^\w.-]+", "-", (root.stem if root.is_file() else root.name).lower()).strip("-.")
-    return found.source if not name or name in _NO_NAME else name
+    for name in (root.stem if root.is_file() else root.name, root.parent.name):
+        name = re.sub(r"[^\w.-]+", "-", name.lower()).strip("-.")
+        if name and name not in _NO_NAME:
+            return name
+    return found.source
 
 
 def default_path(proposal: Proposal) -> Path:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -84,11 +84,19 @@ def retrieval_probe(config: DataConfig, training_set: TrainingSet, *, most: int,
     gallery = open_part(config, "gallery")
     query = open_part(config, "query") if gallery is not None else None
     if gallery is None:
-        sought, among, on = None, training_set, "training images, each among the others"
-    elif query is None:
-        sought, among, on = None, gallery, "test images, each among the others"
-    else:
-        sought, among, on = query, gallery, "query in gallery"
+        found = probe_among(config, None, training_set, "training images, each among the others", most=most, seed=seed)
+        return replace(found, facts=found.facts.model_copy(update={"trained_on": True}))
+    on = "test images, each among the others" if query is None else "query in gallery"
+    return probe_among(config, query, gallery, on, most=most, seed=seed)
+
+
+def probe_among(
+    config: DataConfig, sought: TrainingSet | None, among: TrainingSet, on: str, *, most: int, seed: int
+) -> RetrievalProbe:
+    """The images of `sought` in those of `among`; without `sought`, each of `among` in the others.
+
+    `on` says so, for people. Raises DataError as `retrieval_probe` does.
+    """
     chosen = _choose([part for part in (sought, among) if part is not None], most, seed)
     decoded, kept = _decode(chosen, config)
     places = np.arange(len(kept))
@@ -104,7 +112,6 @@ def retrieval_probe(config: DataConfig, training_set: TrainingSet, *, most: int,
     similarity = colours[queries] @ colours[found_in].T
     facts = RetrievalFacts(
         on=on,
-        trained_on=among is training_set,
         identities=len({image.sample.pid for image in kept}),
         queries=len(queries),
         gallery=len(found_in),

@@ -63,7 +63,7 @@ def test_what_init_says_and_writes(here: Path) -> None:
         "Market-1501 in My Market",
         "train 40 identities, 200 images, 3 cameras; 5 images of each; 1 junk left out",
         "query 1 identity, 1 image, 1 camera; 1 image of each",
-        "pictures 48x24",
+        "pictures about 48x24",
         "config my-market.yaml, the recipe: 64 images of 256x128, 16 identities x 4",
         "looks 320 at each identity by step 200, 480 by step 300",
         "next reid-smoke inspect my-market.yaml",

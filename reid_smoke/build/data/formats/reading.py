@@ -154,11 +154,14 @@ FORMATS: dict[str, Format] = {
         "CUHK03", cuhk03.read_cuhk03, "images_detected and splits_new_detected.json, or detected/bounding_box_train",
         _cuhk03,
     ),
-    "occluded_duke": Format("Occluded-Duke", named.read_dukemtmc, "the same", _market("_f", called="occluded")),
+    "occluded_duke": Format(
+        "Occluded-Duke", named.read_dukemtmc, "DukeMTMC-reID's, in a folder called Occluded-Duke",
+        _market("_f", called="occluded"),
+    ),
     "dukemtmc": Format("DukeMTMC-reID", named.read_dukemtmc, "bounding_box_train/0001_c2_f0046182.jpg", _market("_f")),
     "market1501": Format("Market-1501", named.read_market1501, _MARKET_LOOKS, _market()),
     "csv": Format("CSV", csv_file.read_csv, "one CSV of path,pid,cam", _holds_csv),
     "image_folder": Format(
-        "image folder", read_image_folder, "one folder an identity, in train/ or in the folder itself", _is_image_folder
+        "ImageFolder", read_image_folder, "one folder an identity, in train/ or in the folder itself", _is_image_folder
     ),
 }  # fmt: skip
