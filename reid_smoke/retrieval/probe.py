@@ -97,7 +97,7 @@ def probe_among(
 
     `on` says so, for people. Raises DataError as `retrieval_probe` does.
     """
-    chosen = _choose([part for part in (sought, among) if part is not None], most, seed)
+    chosen, drawn = _choose([part for part in (sought, among) if part is not None], most, seed)
     decoded, kept = _decode(chosen, config)
     places = np.arange(len(kept))
     is_query = np.array([sought is None or image.part is sought for image in kept], dtype=bool)
@@ -115,7 +115,7 @@ def probe_among(
         identities=len({image.sample.pid for image in kept}),
         queries=len(queries),
         gallery=len(found_in),
-        drawn=len(chosen) < len(among) + (len(sought) if sought is not None else 0),
+        drawn=drawn,
         cameras_apart=apart,
         chance=_facts(chance(match, left_out)),
         colour=_facts(rank(similarity, match, left_out)),
@@ -123,8 +123,12 @@ def probe_among(
     return RetrievalProbe(decoded, queries, found_in, match, left_out, facts, config)
 
 
-def _choose(parts: list[TrainingSet], most: int, seed: int) -> list[_Image]:
-    """Every image of as many identities as fit into `most`, and of two at least; an image of several captions once."""
+def _choose(parts: list[TrainingSet], most: int, seed: int) -> tuple[list[_Image], bool]:
+    """Every image of as many identities as fit into `most`, and whether that is fewer than all.
+
+    An image of several captions counts once. An identity of more images than fit is passed over: Market-1501's gallery
+    has one, pid 0, which is 2,798 strangers. Raises DataError where fewer than two fit.
+    """
     of_pid: dict[int | str, list[_Image]] = {}
     for part in parts:
         taken: set[str | int] = set()
@@ -132,14 +136,18 @@ def _choose(parts: list[TrainingSet], most: int, seed: int) -> list[_Image]:
             if sample.image not in taken:
                 taken.add(sample.image)
                 of_pid.setdefault(sample.pid, []).append(_Image(part, index))
-    pids = sorted(of_pid)  # all numbers, or all names
+    pids = sorted(of_pid, key=str)
     chosen: list[_Image] = []
-    for number, place in enumerate(np.random.RandomState(seed).permutation(len(pids)).tolist()):
+    identities = 0
+    for place in np.random.RandomState(seed).permutation(len(pids)).tolist():
         images = of_pid[pids[place]]
-        if number >= 2 and len(chosen) + len(images) > most:
-            break
-        chosen += images
-    return chosen
+        if len(chosen) + len(images) <= most:
+            chosen += images
+            identities += 1
+    if identities < min(2, len(pids)):
+        fewest = sum(sorted(map(len, of_pid.values()))[:2])
+        raise DataError(f"retrieval.images {most} is too few: two identities of {parts[-1].source} have {fewest}")
+    return chosen, identities < len(pids)
 
 
 def _decode(chosen: list[_Image], config: DataConfig) -> tuple[Tensor, list[_Image]]:

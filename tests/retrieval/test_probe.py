@@ -83,6 +83,15 @@ def test_whole_identities_are_drawn(tmp_path: Path) -> None:
     assert facts == probe(market1501(tmp_path), most=13).facts
 
 
+def test_an_identity_too_large_to_fit_is_passed_over(tmp_path: Path) -> None:
+    write_market1501(tmp_path, range(1, 6), images_each=4)
+    write_market1501(tmp_path, [0], images_each=30)
+    facts = probe(market1501(tmp_path), most=20).facts
+    assert (facts.identities, facts.gallery, facts.drawn) == (5, 20, True)
+    with pytest.raises(DataError, match="images 7 is too few: two identities of .* have 8"):
+        probe(market1501(tmp_path), most=7)
+
+
 def test_an_image_that_cannot_be_read_is_left_out(tmp_path: Path) -> None:
     three_people(tmp_path, "bounding_box_train")
     (tmp_path / "bounding_box_train" / "0001_c1s1_000001_00.jpg").write_bytes(b"gone")

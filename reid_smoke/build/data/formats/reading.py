@@ -12,6 +12,8 @@ from reid_smoke.build.data.formats.found import NotThisLayout, Part, Reading
 from reid_smoke.build.data.formats.image_folder import SPLITS, read_image_folder
 from reid_smoke.errors import DataError
 
+MOST_BELOW = 200  # folders that are looked into for data sets
+
 
 class Format(NamedTuple):
     """One entry of `data.source`."""
@@ -62,6 +64,8 @@ def recognise(root: Path) -> list[Recognised]:
     if here is not None:
         return [Recognised(here, root)]
     below = [Path(entry.path) for entry in folders(root)]
+    if len(below) > MOST_BELOW:  # nobody keeps so many data sets: these are identities
+        below = []
     found = [Recognised(source, folder) for folder in below if (source := _source_of(folder)) is not None]
     if found:
         return found
