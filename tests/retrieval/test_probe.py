@@ -88,7 +88,7 @@ def test_an_identity_too_large_to_fit_is_passed_over(tmp_path: Path) -> None:
     write_market1501(tmp_path, [0], images_each=30)
     facts = probe(market1501(tmp_path), most=20).facts
     assert (facts.identities, facts.gallery, facts.drawn) == (5, 20, True)
-    with pytest.raises(DataError, match="images 7 is too few: two identities of .* have 8"):
+    with pytest.raises(DataError, match=r"images 7 is too few: two identities of .* have 8"):
         probe(market1501(tmp_path), most=7)
 
 
