@@ -31,12 +31,13 @@ class Census:
 def count(part: TrainingSet) -> Census:
     """Count without opening an image. An image with several captions counts once."""
     images = {sample.image: sample.label for sample in part.samples}
+    cameras = {sample.camera for sample in part.samples}
     per_identity = sorted(Counter(images.values()).values())
     return Census(
         identities=part.identities,
         images=len(images),
         captions=sum(sample.caption is not None for sample in part.samples),
-        cameras=len({sample.camera for sample in part.samples} - {0}),
+        cameras=0 if cameras == {0} else len(cameras),
         per_identity=(per_identity[0], int(median(per_identity)), per_identity[-1]),
         of_one_image=identities_of_one_image(part),
         junk=part.junk_dropped,
