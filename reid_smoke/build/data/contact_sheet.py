@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
+from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
 from typing import NamedTuple
@@ -102,9 +104,13 @@ def save_sheet(sheet: Image.Image, path: Path) -> None:
     if form not in ("PNG", "JPEG", "WEBP"):
         raise UsageError(f"{path}: a contact sheet is a .png, a .jpg or a .webp")
     sheet.save(buffer, form, **({"quality": 85} if form == "JPEG" else {}))
+    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        path.write_bytes(buffer.getvalue())
+        beside.write_bytes(buffer.getvalue())
+        beside.replace(path)
     except OSError as error:
+        with suppress(OSError):
+            beside.unlink()
         raise UsageError(
             f"{path}: cannot be written ({error.strerror or error}). Name another file with --out"
         ) from None
