@@ -96,7 +96,7 @@ def smoke(plan: Plan, out: Path | None, display: LiveDisplay, *, started: float)
                     after = _retrieved(retrieval, training, ledger)
             ledger.add(retrieval.facts.model_copy(update={"before": before, "after": after}))
         if seen:
-            _show_batch(seen[0], prepared.training_set, plan.config, folder)
+            _show_batch(seen[0], prepared.training_set, plan.config, folder, ledger)
         judgement = judge(ledger, ended=True)
         ledger.close()
     return Outcome(judgement, ledger, folder, how)
@@ -156,18 +156,26 @@ def _retrieved(retrieval: RetrievalProbe, training: Training, ledger: Ledger) ->
     try:
         return retrieval.of_model(training.model, training.device)
     except Exception as error:
-        step = ledger.steps[-1].step if ledger.steps else 0
-        ledger.add(ProbeFault(step=step, probe="retrieval", message=f"{type(error).__name__}: {error}"))
+        ledger.add(_fault("retrieval", error, ledger))
         return None
 
 
-def _show_batch(batch: Batch, training_set: TrainingSet, config: Config, folder: Path) -> None:
+def _fault(probe: str, error: Exception, ledger: Ledger) -> ProbeFault:
+    step = ledger.steps[-1].step if ledger.steps else 0
+    return ProbeFault(step=step, probe=probe, message=f"{type(error).__name__}: {error}")
+
+
+def _show_batch(batch: Batch, training_set: TrainingSet, config: Config, folder: Path, ledger: Ledger) -> None:
     """The first batch as a picture in the run's folder. After the training: it costs that nothing."""
     from reid_smoke.build.data.contact_sheet import save_sheet, sheet_of_batch
 
-    with suppress(ReidSmokeError):  # a full disk, of which the report will tell
-        title = f"{config.name}: the first batch, as the model saw it"
+    title = f"{config.name}: the first batch, as the model saw it"
+    try:
         save_sheet(sheet_of_batch(batch, training_set, config.data, title), folder / "contact-sheet.jpg")
+    except (ReidSmokeError, KeyboardInterrupt):  # a full disk, of which the report will tell; somebody in a hurry
+        return
+    except Exception as error:  # on a GPU that a label out of range has broken, nothing can be fetched any more
+        ledger.add(_fault("contact sheet", error, ledger))
 
 
 @contextmanager
