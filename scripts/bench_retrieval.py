@@ -16,6 +16,7 @@ PETS09's ten people are all in training and in test: the crops tested come later
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
 from reid_smoke.build.data.formats.found import Part
@@ -61,16 +62,21 @@ def main() -> None:
         name: [("chance", probe.facts.chance), ("colour stripes", probe.facts.colour)] for name, probe in probes.items()
     }
 
-    def measure(step: int) -> bool:
-        if step % arguments.every == 0 or step == arguments.steps:
-            for name, probe in probes.items():
-                measured[name].append(
-                    (f"after {step} steps" if step else "before", probe.of_model(training.model, device))
-                )
+    def measure(step: int) -> None:
+        when = f"after {step} steps" if step else "before"
+        print(f"measuring {when}", file=sys.stderr)
+        for name, probe in probes.items():
+            measured[name].append((when, probe.of_model(training.model, device)))
+
+    def now_and_then(step: int) -> bool:
+        if step % arguments.every == 0:
+            measure(step)
         return False
 
     measure(0)
-    train(training, max_steps=arguments.steps + 1, stop=lambda step: measure(step) or step == arguments.steps)
+    if arguments.steps:
+        train(training, max_steps=arguments.steps, stop=now_and_then)  # which is not asked after the last one
+        measure(arguments.steps)
     for name, rows in measured.items():
         print(f"{name}: {probes[name].facts.queries} queries, {probes[name].facts.gallery} images")
         for who, figures in rows:

@@ -108,7 +108,7 @@ def probe_among(
     if not has_match.any():
         raise DataError(f"retrieval: of {on} in {among.source}, no identity has a second image to be found")
     queries, match, left_out = queries[has_match], match[has_match], left_out[has_match]
-    colours = np.stack([colour_stripes(image.numpy()) for image in decoded])  # (N, 512)
+    colours = np.stack([colour_stripes(image.numpy()) for image in decoded])  # (N, 384)
     similarity = colours[queries] @ colours[found_in].T
     facts = RetrievalFacts(
         on=on,
