@@ -23,8 +23,8 @@ def retrieves_worse_than_colour(measured: list[RetrievalFacts], curve: Curve) ->
         as training images.
 
     Seen in:
-        Ten people of PETS 2009 under MobileNetV2 with ImageNet's weights: mAP 0.37 before the run and 0.59 after its 300
-        steps, where stripes of colour have 0.61.
+        Ten people of PETS 2009 under MobileNetV2 with ImageNet's weights: mAP 0.37 before the run and 0.59 after
+        300 steps, where stripes of colour have 0.61.
     """
     last = measured[-1]
     if curve.word != "passes" or last.after is None or last.after.mean_ap >= last.colour.mean_ap:
