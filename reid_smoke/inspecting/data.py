@@ -42,7 +42,7 @@ def inspect_data(config: Config, sheet: Path) -> list[tuple[str, str | None]]:
         ),
         ("batch", f"{tuple(batch.images.shape)} float32, {', '.join(data.augment) or 'no augmentation'}"),
         ("sampler", _sampler(data, census)),
-        ("epoch", f"{len(loader):,} steps"),
+        ("epoch", f"{len(loader):,} step{'' if len(loader) == 1 else 's'}"),
         ("looks", looks(data.batch_size, census.identities, config.rule.window)),
         ("chance", f"log {num_classes} = {log(num_classes):.2f}; the bar is {bar:.2f}"),
         ("unreadable", _unreadable(unreadable)),

@@ -65,19 +65,23 @@ def contact_sheet(
     how = Image.Resampling.NEAREST if scale > 1 else Image.Resampling.BOX
     step_x, step_y = max(size[0], 58) + GAP, size[1] + 4 + (TEXT + 3) * max(len(cell.lines) for cell in cells) + 2 * GAP
     shown = len(pixels)
-    groups = max(1, WIDEST // (step_x * group + GAP)) if group > 1 else 0
-    columns = min(shown, groups * group or max(1, min(WIDEST // step_x, round((2 * shown * step_y / step_x) ** 0.5))))
+    between = GAP if group > 1 else 0  # groups stand a little apart
+    if group > 1:
+        columns = max(1, WIDEST // (step_x * group + GAP)) * group
+    else:  # about twice as wide as high
+        columns = max(1, min(WIDEST // step_x, round((2 * shown * step_y / step_x) ** 0.5)))
+    columns = min(shown, columns)
     rows = -(-shown // columns)
     font = _font(TEXT)
     top = MARGIN + (TEXT + 14 if title else 0)
-    sheet_width = 2 * MARGIN + columns * step_x + (columns // group) * GAP - 2 * GAP
+    sheet_width = 2 * MARGIN + columns * step_x - GAP + (columns - 1) // group * between
     sheet = Image.new("RGB", (max(sheet_width, 320), top + rows * step_y + MARGIN - GAP), _PAPER)
     draw = ImageDraw.Draw(sheet)
     if title:
         draw.text((MARGIN, MARGIN - 2), title, fill=_INK, font=_font(TEXT + 2))
     for place, (image, cell) in enumerate(zip(pixels, cells, strict=False)):
         row, column = divmod(place, columns)
-        x, y = MARGIN + column * step_x + (column // group if group > 1 else 0) * GAP, top + row * step_y
+        x, y = MARGIN + column * step_x + column // group * between, top + row * step_y
         sheet.paste(Image.fromarray(image).resize(size, how), (x, y))
         below = y + size[1]
         draw.rectangle((x, below, x + size[0] - 1, below + 2), fill=_COLOURS[cell.label % len(_COLOURS)])
