@@ -45,14 +45,14 @@ def count(part: TrainingSet) -> Census:
 
 
 def in_words(census: Census) -> str:
-    """`751 identities, 12,936 images, 6 cameras; 2 to 72 images of each (median 15)`."""
+    """`751 identities, 12,936 images, 6 cameras; 2 to 72 images of each, median 15`."""
     fewest, middle, most = census.per_identity
     parts = [f"{census.identities:,} identit{'y' if census.identities == 1 else 'ies'}", _images(census.images)]
     if census.captions:
         parts.append(f"{census.captions:,} captions")
     if census.cameras:
         parts.append(f"{census.cameras} camera{'' if census.cameras == 1 else 's'}")
-    each = f"{_images(fewest)} of each" if fewest == most else f"{fewest} to {most} images of each (median {middle})"
+    each = f"{_images(fewest)} of each" if fewest == most else f"{fewest} to {most} images of each, median {middle}"
     junk = f"; {census.junk:,} junk left out" if census.junk else ""
     return f"{', '.join(parts)}; {each}{junk}"
 

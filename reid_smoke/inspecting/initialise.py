@@ -57,11 +57,8 @@ def initialise(folder: Path, out: Path | None, *, force: bool) -> Initialised:
         [
             ("train", in_words(census)),
             *((part, in_words(count(there)) if there else None) for part, there in parts.items()),
-            (
-                "pictures",
-                f"about {size[0]}x{size[1]} (height x width)" if size else "none could be read",
-            ),
-            ("", None),
+            ("pictures", f"about {size[0]}x{size[1]} (height x width)" if size else "none could be read"),
+            ("", ""),
             ("config", f"{path}, the recipe: {batch}"),
             ("looks", looks(proposal.batch_size, census.identities, DEFAULT_WINDOW)),
             ("one image", _singles(census.of_one_image, census.identities, proposal.pk)),

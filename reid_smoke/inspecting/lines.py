@@ -12,7 +12,7 @@ WIDEST = 100
 
 
 def show(console: Console, heading: str, pairs: Iterable[tuple[str, str | None]]) -> None:
-    """Print them; a label without anything to say is left out, and one that is empty goes on with the line above."""
+    """Print them. A label with None to say is left out; an empty one goes on with the line above."""
     width = max(40, min(WIDEST, console.width))
     _print(console, Text())
     _print(console, Text(heading, "bold"))
