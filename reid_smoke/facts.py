@@ -57,6 +57,8 @@ class DatasetFacts(Fact):
     example_out_of_range: str = ""  # one such image and its label
     images_per_identity: tuple[int, int, int]  # fewest, median, most
     junk_dropped: int = 0  # images of pid -1
+    identities_of_one_image: int = 0
+    instances: int | None = None  # images that PK sampling draws of each identity; None: another sampler
     unreadable: int = 0
     unreadable_examples: tuple[str, ...] = ()
 
@@ -313,6 +315,30 @@ class TriageFacts(Fact):
     untried: tuple[str, ...] = ()  # names of the trials that the budget left out
 
 
+class RetrievedFacts(Fact):
+    """How well images of the same identity are found."""
+
+    mean_ap: float  # 0..1
+    rank1: float  # 0..1
+
+
+class RetrievalFacts(Fact):
+    """Images sought among others, by colour and by the model's features. Written once, after the training."""
+
+    kind: Literal["retrieval"] = "retrieval"
+    on: str  # which images, for people
+    trained_on: bool = False  # they are those that were trained on
+    identities: int
+    queries: int  # that have something to be found
+    gallery: int
+    drawn: bool = False  # some of the identities were drawn, since there are more images than were asked for
+    cameras_apart: bool = True  # images of the query's identity and camera are left out; else only the query itself
+    chance: RetrievedFacts
+    colour: RetrievedFacts  # histograms of colours in stripes
+    before: RetrievedFacts | None = None  # by the model's features, before training; None: not measured
+    after: RetrievedFacts | None = None
+
+
 class ProbeFault(Fact):
     """One of our own probes failed; the training went on without it."""
 
@@ -353,6 +379,7 @@ AnyFact: TypeAlias = Annotated[
     | ExecutionFacts
     | TrialFacts
     | TriageFacts
+    | RetrievalFacts
     | ProbeFault
     | EndFacts,
     Field(discriminator="kind"),

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from reid_smoke.errors import UsageError
 
-OF_AN_EARLIER_RUN = ("report.json", "report.html", "junit.xml", "config.yaml")
+OF_AN_EARLIER_RUN = ("report.json", "report.html", "junit.xml", "config.yaml", "contact-sheet.jpg")
 
 
 def make_run_folder(out: Path | None, name: str, config: str | None = None) -> Path:

@@ -16,7 +16,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from math import ceil
@@ -28,7 +28,14 @@ from reid_smoke.checks.catalogue import rank
 from reid_smoke.config.dump import dump_config
 from reid_smoke.config.schema import Config, DataConfig
 from reid_smoke.errors import ReidSmokeError, UsageError
-from reid_smoke.facts import ExecutionFacts, RunFacts, StartupFacts, UnreadableFacts
+from reid_smoke.facts import (
+    ExecutionFacts,
+    ProbeFault,
+    RetrievedFacts,
+    RunFacts,
+    StartupFacts,
+    UnreadableFacts,
+)
 from reid_smoke.folder import make_run_folder
 from reid_smoke.ledger import Ledger
 from reid_smoke.pace import Pace
@@ -37,7 +44,9 @@ from reid_smoke.rule import DEFAULT_WINDOW, LEAST_STEPS
 from reid_smoke.verdict import Judgement, judge
 
 if TYPE_CHECKING:
+    from reid_smoke.build.data.loader import Batch
     from reid_smoke.build.training import Training
+    from reid_smoke.retrieval.probe import RetrievalProbe
 
 LEAST_WINDOW = 4  # steps, of overfit
 
@@ -74,17 +83,29 @@ def smoke(plan: Plan, out: Path | None, display: LiveDisplay, *, started: float)
     """
     with sigterm_as_interrupt():
         unreadable: list[UnreadableFacts] = []
+        seen: list[Batch] = []
         with _no_collection():
             phases = Phases(started)
-            training, window, steps = _prepare(plan, unreadable.append, phases)
+            prepared = _prepare(plan, unreadable.append, seen.append, phases)
+        training, steps = prepared.training, prepared.steps
         folder = make_run_folder(out, plan.config.name, dump_config(plan.config))
         ledger = Ledger(folder / "facts.jsonl")
         ledger.subscribe(display)
-        ledger.add(run_facts(plan, training, window, steps))
+        ledger.add(run_facts(plan, training, prepared.window, steps))
         for fact in (*training.facts, phases.facts(), *unreadable):
             ledger.add(fact)
         unreadable.clear()  # from now on those that come up while training
+        retrieval = prepared.retrieval
+        before = _retrieved(retrieval, training, ledger) if retrieval is not None else None
         how = train_until_certain(training, ledger, display, unreadable, steps, started)
+        if retrieval is not None:
+            after = None
+            if how in ("finished", "stopped"):
+                with suppress(KeyboardInterrupt):  # whoever will not wait for the figure still gets the verdict
+                    after = _retrieved(retrieval, training, ledger)
+            ledger.add(retrieval.facts.model_copy(update={"before": before, "after": after}))
+        if seen:
+            _show_batch(seen[0], prepared.training_set, plan.config, folder, ledger)
         judgement = judge(ledger, ended=True)
         ledger.close()
     return Outcome(judgement, ledger, folder, how)
@@ -108,10 +129,20 @@ class Phases:
         return StartupFacts(phases=self._seconds)
 
 
+@dataclass(frozen=True)
+class _Prepared:
+    """A training about to begin."""
+
+    training: Training
+    training_set: TrainingSet
+    window: tuple[int, int]
+    steps: int | None  # the last one; None: where the verdict is certain
+    retrieval: RetrievalProbe | None  # None: not asked for
+
+
 def _prepare(
-    plan: Plan, on_unreadable: Callable[[UnreadableFacts], None], phases: Phases
-) -> tuple[Training, tuple[int, int], int | None]:
-    """The training, its window, and its last step (None: where the verdict is certain)."""
+    plan: Plan, on_unreadable: Callable[[UnreadableFacts], None], on_first: Callable[[Batch], None], phases: Phases
+) -> _Prepared:
     config = plan.config
     if plan.epochs is None and config.rule.window[1] < LEAST_STEPS:
         raise UsageError(
@@ -128,11 +159,18 @@ def _prepare(
         phases.end("waiting for the data")
     if plan.samples is not None:
         training_set = fixed_subset(training_set, plan.samples, config.seed)
-    loader = build_loader(training_set, config.data, seed=config.seed, on_unreadable=on_unreadable, device=device)
+    loader = build_loader(
+        training_set, config.data, seed=config.seed, on_unreadable=on_unreadable, on_first=on_first, device=device
+    )
     training = build_training(config, training_set, loader, device)
     phases.end("building")
     if plan.epochs is None:
-        return training, config.rule.window, config.train.steps
+        retrieval = None
+        if config.retrieval is not None:
+            from reid_smoke.retrieval.probe import retrieval_probe
+
+            retrieval = retrieval_probe(config.data, training_set, most=config.retrieval.images, seed=config.seed)
+        return _Prepared(training, training_set, config.rule.window, config.train.steps, retrieval)
     each = training.steps_per_epoch
     last = plan.epochs * each
     if last < LEAST_STEPS:
@@ -142,7 +180,34 @@ def _prepare(
             f"give --epochs {ceil(LEAST_STEPS / each)} or more"
         )
     # The last epoch; where that is a step or two, a few more, since a single batch says little.
-    return training, (last - max(each, LEAST_WINDOW) + 1, last), last
+    return _Prepared(training, training_set, (last - max(each, LEAST_WINDOW) + 1, last), last, None)
+
+
+def _retrieved(retrieval: RetrievalProbe, training: Training, ledger: Ledger) -> RetrievedFacts | None:
+    """The figure of the model as it is; where measuring fails, that is a fact, and the training goes on."""
+    try:
+        return retrieval.of_model(training.model, training.device)
+    except Exception as error:
+        ledger.add(_fault("retrieval", error, ledger))
+        return None
+
+
+def _fault(probe: str, error: Exception, ledger: Ledger) -> ProbeFault:
+    step = ledger.steps[-1].step if ledger.steps else 0
+    return ProbeFault(step=step, probe=probe, message=f"{type(error).__name__}: {error}")
+
+
+def _show_batch(batch: Batch, training_set: TrainingSet, config: Config, folder: Path, ledger: Ledger) -> None:
+    """The first batch as a picture in the run's folder. After the training: it costs that nothing."""
+    from reid_smoke.build.data.contact_sheet import save_sheet, sheet_of_batch
+
+    title = f"{config.name}: the first batch, as the model saw it"
+    try:
+        save_sheet(sheet_of_batch(batch, training_set, config.data, title), folder / "contact-sheet.jpg")
+    except (ReidSmokeError, KeyboardInterrupt):  # a full disk, of which the report will tell; somebody in a hurry
+        return
+    except Exception as error:  # on a GPU that a label out of range has broken, nothing can be fetched any more
+        ledger.add(_fault("contact sheet", error, ledger))
 
 
 @contextmanager

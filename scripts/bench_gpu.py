@@ -29,7 +29,6 @@ from PIL import Image
 from torch.nn import functional as F
 from torchvision import transforms
 
-from reid_smoke.build.data.layouts import read_market1501
 from reid_smoke.build.data.loader import build_loader
 from reid_smoke.build.data.pedestrians import render_pedestrians
 from reid_smoke.build.data.training_set import TrainingSet, open_training_set
@@ -77,7 +76,7 @@ def main() -> None:
             "bare": lambda: bare(config, training_set, steps),
             "run": lambda: watched(config, training_set, steps, folder),
             "no probes": lambda: unwatched(config, training_set, steps),
-            "classic": lambda: classic(config, folder, steps),
+            "classic": lambda: classic(config, training_set, steps),
         }
         speeds: dict[str, list[float]] = {arm: [] for arm in arms}
         for number in range(arguments.rounds):
@@ -184,10 +183,8 @@ def bare(config: Config, training_set: TrainingSet, steps: int) -> list[float]:
 
 
 class Files(torch.utils.data.Dataset[Any]):
-    def __init__(self, folder: Path, config: Config) -> None:
-        self.found, _ = read_market1501(folder)
-        labels = {pid: label for label, pid in enumerate(sorted({image.pid for image in self.found}))}
-        self.labels = [labels[image.pid] for image in self.found]
+    def __init__(self, training_set: TrainingSet, config: Config) -> None:
+        self.samples = training_set.samples
         size = (config.data.height, config.data.width)
         self.transform = transforms.Compose(
             [
@@ -201,22 +198,23 @@ class Files(torch.utils.data.Dataset[Any]):
         )
 
     def __len__(self) -> int:
-        return len(self.found)
+        return len(self.samples)
 
     def __getitem__(self, index: int) -> Any:
-        with Image.open(self.found[index].path) as file:
-            return self.transform(file.convert("RGB")), self.labels[index]
+        sample = self.samples[index]
+        with Image.open(str(sample.image)) as file:
+            return self.transform(file.convert("RGB")), sample.label
 
 
-def classic(config: Config, folder: Path, steps: int) -> list[float]:
+def classic(config: Config, training_set: TrainingSet, steps: int) -> list[float]:
     """The loop that most ReID code has."""
-    data = Files(folder, config)
+    data = Files(training_set, config)
     loader = torch.utils.data.DataLoader(
         data, config.data.batch_size, shuffle=True, num_workers=8, pin_memory=True, drop_last=True,
         persistent_workers=True,
     )  # fmt: skip
     plain = config.model_copy(update={"train": config.train.model_copy(update={"amp": "off"})})
-    ours = build_training(plain, open_training_set(config.data), loader, GPU)
+    ours = build_training(plain, training_set, loader, GPU)
     model = ours.model.to(memory_format=torch.contiguous_format).train()  # type: ignore[call-overload]
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4)
     times: list[float] = []

@@ -17,7 +17,9 @@ assert "torch" not in sys.modules, package.__name__
 """
 
 
-@pytest.mark.parametrize("name", ["checks", "cli", "config", "errors", "facts", "ledger", "report", "verdict"])
+@pytest.mark.parametrize(
+    "name", ["build.data.formats", "checks", "cli", "config", "errors", "facts", "ledger", "report", "verdict"]
+)
 def test_no_module_of_it_imports_torch(name: str) -> None:
     ended = subprocess.run(
         [sys.executable, "-c", WALK, f"reid_smoke.{name}"], capture_output=True, text=True, check=False

@@ -64,7 +64,8 @@ def build_training(
     if config.data.batch_size < 2:
         raise UsageError("data.batch_size is 1, and of one image batch norm can make nothing: give 2 or more")
     num_classes = config.model.num_classes or training_set.identities
-    facts: list[DatasetFacts | WeightsFacts | FreezeFacts] = [scan(training_set, num_classes)]
+    instances = config.data.instances if config.data.sampler == "pk" else None
+    facts: list[DatasetFacts | WeightsFacts | FreezeFacts] = [scan(training_set, num_classes, instances)]
 
     torch.manual_seed(config.seed)
     model = build_model(config.model, num_classes, height=config.data.height, width=config.data.width)

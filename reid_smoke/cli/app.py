@@ -7,6 +7,8 @@ import typer
 from reid_smoke import __version__
 from reid_smoke.cli.explain import explain
 from reid_smoke.cli.guard import guarded
+from reid_smoke.cli.init import init
+from reid_smoke.cli.inspect import inspect
 from reid_smoke.cli.overfit import overfit
 from reid_smoke.cli.report import report
 from reid_smoke.cli.run import run
@@ -24,7 +26,7 @@ app = typer.Typer(
 )
 
 # Every command, in the order in which --help shows them. Each imports what it needs inside its function.
-for command in (run, overfit, triage, report, explain, schema):
+for command in (run, overfit, triage, init, inspect, report, explain, schema):
     app.command()(guarded(command))
 app.command(context_settings=CONTEXT)(guarded(watch))
 

@@ -31,6 +31,12 @@ for _name, _pattern in RESOLVERS:
     _Dumper.add_implicit_resolver("tag:yaml.org,2002:" + _name, _pattern, None)
 
 
+def dump_text(text: str) -> str:
+    """A text as a YAML value on one line, in quotes where it needs them."""
+    dumped: str = yaml.dump(text, Dumper=_Dumper, allow_unicode=True, width=2**31)
+    return dumped.removesuffix("\n").removesuffix("\n...")
+
+
 def dump_config(config: Config) -> str:
     """Every key of the config, defaults too, in the schema's order."""
     text: str = yaml.dump(config.to_plain(), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)

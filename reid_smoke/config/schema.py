@@ -38,6 +38,11 @@ Regex = Annotated[str, AfterValidator(_compiles)]
 LocalPath = Annotated[Path, Field(strict=False), AfterValidator(_home)]
 Listed = Field(strict=False)
 
+Source = Literal[
+    "market1501", "dukemtmc", "occluded_duke", "msmt17", "cuhk03", "veri776", "vehicleid", "image_folder", "csv",
+    "cuhk_pedes", "icfg_pedes", "rstp_reid", "pedestrians",
+]  # fmt: skip
+EMBEDDED = ("pedestrians",)  # rendered when needed: no data.root
 HEAD_PATTERN = r"^bn_neck\.classifier"
 
 
@@ -52,10 +57,11 @@ class Section(BaseModel):
 class DataConfig(Section):
     """The training set, how a batch is drawn from it, and what is done to an image."""
 
-    source: Literal["pedestrians", "market1501", "image_folder"] = "pedestrians"
-    """`market1501` reads Market-1501's layout (DukeMTMC-reID and Occluded-Duke too); `pedestrians` is embedded."""
+    source: Source = "pedestrians"
+    """`pedestrians` is embedded, all others are read from root. `reid-smoke init DATA_DIR` finds out which it is."""
     root: LocalPath | None = None
-    """The data set's folder, relative to where the command is started. Needed for every source but `pedestrians`."""
+    """The data set's folder (of `csv`: or the file), relative to where the command is started. Needed for every source
+    that is not embedded."""
     identities: PositiveInt | None = None
     """Embedded pedestrians: how many identities to render (400 by default). Elsewhere: use the first so many."""
     height: PositiveInt = 256
@@ -79,7 +85,7 @@ class DataConfig(Section):
 
     @model_validator(mode="after")
     def _fits_together(self) -> DataConfig:
-        if self.source != "pedestrians" and self.root is None:
+        if self.source not in EMBEDDED and self.root is None:
             raise ValueError(f"source {self.source} needs root: the folder that holds the data set")
         if self.sampler == "pk" and self.batch_size % self.instances:
             raise ValueError(f"batch_size {self.batch_size} is no multiple of instances {self.instances}")
@@ -203,6 +209,16 @@ class RuleConfig(Section):
         return self
 
 
+class RetrievalConfig(Section):
+    """How well people are found by the model's features, before and after the run, beside colour and chance.
+
+    Of the data set's query and gallery, where it has them; else of each test or training image among the others.
+    """
+
+    images: Annotated[int, Field(ge=8)] = 2000
+    """Images at most; where there are more, whole identities are drawn."""
+
+
 class Config(Section):
     """A run of reid-smoke."""
 
@@ -219,6 +235,8 @@ class Config(Section):
     schedule: ScheduleConfig = ScheduleConfig()
     train: TrainConfig = TrainConfig()
     rule: RuleConfig = RuleConfig()
+    retrieval: RetrievalConfig | None = None
+    """null does not measure it; `{}` does. It takes two passes over so many images, and no part in the verdict."""
 
     @model_validator(mode="after")
     def _fits_together(self) -> Config:

@@ -20,9 +20,11 @@ from reid_smoke.checks.catalogue import CheckResult, Severity, Status, consequen
 from reid_smoke.facts import (
     SCHEMA_VERSION,
     CrashFacts,
+    DatasetFacts,
     EndFacts,
     ExecutionFacts,
     ProbeFault,
+    RetrievalFacts,
     RunFacts,
     StartupFacts,
     TriageFacts,
@@ -119,6 +121,27 @@ class ProofEntry(Entry):
     conclusion: str
 
 
+class Retrieved(Entry):
+    mean_ap: float  # 0..1
+    rank1: float  # 0..1
+
+
+class Retrieval(Entry):
+    """How well people are found: a figure beside the verdict, and no part of it."""
+
+    on: str  # which images
+    trained_on: bool
+    identities: int
+    queries: int
+    gallery: int
+    drawn: bool  # some identities of more
+    cameras_apart: bool  # images of the query's own camera are left out
+    chance: Retrieved
+    colour: Retrieved  # histograms of colours in stripes
+    before: Retrieved | None  # by the model's features, before training
+    after: Retrieved | None
+
+
 class Timing(Entry):
     startup_s: float | None
     train_s: float | None
@@ -149,6 +172,7 @@ class Report(Entry):
     checks: Checks
     trials: tuple[TrialEntry, ...] = ()
     proof: ProofEntry | None = None
+    retrieval: Retrieval | None = None  # null: not asked for
     notes: tuple[str, ...] = ()  # what makes the report less than whole, and what else is worth a sentence
     environment: dict[str, str]
     timing: Timing
@@ -183,6 +207,7 @@ def build_report(ledger: Ledger, results: Sequence[CheckResult], verdict: Verdic
         checks=_checks(results),
         trials=_trials(proof),
         proof=_proof(proof),
+        retrieval=_retrieval(ledger),
         notes=_notes(ledger),
         environment=dict(run.environment) if run else {},
         timing=_timing(ledger),
@@ -281,6 +306,11 @@ def _proof(proof: Proof | None) -> ProofEntry | None:
     )
 
 
+def _retrieval(ledger: Ledger) -> Retrieval | None:
+    measured = ledger.last(RetrievalFacts)
+    return None if measured is None else Retrieval(**measured.model_dump(exclude={"kind"}))
+
+
 def _notes(ledger: Ledger) -> tuple[str, ...]:
     notes = []
     if ledger.write_error:
@@ -288,6 +318,12 @@ def _notes(ledger: Ledger) -> tuple[str, ...]:
     if ledger.unread_lines:
         s, were = ("", "was") if ledger.unread_lines == 1 else ("s", "were")
         notes.append(f"{ledger.unread_lines} line{s} of facts.jsonl could not be read and {were} left out.")
+    data = ledger.first(DatasetFacts)
+    if data is not None and data.instances and data.instances > 1 and data.identities_of_one_image:
+        notes.append(
+            f"{data.identities_of_one_image:,} of {data.identities:,} identities have one image. PK sampling draws "
+            f"{data.instances} of each, and takes that one {data.instances} times: a pair of it teaches nothing."
+        )
     faults: dict[str, ProbeFault] = {}
     for fault in ledger.all(ProbeFault):
         faults.setdefault(fault.probe, fault)

@@ -79,6 +79,24 @@ def looks(report: Report) -> str | None:
     return said
 
 
+def retrieval(report: Report) -> list[str]:
+    """How well people are found, before and after, beside colour and chance: a line each; none where not asked for."""
+    found = report.retrieval
+    if found is None:
+        return []
+    measured = (
+        (found.before, "before training"),
+        (found.after, "after it"),
+        (found.colour, "by colour alone"),
+        (found.chance, "by chance"),
+    )
+    where = f"{found.queries:,} queries, {found.gallery:,} images: {'some of the ' if found.drawn else ''}{found.on}"
+    return [
+        *(f"Rank-1 {each.rank1:.2f}, mAP {each.mean_ap:.2f} {how}" for each, how in measured if each is not None),
+        f"{where}, {'the same camera' if found.cameras_apart else 'itself'} left out",
+    ]
+
+
 def checks(counts: Checks) -> str:
     faults = f"{counts.failed} fault{'' if counts.failed == 1 else 's'}"
     return (

@@ -40,6 +40,13 @@ def file_with(name: str, text: str) -> Callable[[Path], object]:
     return lambda here: (here / name).write_text(text)
 
 
+def rstp_reid(entries: str) -> Callable[[Path], object]:
+    return lambda here: (
+        image(here / "data" / "imgs" / "a.png"),
+        (here / "data" / "data_captions.json").write_text(entries),
+    )
+
+
 def nothing(here: Path) -> None:
     pass
 
@@ -105,6 +112,34 @@ CASES = {
     "one embedded identity": Case(["run", "config.yaml", *sets("data.identities=1")], ["data.identities is 1"]),
     "a batch larger than the data": Case(
         ["run", "config.yaml", *sets("data.batch_size=64")], ["data.batch_size 64", "32 images"]
+    ),
+    "nobody has two images under pk": Case(
+        ["run", "config.yaml", *sets("data.sampler=pk", "data.instances=2", "data.batch_size=4", *MARKET)],
+        ["pk draws 2 images of each identity", "not one of the data's 2 identities has two", "data.sampler to random"],
+        folder_with_images("bounding_box_train/0001_c1s1_000001_00.jpg", "bounding_box_train/0002_c1s1_000001_00.jpg"),
+    ),
+    "nothing to be retrieved": Case(
+        ["run", "config.yaml", *sets("data.batch_size=2", "retrieval.images=8", *MARKET)],
+        ["retrieval: of training images", "no identity has a second image"],
+        folder_with_images("bounding_box_train/0001_c1s1_000001_00.jpg", "bounding_box_train/0002_c1s1_000001_00.jpg"),
+    ),
+    "captions empty": Case(
+        ["run", "config.yaml", *sets("data.source=rstp_reid", *MARKET[1:])],
+        ["data_captions.json: 1 entry has no caption, or an empty one: entry 1 of 1 (a.png)"],
+        rstp_reid('[{"split": "train", "img_path": "a.png", "id": 0, "captions": []}]'),
+    ),
+    "json without a key": Case(
+        ["inspect", "config.yaml", *sets("data.source=rstp_reid", *MARKET[1:])],
+        ["data_captions.json: entry 1 of 1 has no key 'img_path'; its keys are split, id, captions"],
+        rstp_reid('[{"split": "train", "id": 0, "captions": ["x"]}]'),
+    ),
+    "images of a list gone": Case(
+        ["init", "data"],
+        ["data_captions.json: 1 of the 1 images that it lists do not exist: data/imgs/b.png"],
+        rstp_reid('[{"split": "train", "img_path": "b.png", "id": 0, "captions": ["x"]}]'),
+    ),
+    "no data set at all": Case(
+        ["init", "data"], ["no data set was recognised; it holds 1 file: a.png"], folder_with_images("a.png")
     ),
     "n larger than the data": Case(["overfit", "config.yaml", *sets(), "--n", "33"], ["n 33", "has 32 images"]),
     "n of one identity": Case(["overfit", "config.yaml", *sets(), "--n", "4"], ["n 4 leaves one identity"]),

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from reid_smoke.build.model import BNNeckModel
 from reid_smoke.facts import CrashFacts, EndFacts, fact_from_json
@@ -171,7 +172,9 @@ def test_a_full_disk_is_told_and_leaves_nothing_half_written(tmp_path: Path, roo
     assert "Traceback" not in stderr
     assert "fault of reid-smoke" not in stderr
     names = set(os.listdir(tmp_path / "out"))  # noqa: PTH208
-    assert names <= {"config.yaml", "facts.jsonl", "report.json"}
+    assert names <= {"config.yaml", "facts.jsonl", "report.json", "contact-sheet.jpg"}
+    if "contact-sheet.jpg" in names:
+        Image.open(tmp_path / "out" / "contact-sheet.jpg").load()
     if "report.json" in names:
         Report.model_validate_json((tmp_path / "out" / "report.json").read_bytes())
     lines = (tmp_path / "out" / "facts.jsonl").read_text().splitlines()

@@ -151,7 +151,7 @@ class ReIDLoader(DataLoader[Delivery]):
 
     def __init__(
         self, dataset: BatchDataset, sampler: Sampler[BatchPlan], *, workers: int, seed: int,
-        on_unreadable: Callable[[UnreadableFacts], None],
+        on_unreadable: Callable[[UnreadableFacts], None], on_first: Callable[[Batch], None] | None,
     ) -> None:  # fmt: skip
         super().__init__(
             dataset,
@@ -163,6 +163,7 @@ class ReIDLoader(DataLoader[Delivery]):
             generator=torch.Generator().manual_seed(seed),  # else each epoch would draw from the global one
         )
         self._on_unreadable = on_unreadable
+        self._on_first = on_first
         self._reported: set[str] = set()
 
     def __iter__(self) -> Iterator[Delivery]:  # type: ignore[override]  # an iterator is all that a loop needs
@@ -173,6 +174,9 @@ class ReIDLoader(DataLoader[Delivery]):
                     self._on_unreadable(fact)
             if not len(delivery.labels):
                 raise DataError(f"not one image of the data set could be read; {len(self._reported)} were tried")
+            if self._on_first is not None:
+                self._on_first(delivery)
+                self._on_first = None
             yield delivery
 
 
@@ -182,6 +186,7 @@ def build_loader(
     *,
     seed: int,
     on_unreadable: Callable[[UnreadableFacts], None],
+    on_first: Callable[[Batch], None] | None = None,
     device: torch.device | None = None,
 ) -> ReIDLoader:
     """Batches of this set, the same for a seed however many workers there are.
@@ -189,8 +194,9 @@ def build_loader(
     device: where the images are trained on. A GPU does what is random to them by itself, unless there are workers; it
     draws other numbers than a CPU for the same seed.
 
-    `on_unreadable` is called in this process, once a file. Raises DataError: fewer images than batch_size, fewer
-    identities than a PK batch takes; while iterating, where nothing at all can be read.
+    `on_unreadable` is called in this process, once a file, and `on_first` with the first batch. Raises DataError: fewer
+    images than batch_size, fewer identities than a PK batch takes, or none with two images; while iterating, where
+    nothing at all can be read.
     """
     sampler: BatchSampler
     if config.sampler == "pk":
@@ -204,7 +210,7 @@ def build_loader(
     fits = len(training_set) * 3 * config.height * config.width <= most
     dataset = BatchDataset(training_set, config, cache=fits and config.workers == 0, device=gpu)
     order = sampler if dataset.ahead is None else LookingAhead(sampler, dataset.ahead)
-    return ReIDLoader(dataset, order, workers=config.workers, seed=seed, on_unreadable=on_unreadable)
+    return ReIDLoader(dataset, order, workers=config.workers, seed=seed, on_unreadable=on_unreadable, on_first=on_first)
 
 
 def _as_it_is(item: T) -> T:

@@ -73,7 +73,8 @@ class PKSampler(BatchSampler):
     batches come depends on luck, and its length is a guess. Here the largest possible number is known beforehand, and
     an identity that has to be in every batch still to come for it to be reached is taken first; the others are drawn.
 
-    Raises DataError where there are fewer than P identities.
+    Raises DataError where there are fewer than P identities, and where not one of them has two images: then each of
+    the K would be the same picture.
     """
 
     def __init__(self, labels: Sequence[int], identities_per_batch: int, images_per_identity: int, seed: int) -> None:
@@ -87,6 +88,11 @@ class PKSampler(BatchSampler):
             raise DataError(
                 f"data.sampler pk draws {self._p} identities a batch, and the data has {len(self._images)}: "
                 f"set data.batch_size to {len(self._images) * self._k} or less, or data.instances higher"
+            )
+        if self._k > 1 and all(len(images) == 1 for images in self._images):
+            raise DataError(
+                f"data.sampler pk draws {self._k} images of each identity, and not one of the data's "
+                f"{len(self._images)} identities has two: set data.sampler to random"
             )
         self._turns = np.array([max(1, len(images) // self._k) for images in self._images])
         self._length = self._most_batches()

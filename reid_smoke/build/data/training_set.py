@@ -8,13 +8,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from reid_smoke.build.data.layouts import Found, entries, read_image_folder, read_market1501
+from reid_smoke.build.data.formats.found import Part, Reading
+from reid_smoke.build.data.formats.reading import read
 from reid_smoke.build.data.pedestrians import IDENTITIES, render_pedestrians
 from reid_smoke.config.schema import DataConfig
 from reid_smoke.errors import DataError
@@ -37,6 +39,7 @@ class Sample(NamedTuple):
     label: int  # its index among the sorted pids
     camera: int
     image: str | int  # the file's path, or an index into the pixels of a set held in memory
+    caption: str | None = None  # of image-text sets, which hold an image once for each of its captions
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,22 +106,30 @@ def open_training_set(config: DataConfig) -> TrainingSet:
     """
     if config.source == "pedestrians":
         return _pedestrians(config.identities or IDENTITIES, config.height, config.width)
-    if config.root is None:
-        raise DataError(f"data.source {config.source} needs data.root: the folder that holds the data set")
-    root = config.root.expanduser()
-    try:
-        if not root.is_dir():
-            raise DataError(f"data.root {root}: {'this is a file' if root.exists() else 'no such folder'}")
-        if not any(entries(root)):
-            raise DataError(f"data.root {root}: the folder is empty")
-        found, junk = read_market1501(root) if config.source == "market1501" else read_image_folder(root)
-    except OSError as error:
-        raise DataError(f"data.root {root}: {error.strerror or error}") from error
-    return _labelled(str(root), found, junk, config.identities)
+    reading = read(config.source, _root(config), "train")
+    assert reading is not None, "there is always a training part"
+    training_set = _labelled(str(_root(config)), reading, config.identities)
+    if training_set.identities == 1:
+        raise DataError(
+            f"{training_set.source} has one identity only, pid {training_set.pids[0]} with {len(training_set)} images: "
+            "there is nothing to tell apart. A loss of 0 and an accuracy of 1 would be all that such a training shows"
+        )
+    return training_set
 
 
-def scan(training_set: TrainingSet, num_classes: int) -> DatasetFacts:
-    """Hold every label of the whole set against a head of `num_classes`. Nothing is decoded."""
+def open_part(config: DataConfig, part: Part) -> TrainingSet | None:
+    """The set's query or gallery images, labelled for themselves; None where it has none. Raises DataError."""
+    if config.source == "pedestrians":
+        return None
+    reading = read(config.source, _root(config), part)
+    return None if reading is None else _labelled(str(_root(config)), reading, None)
+
+
+def scan(training_set: TrainingSet, num_classes: int, instances: int | None = None) -> DatasetFacts:
+    """Hold every label of the whole set against a head of `num_classes`. Nothing is decoded.
+
+    instances: K of PK sampling, None where batches are drawn otherwise.
+    """
     labels = np.fromiter((sample.label for sample in training_set.samples), dtype=np.int64, count=len(training_set))
     per_identity = np.sort(np.unique(labels, return_counts=True)[1])
     outside = np.flatnonzero((labels < 0) | (labels >= num_classes))
@@ -138,7 +149,15 @@ def scan(training_set: TrainingSet, num_classes: int) -> DatasetFacts:
         example_out_of_range=example,
         images_per_identity=(int(per_identity[0]), int(np.median(per_identity)), int(per_identity[-1])),
         junk_dropped=training_set.junk_dropped,
+        identities_of_one_image=identities_of_one_image(training_set),
+        instances=instances,
     )
+
+
+def identities_of_one_image(training_set: TrainingSet) -> int:
+    """How many identities are seen in one image only, however many captions it has."""
+    images = {(sample.label, sample.image) for sample in training_set.samples}
+    return list(Counter(label for label, _ in images).values()).count(1)
 
 
 def fixed_subset(training_set: TrainingSet, n: int, seed: int) -> TrainingSet:
@@ -180,20 +199,21 @@ def _pedestrians(identities: int, height: int, width: int) -> TrainingSet:
     )
 
 
-def _labelled(source: str, found: list[Found], junk: int, first: int | None) -> TrainingSet:
-    pids = sorted({image.pid for image in found})  # all numbers, or all folder names
+def _root(config: DataConfig) -> Path:
+    if config.root is None:
+        raise DataError(f"data.source {config.source} needs data.root: the folder that holds the data set")
+    return config.root.expanduser()
+
+
+def _labelled(source: str, reading: Reading, first: int | None) -> TrainingSet:
+    pids = sorted({image.pid for image in reading.found})  # all numbers, or all names
     if first is not None:
         if first > len(pids):
             raise DataError(f"data.identities is {first}, and {source} has {len(pids)} identities")
         pids = pids[:first]
-    if len(pids) == 1:
-        raise DataError(
-            f"{source} has one identity only, pid {pids[0]} with {len(found)} images: there is nothing to tell apart. "
-            "A loss of 0 and an accuracy of 1 would be all that such a training shows"
-        )
     label = {pid: i for i, pid in enumerate(pids)}
-    samples = tuple(Sample(i.pid, label[i.pid], i.camera, i.path) for i in found if i.pid in label)
-    return TrainingSet(source=source, samples=samples, pids=tuple(pids), junk_dropped=junk)
+    samples = tuple(Sample(i.pid, label[i.pid], i.camera, i.path, i.caption) for i in reading.found if i.pid in label)
+    return TrainingSet(source=source, samples=samples, pids=tuple(pids), junk_dropped=reading.junk)
 
 
 def _reason(error: Exception, path: str) -> str:

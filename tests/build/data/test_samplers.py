@@ -38,6 +38,10 @@ def test_pk_yields_what_it_promises(counts: list[int], p: int, k: int, seed: int
         with pytest.raises(DataError, match=f"draws {p} identities a batch, and the data has {len(counts)}"):
             PKSampler(labels, p, k, seed)
         return
+    if k > 1 and max(counts) == 1:
+        with pytest.raises(DataError, match=f"draws {k} images of each identity, and not one .* has two"):
+            PKSampler(labels, p, k, seed)
+        return
     sampler = PKSampler(labels, p, k, seed)
     batches = [plan.indices for plan in sampler]
     assert len(batches) == len(sampler) >= 1

@@ -1,0 +1,1 @@
+"""How well the right people are found, before and after a run: a figure beside the verdict, never the verdict."""
