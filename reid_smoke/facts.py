@@ -146,6 +146,8 @@ class GraphFacts(Fact):
     neck: str | None = None  # the model's BNNeck (a batch norm as wide as the head), whether or not it feeds the head
     neck_feeds_head: bool | None = None  # None: the model has no BNNeck, or the graph does not tell
     neck_training: bool | None = None  # the neck normalised by the batch's statistics
+    margin: bool = False  # the loss takes a margin from the right identity's logit; CE is measured without it
+    unit_lengths: bool | None = None  # feature and class weights have length 1, so that their product is a cosine
     reached: int  # parameters that the loss reaches
     trainable: int  # parameters with requires_grad in the same models
     backbone_reached: int
@@ -248,6 +250,16 @@ class ImageFacts(Fact):
     twins: int  # images of which the batch holds another with the very same pixels
     twins_of_another_label: int  # and under another label
     checksum: float  # the same for the same images in any order
+
+
+class LikenessFacts(Fact):
+    """How much more alike images of one identity are than those of two, by their colours alone."""
+
+    kind: Literal["likeness"] = "likeness"
+    step: int
+    images: int  # the first ones of the training
+    pairs: int  # of two images under one label
+    auc: float  # probability that such a pair is closer than a pair under two labels; 0.5: no more alike
 
 
 class LoopFacts(Fact):
@@ -373,6 +385,7 @@ AnyFact: TypeAlias = Annotated[
     | StepFacts
     | LabelFacts
     | ImageFacts
+    | LikenessFacts
     | LoopFacts
     | CrashFacts
     | StartupFacts

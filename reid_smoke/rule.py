@@ -91,7 +91,7 @@ def _rule(
         return RuleFigures(num_classes, chance, bar, window, None)
     looks_per_step = fmean(s.batch for s in steps) / num_classes
     moved_from = None
-    if steps[-1].step >= window[1] and 0 < window[1] * looks_per_step < ENOUGH_LOOKS and _falls(steps, window):
+    if steps[-1].step >= window[1] and 0 < window[1] * looks_per_step < ENOUGH_LOOKS and _falls(steps, window, chance):
         mean = _mean_over(steps, window)
         if mean is not None and mean > bar:
             enough = ceil(ENOUGH_LOOKS / looks_per_step)
@@ -122,7 +122,7 @@ def _word(steps: Sequence[StepFacts], rule: RuleFigures, ce: CeFigures) -> Curve
         return "short"
     if not isfinite(ce.window_mean):
         return "broken"
-    falls = _falls(steps, rule.window)
+    falls = _falls(steps, rule.window, rule.chance_ce)
     if falls:
         return "passes" if ce.window_mean <= rule.max_ce else "slow"
     first = fmean(s.ce for s in steps[:5])
@@ -131,7 +131,7 @@ def _word(steps: Sequence[StepFacts], rule: RuleFigures, ce: CeFigures) -> Curve
     return "rises" if ce.window_mean > max(first, rule.chance_ce or first) + 0.3 else "flat"
 
 
-def _falls(steps: Sequence[StepFacts], window: tuple[int, int]) -> bool:
+def _falls(steps: Sequence[StepFacts], window: tuple[int, int], chance: float | None) -> bool:
     """CE has clearly fallen by the window: by its trend, and by more than the noise of the window's mean."""
     values = [s.ce for s in steps if s.step <= window[1]]
     inside = [s.ce for s in steps if window[0] <= s.step <= window[1]]
@@ -146,7 +146,11 @@ def _falls(steps: Sequence[StepFacts], window: tuple[int, int]) -> bool:
     # A curve that dropped at once and then lies low has no trend left: half a nat of drop is proof enough, unless
     # batches differ so much that the means of two stretches may lie so far apart by chance.
     of_drop = hypot(of_one / sqrt(len(start)), max(of_inside, of_one / sqrt(len(inside))))
-    return falling_p(values) < SURE or dropped > max(0.5, 4 * of_drop)
+    if falling_p(values) < SURE or dropped > max(0.5, 4 * of_drop):
+        return True
+    # Where batches differ much, the first few say little of where it began. But nobody guesses his way under chance.
+    under_chance = chance is not None and chance - fmean(inside) > max(0.2, 4 * of_inside)
+    return under_chance and dropped > 0.2
 
 
 def _always_under(steps: Sequence[StepFacts], window: tuple[int, int], bar: float) -> bool:

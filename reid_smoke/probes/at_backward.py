@@ -18,12 +18,15 @@ from reid_smoke.probes.graph import (
     Node,
     follow,
     images_of,
+    is_fed_images,
     log_softmax_of,
     norm_input,
     read_product,
     weight_of_ce,
 )
 from reid_smoke.probes.guard import Accountable, guarded
+from reid_smoke.probes.likeness import Likeness
+from reid_smoke.probes.margin import without_margin
 from reid_smoke.probes.structure import Structure
 from reid_smoke.probes.under_way import Step
 
@@ -64,6 +67,25 @@ class AtBackward:
             figures["channels_alive"] = measure.channels_alive(value)
             read.append(value)
         return tuple(read)
+
+    @guarded
+    def plain(self, consumer: Node, batch: Batch) -> Batch:
+        """The batch, without the margin where the loss has one."""
+        known = self.structure.classification if self.structure is not None else None
+        if self.structure is None or not self.structure.margin or known is None or known.product_path is None:
+            return batch
+        node = follow(log_softmax_of(consumer), known.product_path)
+        product = read_product(node) if node is not None else None
+        scale = self.structure.graph_facts.logit_scale
+        return without_margin(batch, product, scale) if product is not None and scale is not None else batch
+
+    @guarded
+    def likeness(self, root: Node, batch: Batch, seen: Likeness) -> None:
+        path = self.structure.image_path if self.structure is not None else None
+        node = follow(root, path) if path is not None else None
+        images = images_of(node) if node is not None and is_fed_images(node) else None
+        if images is not None and images.shape[0] == batch.labels.shape[0] and not batch.soft:
+            seen.add(images, batch.labels)
 
     @guarded
     def weight(self, root: Node, consumer: Node, batch: Batch, now: Step, scale: Tensor | None) -> None:

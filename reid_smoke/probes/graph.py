@@ -240,6 +240,24 @@ def _down_to_products(log_softmax: Node) -> Iterator[tuple[Node, tuple[str, ...]
             queue.append((child, (*names, name_of(child)), (*steps, index)))
 
 
+def leaves_on_the_way(log_softmax: Node, product: Product) -> list[Tensor]:
+    """The parameters between the log-softmax and the classifier's feature: its weight, its bias, a learned scale."""
+    leaves: list[Tensor] = []
+    queue, seen = deque([log_softmax]), {log_softmax}
+    while queue:
+        node = queue.popleft()
+        if _is(node, (ACCUMULATE,)):
+            leaves.append(node.variable)
+            continue
+        if node is not product.node and node is not log_softmax and _is(node, PRODUCTS + NORMS + POOLS):
+            continue  # another classifier's logits are added to these
+        for child in edges(node):
+            if child is not None and child not in seen and child is not product.feature_edge:
+                seen.add(child)
+                queue.append(child)
+    return leaves
+
+
 # --- the classifier and what feeds it -------------------------------------------------------------------------------
 
 

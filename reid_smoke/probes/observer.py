@@ -46,6 +46,7 @@ from reid_smoke.probes.graph import (
 )
 from reid_smoke.probes.guard import guarded
 from reid_smoke.probes.labels import LabelCounts, LabelsBeforeLoss
+from reid_smoke.probes.likeness import Likeness
 from reid_smoke.probes.outbox import Outbox
 from reid_smoke.probes.structure import Structure, as_float, read_leaves, read_structure
 from reid_smoke.probes.under_way import FIGURES, Loader, Recorded, Step, sampler_of
@@ -95,6 +96,7 @@ class Observer:
         self._data_s = 0.0
         self._arrived = time.perf_counter()
         self._labels = LabelCounts()
+        self._likeness = Likeness()
         self.labels_before = LabelsBeforeLoss()
         self._labels_due = False
         self._training_sampler = 0
@@ -205,12 +207,14 @@ class Observer:
             with self._aside():
                 features = probes.features(consumer, now) or ()  # None: the probe failed
                 self._beside.reads(batch.log_probs, batch.labels, batch.counted, *features)
-                figures.update(measure.classification_figures(batch))
+                figures.update(measure.classification_figures(probes.plain(consumer, batch) or batch))
                 loss = scalar_of(tensors)
                 if loss is not None:
                     figures["loss"] = loss / scale if scale is not None else loss
                 probes.weight(root, consumer, batch, now, scale)
                 self._count_labels(batch)
+            if self._epoch <= 1 and self._likeness.wants_more and self._before_capture is None:
+                probes.likeness(root, batch, self._likeness)
             if walked:
                 probes.images(root, batch, now)
                 probes.share(consumer, now)
@@ -512,6 +516,9 @@ class Observer:
         facts = self._labels.facts(self.step)
         if facts is not None:
             self._writer.if_new(facts)
+        likeness = self._likeness.facts(self.step)
+        if likeness is not None:
+            self._writer.if_new(likeness)
 
     def _write_counts(self) -> None:
         counts = self._counts

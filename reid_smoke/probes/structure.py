@@ -7,6 +7,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.dropout import _DropoutNd
@@ -18,6 +19,7 @@ from reid_smoke.probes.graph import (
     Node,
     Product,
     follow,
+    leaves_on_the_way,
     log_softmax_of,
     norm_training,
     read_batch,
@@ -27,6 +29,7 @@ from reid_smoke.probes.graph import (
     walk,
 )
 from reid_smoke.probes.live import Live, find_batch_norm, find_live, strip_wrappers
+from reid_smoke.probes.margin import has_margin
 
 MOST_NAMES = 64  # names listed in a fact
 
@@ -38,16 +41,17 @@ class Structure:
     classification: Classification
     live: Live
     head: Tensor | None  # the head's weight, trainable or not
-    head_bias: Tensor | None
+    head_ids: set[int]  # ids of all the head's parameters: its weight, its bias, a learned scale
     neck: nn.Module | None
     backbone: Sequence[tuple[str, Tensor]]  # trainable, reached or not
     leaves: set[int]  # ids of the parameters that the loss reaches
     graph_facts: GraphFacts
     mode_facts: ModeFacts
+    margin: bool = False  # the loss's logits are short of a margin
     image_path: tuple[int, ...] | None = None  # edges from the loss's node to the convolution that is fed the images
 
     def parameter_facts(self, step: int) -> ParameterFacts:
-        return _parameter_facts(self.live, self.leaves, self.head, self.head_bias, self.neck, step)
+        return _parameter_facts(self.live, self.leaves, self.head, self.head_ids, self.neck, step)
 
 
 def read_structure(
@@ -77,16 +81,19 @@ def read_structure(
     consumer = follow(root, classification.path)
     product = _product(consumer, classification)
     head = _head(product, live)
+    scale = _logit_scale(consumer, classification)
     leaves = {id(leaf) for leaf in found.leaves}
-    bias = product.bias if product is not None else None
+    head_ids = {id(head)} if head is not None else set()
+    if product is not None and consumer is not None:
+        head_ids |= {id(leaf) for leaf in leaves_on_the_way(log_softmax_of(consumer), product)}
     head_root = next((r for _, p, r in live.parameters if p is head), 0)
     # The backbone is what shares a root with something reached: a teacher that no loss reaches is nobody's backbone.
     reached_roots = {r for _, p, r in live.parameters if id(p) in leaves} | {head_root}
     neck_name, neck, feeds, training = _neck(product, classification, live, head, num_classes, reached_roots)
     neck_ids = {id(p) for p in neck.parameters()} if neck is not None else set()
-    head_ids = {id(head)} | ({id(bias)} if bias is not None else set())
     everything = [(n, p) for n, p, r in live.parameters if r in reached_roots]
     backbone = [(n, p) for n, p in everything if id(p) not in head_ids and id(p) not in neck_ids and p.requires_grad]
+    margin = batch is not None and product is not None and scale is not None and has_margin(batch, product, scale)
     facts = GraphFacts(
         step=step,
         num_classes=num_classes,
@@ -94,12 +101,14 @@ def read_structure(
         other_heads=tuple(sorted({name for name in names if name} - {names[index]}))[:MOST_NAMES],
         head_trainable=head is not None and head.requires_grad,
         logit_path=classification.logit_path,
-        logit_scale=_logit_scale(consumer, classification),
+        logit_scale=scale,
         feature_path=classification.feature_path,
         fed_by=_fed_by(product, classification),
         neck=neck_name,
         neck_feeds_head=feeds,
         neck_training=training,
+        margin=margin,
+        unit_lengths=_unit_lengths(product, num_classes),
         reached=len(leaves),
         trainable=sum(p.requires_grad for _, p in everything),
         backbone_reached=sum(id(p) in leaves for _, p in backbone),
@@ -109,12 +118,13 @@ def read_structure(
         classification,
         live,
         head,
-        bias,
+        head_ids,
         neck,
         backbone,
         leaves,
         facts,
         _mode_facts(live, reached_roots, step),
+        margin,
         found.image_path,
     )
 
@@ -124,7 +134,7 @@ def read_leaves(root: Node, step: int) -> ParameterFacts:
     found = walk(root)
     gc.collect()
     live = find_live(found.leaves)
-    return _parameter_facts(live, {id(leaf) for leaf in found.leaves}, None, None, None, step)
+    return _parameter_facts(live, {id(leaf) for leaf in found.leaves}, None, set(), None, step)
 
 
 def _batch(root: Node, classification: Classification) -> Batch | None:
@@ -160,7 +170,25 @@ def _head(product: Product | None, live: Live) -> Tensor | None:
         return None
     # A frozen head leaves no edge in the graph, but backward keeps its values: find the parameter that they lie in.
     address = product.weight_value.data_ptr()
-    return next((p for _, p, _ in live.parameters if p.data_ptr() == address), None)
+    found = next((p for _, p, _ in live.parameters if p.data_ptr() == address), None)
+    if found is not None:
+        return found
+    # Normalised or cast on its way, it lies elsewhere: then its shape tells, where it is the only one of it.
+    shapes = (tuple(product.weight_value.shape), tuple(product.weight_value.shape)[::-1])
+    alike = [p for _, p, _ in live.parameters if not p.requires_grad and tuple(p.shape) in shapes]
+    return alike[0] if len(alike) == 1 else None
+
+
+def _unit_lengths(product: Product | None, num_classes: int) -> bool | None:
+    """Whether feature and class weights come normalised; None where one of them is not kept. Waits for the device."""
+    if product is None or product.feature is None or product.weight_value is None:
+        return None
+    feature, weight = product.feature.detach().float(), product.weight_value.detach().float()
+    if feature.dim() != 2 or weight.dim() != 2:
+        return None
+    weight = weight if weight.shape[0] == num_classes else weight.T  # (C, D)
+    lengths = torch.cat([feature.norm(dim=1), weight.norm(dim=1)])
+    return bool(((lengths - 1).abs() < 0.02).all())  # half precision is as coarse
 
 
 def _fed_by(product: Product | None, classification: Classification) -> str:
@@ -236,7 +264,7 @@ def _mode_facts(live: Live, roots: set[int], step: int) -> ModeFacts:
 
 
 def _parameter_facts(
-    live: Live, leaves: set[int], head: Tensor | None, bias: Tensor | None, neck: nn.Module | None, step: int
+    live: Live, leaves: set[int], head: Tensor | None, head_ids: set[int], neck: nn.Module | None, step: int
 ) -> ParameterFacts:
     groups: dict[int, tuple[int, dict[str, object]]] = {}
     index = 0
@@ -248,7 +276,6 @@ def _parameter_facts(
     held = set(groups)
     in_modules = set(live.names)
     neck_ids = {id(p) for p in neck.parameters()} if neck is not None else set()
-    head_ids = {id(t) for t in (head, bias) if t is not None}
 
     def role(parameter: Tensor) -> Role:
         return "head" if id(parameter) in head_ids else "neck" if id(parameter) in neck_ids else "backbone"

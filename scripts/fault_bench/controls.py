@@ -77,7 +77,7 @@ def warm_up_per_step(parts: Parts) -> None:
 def scaler_and_accumulation(parts: Parts) -> None:
     """GradScaler, whose first steps are skipped, and two batches an update."""
     parts.plan["train"] = {"accumulate": 2}
-    _with_scaler(parts, 2.0**40)
+    parts.scale_with(2.0**40)
 
 
 @control("plan")
@@ -113,7 +113,7 @@ def flat_while_warming_up(parts: Parts) -> None:
 @control("built", window=(60, 90))
 def scaler_skips_its_first_steps(parts: Parts) -> None:
     """GradScaler starts far too high and finds its scale."""
-    _with_scaler(parts, 2.0**48)
+    parts.scale_with(2.0**48)
 
 
 @control("model", on=("bnneck", "omniglot"), window=(70, 100))
@@ -422,14 +422,6 @@ def _warm_statistics(parts: Parts) -> None:
             parts.model.backbone(images)
             if number == 12:
                 return
-
-
-def _with_scaler(parts: Parts, scale: float) -> None:
-    from reid_smoke.build.optimizer import build_optimizer
-
-    parts.config = type(parts.config).model_validate(parts.plan)
-    parts.scaler = torch.amp.GradScaler("cpu", init_scale=scale)
-    parts.optimizer = build_optimizer(parts.config.optimizer, parts.model, fused=False)
 
 
 def _and_steps(parts: Parts, second: torch.optim.Optimizer) -> None:

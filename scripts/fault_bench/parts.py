@@ -102,6 +102,12 @@ class Parts:
 
         self.loader.dataset.__class__ = Changed  # type: ignore[attr-defined]
 
+    def scale_with(self, scale: float) -> None:
+        """Use a GradScaler that begins at `scale`, and an optimizer that leaves a skipped step out altogether."""
+        self.config = type(self.config).model_validate(self.plan)
+        self.scaler = torch.amp.GradScaler("cpu", init_scale=scale)
+        self.optimizer = build_optimizer(self.config.optimizer, self.model, fused=False)
+
     def sample_with(self, sampler: Any) -> None:
         """Draw batches by another sampler, over the same data set."""
         loader: Any = self.loader

@@ -85,10 +85,10 @@ def setups(omniglot: Path | None) -> list[Setup]:
                 "data": {**pedestrians, "augment": ["flip"], "sampler": "pk", "instances": 2},
                 "model": {"backbone": "resnet18", "feat_norm": None},
                 "loss": {"label_smoothing": 0.1},
-                "optimizer": {"name": "sgd", "lr": 0.01, "weight_decay": 5e-4, "groups": [{"match": head, "lr": 0.5}]},
+                "optimizer": {"name": "sgd", "lr": 0.01, "weight_decay": 5e-4, "groups": [{"match": head, "lr": 0.2}]},
                 "schedule": {"name": "warmup", "per": "step", "warmup": 10, "warmup_factor": 0.1},
             },
-            window=(40, 70),
+            window=(50, 80),
             shape_model=_cosine_and_triplet,
         ),
     ]

@@ -8,7 +8,7 @@ from reid_smoke.rule import BELOW_CHANCE, ENOUGH_LOOKS
 from reid_smoke.trend import standard_error
 
 WIDE = 0.3  # spread of the logits, and twice that of the start: the head has learnt something, and answers with it
-AT_CHANCE = 0.1  # nats below log C that count as nothing: one identity in ten ruled out
+AT_CHANCE = 0.02  # nats below log C that count as nothing; who learns nothing is surer than right, and lies above it
 OVERSHOOT = 0.7  # nats around log C: what logits of WIDE and somewhat more cost where they mean nothing
 EPOCH = 30  # steps: within fewer, a training that has just begun to learn looks alike
 STEPS = 5  # of the second epoch

@@ -1,14 +1,17 @@
-from reid_smoke.checks.catalogue import Finding, check
+from reid_smoke.checks._gravity import grave_if_ce_fails
+from reid_smoke.checks.catalogue import Finding, Severity, check
 from reid_smoke.facts import ImageFacts
+from reid_smoke.rule import Curve
 
+FEW = 0.05
 MOST = 0.5  # share of a batch: a few pictures that were filed twice spoil little, half of them everything
 
 
 @check(
-    "RS114", slug="same-picture-two-identities", severity="fail", needs=[ImageFacts],
+    "RS114", slug="same-picture-two-identities", severity="fail", needs=[ImageFacts], uses=[Curve],
     explains=["RS202", "RS203", "RS204", "RS401", "RS403", "RS503", "RS115"],
 )  # fmt: skip
-def same_picture_two_identities(batches: list[ImageFacts]) -> Finding | None:
+def same_picture_two_identities(batches: list[ImageFacts], curve: Curve) -> Finding | None:
     """The very same picture comes under two identities.
 
     What it means:
@@ -35,5 +38,11 @@ def same_picture_two_identities(batches: list[ImageFacts]) -> Finding | None:
         f"{twins} of {looked_at} images looked at have a twin in their batch, equal in every pixel, "
         f"under another label; first at step {first.step}",
         step=first.step,
-        severity="fail" if twins > MOST * looked_at else "warn",
+        severity=_severity(twins / looked_at, curve),
     )
+
+
+def _severity(share: float, curve: Curve) -> Severity:
+    if share > MOST:
+        return "fail"
+    return grave_if_ce_fails(curve) if share > FEW else "warn"

@@ -1,15 +1,20 @@
 from statistics import median
 
+from reid_smoke.checks._gravity import grave_if_ce_fails
 from reid_smoke.checks.catalogue import Finding, check
 from reid_smoke.facts import GraphFacts, StepFacts
+from reid_smoke.rule import Curve
 
 FEW = 2  # identities: between two, batch norm leaves a single direction that tells them apart
 IMAGES = 8  # in the batch: there was room for more
 IDENTITIES = 8  # in all
 
 
-@check("RS117", slug="too-few-identities-a-batch", severity="warn", when="end", needs=[StepFacts, GraphFacts])
-def too_few_identities_a_batch(steps: list[StepFacts], graphs: list[GraphFacts]) -> Finding | None:
+@check(
+    "RS117", slug="too-few-identities-a-batch", severity="warn", when="end", needs=[StepFacts, GraphFacts, Curve],
+    explains=["RS202", "RS203", "RS204", "RS403"],
+)  # fmt: skip
+def too_few_identities_a_batch(steps: list[StepFacts], graphs: list[GraphFacts], curve: Curve) -> Finding | None:
     """Batches hold two identities, where there are many.
 
     What it means:
@@ -30,5 +35,7 @@ def too_few_identities_a_batch(steps: list[StepFacts], graphs: list[GraphFacts])
     if identities > FEW or identities < 2 or images < IMAGES or graphs[-1].num_classes < IDENTITIES:
         return None
     return Finding(
-        f"batches of {images:g} images hold {identities:g} of {graphs[-1].num_classes} identities", step=steps[-1].step
+        f"batches of {images:g} images hold {identities:g} of {graphs[-1].num_classes} identities",
+        step=steps[-1].step,
+        severity=grave_if_ce_fails(curve),
     )

@@ -7,7 +7,10 @@ LEFT = 1e-2  # share of the gradient that clipping leaves; ReID code clips at no
 STILL = 1e-4  # |dw|/|w| of a step under which a head does not move
 
 
-@check("RS309", slug="clipped-to-nothing", severity="fail", needs=[StepFacts], explains=["RS202", "RS203", "RS401"])
+@check(
+    "RS309", slug="clipped-to-nothing", severity="fail", needs=[StepFacts],
+    explains=["RS202", "RS203", "RS401", "RS409"],
+)  # fmt: skip
 def clipped_to_nothing(steps: list[StepFacts]) -> Finding | None:
     """Clipping leaves next to nothing of the gradient.
 

@@ -1,3 +1,6 @@
+from math import exp, log
+
+from reid_smoke.checks._gravity import grave_if_ce_fails
 from reid_smoke.checks.catalogue import Finding, check
 from reid_smoke.checks.reading import typical
 from reid_smoke.facts import GraphFacts, StepFacts
@@ -5,6 +8,7 @@ from reid_smoke.rule import Curve
 
 NARROW = 0.15  # spread of the logits over the classes under which CE cannot have fallen by 0.39, as in RS401
 SCALE = 0.1  # a factor under which the head must grow ten times as large for the same logits
+FLOOR = 0.25  # of log C: what CE cannot fall below, however well everything is learnt
 LENGTH = 1.0  # of the feature, times the factor: a cosine between -1 and 1, where the usual scale is 16 to 64
 
 
@@ -35,6 +39,17 @@ def logits_scaled_to_nothing(steps: list[StepFacts], graphs: list[GraphFacts], c
     recent = steps[-20:]
     spread, length = typical(recent, "logit_std"), typical(recent, "feat_norm")
     scale = graphs[-1].logit_scale
+    if graphs[-1].unit_lengths and scale is not None:
+        classes = graphs[-1].num_classes
+        # The right cosine 1 and all others -1 is the best there is.
+        floor = log(1 + (classes - 1) * exp(-2 * abs(scale)))
+        if floor > FLOOR * log(classes):
+            return Finding(
+                f"the logits are cosines times {abs(scale):.3g}: CE cannot fall below {floor:.2f} "
+                f"(log {classes} = {log(classes):.2f})",
+                step=graphs[-1].step,
+                severity=grave_if_ce_fails(curve),
+            )
     if curve.word not in ("flat", "slow") or spread is None or spread > NARROW:
         return None
     factor = abs(scale) if scale is not None else 1.0

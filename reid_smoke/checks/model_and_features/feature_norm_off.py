@@ -1,13 +1,16 @@
 from reid_smoke.checks.catalogue import Finding, check
 from reid_smoke.checks.reading import typical
-from reid_smoke.facts import RunFacts, StepFacts
+from reid_smoke.facts import GraphFacts, RunFacts, StepFacts
 
 STEPS = 5
 OFF = 0.1  # share of the planned norm
 
 
-@check("RS502", slug="feature-norm-off", severity="fail", needs=[RunFacts, StepFacts], explains=["RS202", "RS203"])
-def feature_norm_off(runs: list[RunFacts], steps: list[StepFacts]) -> Finding | None:
+@check(
+    "RS502", slug="feature-norm-off", severity="fail", needs=[RunFacts, StepFacts], uses=[GraphFacts],
+    explains=["RS202", "RS203"],
+)  # fmt: skip
+def feature_norm_off(runs: list[RunFacts], steps: list[StepFacts], graphs: list[GraphFacts]) -> Finding | None:
     """The BN feature does not have the norm that was planned.
 
     What it means:
@@ -27,5 +30,9 @@ def feature_norm_off(runs: list[RunFacts], steps: list[StepFacts]) -> Finding | 
     planned = runs[0].feat_norm
     measured = typical(steps[-STEPS:], "feat_norm")
     if planned is None or measured is None or len(steps) < STEPS or abs(measured - planned) <= OFF * planned:
+        return None
+    # A head that makes cosines scales by itself, and dropout before the head is no other plan.
+    path = graphs[-1].feature_path if graphs else ()
+    if (graphs and graphs[-1].unit_lengths) or any("Dropout" in name for name in path):
         return None
     return Finding(f"Feat(BN) has a norm of {measured:.3g}, planned {planned:g}", step=steps[-1].step)

@@ -3,6 +3,8 @@ from reid_smoke.checks.reading import typical
 from reid_smoke.facts import ParameterFacts, StepFacts
 from reid_smoke.rule import Curve
 
+A_STEP = 0.05  # of |w|: half of what was learnt is gone within fourteen steps
+A_RUN = 0.2  # of |w|, over all steps seen: less is no meal
 HALF = 0.5  # of what moves the head: then decay takes away what the gradient gives, and the head stands still
 
 
@@ -31,14 +33,18 @@ def weight_decay_eats_head(steps: list[StepFacts], parameters: list[ParameterFac
     head = next((p for p in parameters[-1].parameters if p.role == "head" and p.weight_decay), None)
     recent = steps[-20:]
     lr, norm = typical(recent, "lr_head"), typical(recent, "head_norm")
-    gradient, update = typical(recent, "head_grad_applied"), typical(recent, "head_update")
+    gradient, update = typical(recent, "head_grad"), typical(recent, "head_update")
     if head is None or head.weight_decay is None or lr is None or norm is None or not gradient or not update:
         return None
-    if curve.word not in ("flat", "slow", "rises", "broken"):
+    decay, name = head.weight_decay, parameters[-1].optimizer.lower()
+    # AdamW and SGD take lr * decay of the weight itself; Adam adds decay * weight to a gradient that it then rescales.
+    taken = lr * decay if "adamw" in name or "sgd" in name else None
+    if taken is not None and taken >= A_STEP:
+        how = f"lr times decay takes {taken:.2g} of |w| in each step"
+        return Finding(f"weight decay {decay:g}: {how}; |w| is {norm:.3g}", step=steps[-1].step)
+    if curve.word not in ("flat", "slow", "rises", "broken") or (taken is not None and taken * len(steps) < A_RUN):
         return None
-    decay = head.weight_decay
-    # AdamW takes lr * decay of the weight itself; the others add decay * weight to the gradient.
-    decoupled = "adamw" in parameters[-1].optimizer.lower()
+    decoupled = "adamw" in name
     share = lr * decay / update if decoupled else decay * norm / gradient
     if share < HALF:
         return None

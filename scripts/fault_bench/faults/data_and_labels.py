@@ -94,7 +94,7 @@ def largest_pid_taken_for_the_count(parts: Parts) -> None:
     parts.plan["model"]["num_classes"] = 2 * parts.classes
 
 
-@fault("one-label-for-all", at="data", structural=True)
+@fault("one-label-for-all", at="data", structural=True, not_on=("cosine",))
 def label_read_from_the_wrong_field(parts: Parts) -> None:
     """The label is read from a part of the file's name that never changes."""
     relabel(parts, [s._replace(label=3) for s in parts.training_set.samples])
@@ -106,7 +106,7 @@ def label_lost_in_collate(parts: Parts) -> None:
     parts.batches_with(lambda images, labels: (images, torch.zeros_like(labels)))
 
 
-@fault("head-with-one-output", at="data", structural=True)
+@fault("head-with-one-output", at="data", structural=True, not_on=("cosine",))
 def one_folder_found(parts: Parts) -> None:
     """The folder lies a level too high: one class is found, and the head is built for one."""
     relabel(parts, [s._replace(label=0, pid=0) for s in parts.training_set.samples])
@@ -187,7 +187,7 @@ def cache_keyed_by_the_files_name(parts: Parts) -> None:
     relabel(parts, [s._replace(image=pictures[place[i] % 8]) for i, s in enumerate(parts.training_set.samples)])
 
 
-@fault("learnt-by-heart", at="data")
+@fault("labels-unrelated-to-images", at="data")
 def labels_permuted(parts: Parts) -> None:
     """The list of paths was sorted, and the list of labels was not."""
     labels = [s.label for s in parts.training_set.samples]

@@ -105,9 +105,7 @@ def step_forgotten(parts: Parts) -> None:
 @fault("skipped-by-gradscaler", at="built")
 def infinite_at_every_scale(parts: Parts) -> None:
     """A gradient that is infinite whatever the scale is, and a GradScaler that waits for a finite one."""
-    parts.scaler = torch.amp.GradScaler("cpu")
-    for group in parts.optimizer.param_groups:
-        group["fused"] = False
+    parts.scale_with(2.0**16)
     weight = parts.head_parameters()[0]
     weight.register_hook(lambda gradient: torch.full_like(gradient, float("inf")))
 

@@ -51,13 +51,13 @@ def root_of_a_distance_of_zero(parts: Parts) -> None:
     )
 
 
-@fault("ce-at-chance", at="built")
+@fault("labels-unrelated-to-images", at="built")
 def images_of_somebody_else(parts: Parts) -> None:
     """The images have nothing to do with the labels, and are others each time."""
     parts.batches_with(lambda images, labels: (torch.randn_like(images), labels))
 
 
-@fault("ce-at-chance", at="built")
+@fault("labels-unrelated-to-images", at="built")
 def labels_of_the_batch_before(parts: Parts) -> None:
     """Prefetching gone wrong: each batch is trained with the labels of the one before."""
     kept: list[Tensor] = []
@@ -69,13 +69,13 @@ def labels_of_the_batch_before(parts: Parts) -> None:
     parts.batches_with(change)
 
 
-@fault("ce-falls-too-slowly", at="built")
+@fault("labels-unrelated-to-images", at="built")
 def people_drown_in_noise(parts: Parts) -> None:
     """An augmentation far too strong leaves next to nothing of the people."""
     parts.batches_with(lambda images, labels: (0.1 * images + torch.randn_like(images), labels))
 
 
-@fault("ce-rises", "lr-too-large", at="built")
+@fault("loss-maximised", at="built", structural=True)
 def maximised_by_an_option(parts: Parts) -> None:
     """`maximize=True`, meant for a reward."""
     for group in parts.optimizer.param_groups:

@@ -1,17 +1,29 @@
 import torch
+from torch import Tensor
 
-from tests.checks.tiny import Crops, TinyTraining
+from tests.checks.examples.labels_unrelated_to_images import Clothes
+from tests.checks.tiny import Backbone, Crops, Model, TinyTraining
 
 
-class LabelsHaveNothingToDoWithImages(TinyTraining):
-    """Nothing is wrong with the training, but each image is new noise whenever it is looked at."""
+class Blurred(Backbone):
+    """What comes out of the first convolution is drowned in noise: the images are in order, and the model sees none."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        hidden = self.bn1(self.conv1(images))
+        hidden = torch.relu(0.01 * hidden + torch.randn_like(hidden))
+        return torch.relu(self.bn2(self.conv2(hidden))).flatten(1)
+
+
+class SeesNothing(TinyTraining):
+    """Nothing is wrong with the wiring, but features carry nothing of the images."""
 
     def make_dataset(self) -> Crops:
-        class Noise(Crops):
-            def __getitem__(self, index: int):
-                return torch.randn(3, 8, 8), int(self.labels[index])
+        return Clothes(self.identities)
 
-        return Noise(self.identities)
+    def make_model(self) -> Model:
+        model = Model(self.identities)
+        model.base = Blurred()
+        return model
 
 
 class NothingYetForTenSteps(TinyTraining):
@@ -21,5 +33,5 @@ class NothingYetForTenSteps(TinyTraining):
         return torch.optim.lr_scheduler.LinearLR(self.optimizer, 0.001, total_iters=30)
 
 
-SICK = [LabelsHaveNothingToDoWithImages]
+SICK = [SeesNothing]
 HEALTHY = [NothingYetForTenSteps]

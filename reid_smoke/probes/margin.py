@@ -1,0 +1,48 @@
+"""The plain logits behind a margin: what ArcFace and CosFace take from the right identity's logit is given back."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from reid_smoke.probes.graph import Batch, Product
+
+LEAST = 0.1  # of the logits' spread: a smaller margin costs next to nothing
+LIKE = 0.05  # of the logits' spread, to which the others must agree; half precision is as coarse
+
+
+def plain_logits(product: Product, scale: float, classes: int) -> Tensor | None:
+    """scale * feature @ weight, (B, C) float32; None where one of the two is not kept or they do not fit."""
+    feature, weight = product.feature, product.weight_value
+    if feature is None or weight is None or feature.dim() != 2 or weight.dim() != 2:
+        return None
+    feature, weight = feature.detach().float(), weight.detach().float()
+    if weight.shape == (classes, feature.shape[1]):
+        weight = weight.T
+    if weight.shape != (feature.shape[1], classes):
+        return None
+    return scale * feature @ weight
+
+
+def has_margin(batch: Batch, product: Product, scale: float) -> bool:
+    """Whether the loss's logits are the plain ones but for the right identity's. Waits for the device."""
+    plain = plain_logits(product, scale, batch.log_probs.shape[1])
+    if plain is None or plain.shape != batch.log_probs.shape or batch.log_probs.shape[1] < 4 or batch.soft:
+        return False
+    log_probs = batch.log_probs.float()
+    apart = log_probs - plain  # (B, C), a constant a row, but for the margin
+    apart = apart - apart.median(1, keepdim=True).values
+    right = torch.zeros_like(apart, dtype=torch.bool).scatter_(1, batch.labels[:, None], True)
+    right &= batch.counted[:, None]
+    spread = log_probs.masked_fill(right, 0).std().item()
+    elsewhere = apart.masked_fill(right, 0).abs().amax().item()
+    margin = -apart[right].mean().item() if right.any() else 0.0
+    return margin > LEAST * spread and margin > 4 * elsewhere and elsewhere < LIKE * max(spread, margin)
+
+
+def without_margin(batch: Batch, product: Product, scale: float) -> Batch:
+    """The batch as it would be without the margin."""
+    plain = plain_logits(product, scale, batch.log_probs.shape[1])
+    if plain is None:
+        return batch
+    return Batch(plain.log_softmax(1), batch.labels, batch.counted, batch.soft)

@@ -1,0 +1,54 @@
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+from torch.utils.data import Dataset
+
+from tests.checks.tiny import Crops, Model, TinyTraining
+
+
+class Clothes(Crops):
+    """People in colours of their own, on which the light varies."""
+
+    def __init__(self, identities: int = 24, images: int = 40) -> None:
+        super().__init__(identities, images)
+        generator = torch.Generator().manual_seed(3)
+        people = torch.randn(identities, 3, 8, 1, generator=generator)
+        light = 0.8 * torch.randn(len(self.labels), 3, 1, 1, generator=generator)
+        self.images = people[self.labels] + light + 0.7 * torch.randn(len(self.labels), 3, 8, 8, generator=generator)
+
+
+class Dressed(TinyTraining):
+    def make_dataset(self) -> Dataset[tuple[Tensor, int]]:
+        return Clothes(self.identities)
+
+
+class PathsSortedLabelsNot(Dressed):
+    def make_dataset(self) -> Dataset[tuple[Tensor, int]]:
+        clothes = Clothes(self.identities)
+        clothes.labels = clothes.labels[torch.randperm(len(clothes), generator=torch.Generator().manual_seed(1))]
+        return clothes
+
+
+class LabelsOfTheBatchBefore(Dressed):
+    kept: Tensor | None = None
+
+    def loss(self, images: Tensor, labels: Tensor) -> Tensor:
+        before, self.kept = self.kept, labels
+        return F.cross_entropy(self.model(images)[0], labels if before is None else before)
+
+
+class OneColourForAll(TinyTraining):
+    """Everybody wears the school's uniform: colours tell nothing, and the model learns by faces."""
+
+    def make_dataset(self) -> Dataset[tuple[Tensor, int]]:
+        crops = Crops(self.identities, images=40)
+        crops.images = crops.images - crops.images.mean(3, keepdim=True)
+        crops.images = crops.images / crops.images.std(3, keepdim=True)
+        return crops
+
+    def make_model(self) -> Model:
+        return Model(self.identities)
+
+
+SICK = [PathsSortedLabelsNot, LabelsOfTheBatchBefore]
+HEALTHY = [Dressed, OneColourForAll]
