@@ -360,7 +360,7 @@ class Margin(Style):
         cosine = self.model(images)  # (B, C)
         margin = torch.zeros_like(cosine).scatter_(1, labels[:, None], 0.2)
         logits = self.scale * (torch.acos(cosine.clamp(-1 + 1e-7, 1 - 1e-7)) + margin).cos()
-        return F.cross_entropy(logits, labels), logits
+        return F.cross_entropy(logits, labels), self.scale * cosine  # CE is judged without the margin
 
 
 # --- how it is trained ----------------------------------------------------------------------------------------------
