@@ -147,7 +147,9 @@ def _left_out(end: TriageFacts | None) -> list[str]:
 def about_replay(outcomes: Sequence[Outcome], flipped: Outcome | None, end: TriageFacts | None) -> list[str]:
     """What the replay of a watched script proves: the first outcome is their model and optimizer in a plain loop."""
     as_is = outcomes[0]
-    if as_is.learned:
+    if as_is.trial.error:
+        said = [f"What was kept cannot be played again ({as_is.trial.error}), so the trials say nothing."]
+    elif as_is.learned:
         said = [_replay_learned(as_is.trial)]
     elif flipped is not None:
         names = flipped.trial.name

@@ -74,21 +74,26 @@ def _inside(result: Any) -> Node:
 
 
 def _feature(node: Node, *, starts: bool) -> Logits:
+    """Of the classifier's product that is nearest below `node`; with `starts` it may be `node` itself."""
     queue = [node]
     for product in queue:
         if product is None or len(queue) > SEARCHED:
             continue
         if any(kind in product.name() for kind in PRODUCTS) and (starts or product is not node):
-            found = read_product(product)
-            if found is None or found.feature is None or found.feature.dim() != 2:
-                break
-            index = next((i for i, (child, _) in enumerate(product.next_functions) if child is found.feature_edge), 0)
-            if found.feature_edge is None:  # nothing behind the feature is trained: the head alone is
-                return Logits(found.feature, lambda gradient: None)
-            dtype = found.feature.dtype
-            return Logits(found.feature, lambda gradient: _from_edge(product, index, gradient.to(dtype)))
+            return _fed(product)
         queue += [child for child, _ in product.next_functions]
     raise CannotReplay("what feeds the head cannot be read")
+
+
+def _fed(node: Node) -> Logits:
+    product = read_product(node)
+    feature = product.feature if product is not None else None
+    if product is None or feature is None or feature.dim() != 2:
+        raise CannotReplay("what feeds the head cannot be read")
+    if product.feature_edge is None:  # nothing behind the feature is trained: the head alone is
+        return Logits(feature, lambda gradient: None)
+    index = next(i for i, (child, _) in enumerate(node.next_functions) if child is product.feature_edge)
+    return Logits(feature, lambda gradient: _from_edge(node, index, gradient.to(feature.dtype)))
 
 
 def _from_edge(node: Node, index: int, gradient: Tensor) -> None:

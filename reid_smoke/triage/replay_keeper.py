@@ -63,7 +63,7 @@ class Keeper:
         original, original_backward = nn.Module.__call__, torch.autograd.backward
 
         def call(module: Any, *args: Any, **kwargs: Any) -> Any:
-            if threading.get_ident() != self._thread or torch.compiler.is_compiling():
+            if threading.get_ident() != self._thread:
                 return original(module, *args, **kwargs)
             outermost, self._depth = self._depth == 0, self._depth + 1
             noted = outermost and torch.is_grad_enabled() and self._note(module, args, kwargs)
@@ -83,7 +83,11 @@ class Keeper:
                 self._give_up(str(reason))
             except Exception as failure:
                 self._give_up(f"by a fault of reid-smoke: {type(failure).__name__}: {failure}")
-            return original_backward(tensors, *args, **kwargs)
+            self._depth += 1  # checkpointing calls modules again while backward runs: no calls of the script's
+            try:
+                return original_backward(tensors, *args, **kwargs)
+            finally:
+                self._depth -= 1
 
         nn.Module.__call__ = call  # type: ignore[method-assign]
         torch.autograd.backward = backward
@@ -101,6 +105,8 @@ class Keeper:
 
     def stop(self) -> None:
         """Listen no more. What stands around backward is merely handed through, until `close`."""
+        if self._undo and self._batches:
+            self._tell()
         while self._undo:
             self._undo.pop()()
         self._forget_step()
@@ -175,7 +181,7 @@ class Keeper:
             self._device = batch.log_probs.device
             self._parts = self._copy_parts(structure)
         log_softmax = log_softmax_of(consumer)
-        logits, scale = self._find_logits(log_softmax, structure.classification.product_path)
+        logits, scale = self._find_logits(log_softmax, structure.classification.product_path, batch.log_probs.shape)
         last = logits.call if logits is not None else self._loss_call(root)
         wanted = self._needed(last)
         kept = Batch(
@@ -190,10 +196,9 @@ class Keeper:
         self._forget_step()
         size = sum(batch_bytes(one) for one in self._batches)
         if len(self._batches) == MOST_BATCHES or size + batch_bytes(kept) > MOST_BYTES:
-            self._told()
             self.stop()
 
-    def _told(self) -> None:
+    def _tell(self) -> None:
         mib = self.kept().bytes() / 2**20
         s = "" if len(self._batches) == 1 else "es"
         self._say(f"kept {len(self._batches)} batch{s} and the model's start for the trials: {mib:.3g} MiB")
@@ -208,12 +213,14 @@ class Keeper:
         self._originals = [module for _, module in live.roots]  # alive, so that no other module gets an id of theirs
         return parts
 
-    def _find_logits(self, log_softmax: Node, path: tuple[int, ...] | None) -> tuple[Given | None, float]:
+    def _find_logits(
+        self, log_softmax: Node, path: tuple[int, ...] | None, shape: torch.Size
+    ) -> tuple[Given | None, float]:
         """The result of a call that is nearest above the classifier's product, and what multiplies it after that."""
         returned: dict[Node, Given] = {}
         for call, result in enumerate(self._results):
             for way, tensor in tensors_in(result):
-                if tensor.grad_fn is not None and tensor.dim() == 2:
+                if tensor.grad_fn is not None and tensor.shape == shape:
                     returned.setdefault(tensor.grad_fn, Given(call, way))
         node: Node | None = log_softmax
         for steps, index in enumerate(path or (0,)):

@@ -155,11 +155,11 @@ def replaced(value: Any, new: Callable[[Any], Any]) -> Any:
             changed[key] = item  # type: ignore[index]  # HF's BatchEncoding and the like can be written to
         return changed
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        changed = copy.copy(value)
+        twin: Any = copy.copy(value)
         for one in dataclasses.fields(value):
             if hasattr(value, one.name):
-                object.__setattr__(changed, one.name, replaced(getattr(value, one.name), new))
-        return changed
+                object.__setattr__(twin, one.name, replaced(getattr(value, one.name), new))
+        return twin
     return value
 
 

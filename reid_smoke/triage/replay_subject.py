@@ -10,12 +10,11 @@ images go together; labels drawn at random can be learnt by heart as well.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from itertools import cycle, islice
 from math import isfinite
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -27,87 +26,12 @@ from reid_smoke.config.schema import ModelConfig
 from reid_smoke.triage.changes import REFERENCE_BACKBONE
 from reid_smoke.triage.replay_forward import Logits, forward, fresh_head, images_of_batch
 from reid_smoke.triage.replay_kept import Batch, CannotReplay, Kept, Parts
-from reid_smoke.triage.trial import Trial
+from reid_smoke.triage.replay_trials import LR_HEAD, LR_OTHERS, Replay, trials_of
 from reid_smoke.triage.trying import Look, Played
 
-LR_HEAD, LR_OTHERS, DECAY = 1e-3, 1e-4, 1e-4  # of the reference; a feature of any norm bears this, unlike the recipe's
+DECAY = 1e-4  # of the reference
 LR_BUILT_IN = 1e-2  # of the reference model's head, whose feature has a norm of 8
 KEPT_OUT = 4  # every fourth row
-
-
-@dataclass(frozen=True)
-class Replay:
-    """What is played. lr_factor: of the lr that their optimizer had at its first step."""
-
-    model: Literal["theirs", "reference"] = "theirs"
-    optimizer: Literal["theirs", "reference"] = "theirs"
-    lr_factor: float = 1.0
-    base_lr: bool = False
-    reference_lr: bool = False
-    everything: bool = False  # whatever asks for a gradient is in the optimizer
-    decay: bool = True
-    unfrozen: bool = False
-    training_mode: bool = False
-    fresh_head: bool = False
-
-
-def trials_of(parts: Parts) -> tuple[Trial[Replay], ...]:
-    """Those that would change something in these parts."""
-    groups = [group for optimizer in parts.optimizers for group in optimizer.param_groups]
-    held = {id(p) for group in groups for p in group["params"]}
-    parameters = [p for _, p in parts.parameters()]
-    modules = [m for root in parts.modules for m in root.modules()]
-    left_out = any(p.requires_grad and id(p) not in held for p in parameters)
-    frozen = any(not p.requires_grad for p in parameters)
-    scheduled = any(group.get("initial_lr", group["lr"]) != group["lr"] for group in groups)
-    trials: list[Trial[Replay] | None] = [
-        Trial(
-            "their optimizer rebuilt from the model's parameters",
-            lambda r: replace(r, everything=True),
-            mends=("RS302", "RS404", "RS405", "RS406", "RS407"),
-        )
-        if left_out
-        else None,
-        Trial(
-            "their lr as it is before the schedule",
-            lambda r: replace(r, base_lr=True),
-            mends=("RS401", "RS402", "RS408", "RS203"),
-        )
-        if scheduled
-        else None,
-        Trial(
-            f"their optimizer at an lr of {LR_HEAD:g} for the head and {LR_OTHERS:g} for the rest",
-            lambda r: replace(r, reference_lr=True),
-            mends=("RS401", "RS402", "RS403", "RS408", "RS203", "RS204", "RS201"),
-        ),
-        Trial("no weight decay", lambda r: replace(r, decay=False), mends=("RS409",))
-        if any(group.get("weight_decay") for group in groups)
-        else None,
-        Trial(
-            "everything unfrozen",
-            lambda r: replace(r, unfrozen=True, everything=True),
-            mends=("RS303", "RS505", "RS509", "RS305"),
-        )
-        if frozen
-        else None,
-        Trial(
-            "every module in training mode",
-            lambda r: replace(r, training_mode=True),
-            mends=("RS503", "RS506", "RS507", "RS508"),
-        )
-        if not all(module.training for module in modules)
-        else None,
-        Trial(
-            "a fresh BNNeck head on their features",
-            lambda r: replace(r, fresh_head=True),
-            mends=("RS502", "RS501", "RS204", "RS206", "RS205"),
-        ),
-        Trial(
-            "the reference optimizer", lambda r: replace(r, optimizer="reference", everything=True), swap="optimizer"
-        ),
-        Trial("the reference model", lambda r: replace(r, model="reference"), swap="model"),
-    ]
-    return tuple(trial for trial in trials if trial is not None)
 
 
 class ReplaySubject:
@@ -151,8 +75,7 @@ class ReplaySubject:
                 lines = str(failure).strip().splitlines()
                 error = f"{type(failure).__name__}: {lines[0]}" if lines else type(failure).__name__
         found = torch.cat(ranks) if ranks else torch.empty(0)
-        rank = float(found.mean()) if len(found) else None
-        return Played(tuple(ce), classes, error, rank, len(found))
+        return Played(tuple(ce), classes, error, float(found.mean()) if len(found) else None, len(found))
 
 
 class _Player:
@@ -185,9 +108,8 @@ class _Player:
             for _, parameter in parts.parameters():
                 parameter.requires_grad_(parameter.is_floating_point())
         if plan.optimizer == "reference":
-            self._optimizers = [
-                _reference_optimizer(nn.ModuleList(parts.modules), [parts.head] if parts.head is not None else [])
-            ]
+            heads = [parts.head] if parts.head is not None else []
+            self._optimizers = [_reference_optimizer(nn.ModuleList(parts.modules), heads)]
         else:
             self._optimizers = parts.optimizers
             self._set_up_theirs(parts)
@@ -209,7 +131,9 @@ class _Player:
         if plan.reference_lr:
             self._head_apart(parts)
         if plan.everything:
-            held = {id(p) for group in groups for p in group["params"]}
+            held = {
+                id(p) for optimizer in self._optimizers for group in optimizer.param_groups for p in group["params"]
+            }
             missing = [p for _, p in parts.parameters() if p.requires_grad and id(p) not in held]
             if missing:
                 lr = max(float(group["lr"]) for group in groups)
@@ -279,7 +203,7 @@ class _Player:
         return Logits(logits, backward)
 
 
-def _reference_optimizer(module: nn.Module, heads: list[Tensor], lr: float = LR_HEAD) -> Optimizer:
+def _reference_optimizer(module: nn.Module, heads: Sequence[Tensor], lr: float = LR_HEAD) -> Optimizer:
     known = {id(head) for head in heads}
     trained = [parameter for parameter in module.parameters() if parameter.requires_grad]
     head = [parameter for parameter in trained if id(parameter) in known]
@@ -292,11 +216,11 @@ def _trained_labels(batches: list[Batch]) -> Tensor:
     for batch in batches:
         rows = torch.arange(len(batch.labels)) % KEPT_OUT != KEPT_OUT - 1
         found.append(batch.labels[rows & batch.counted])
-    return torch.cat(found).unique()
+    return torch.tensor(sorted(set(torch.cat(found).tolist())))
 
 
 def _ranks(logits: Tensor, labels: Tensor, trained: Tensor) -> Tensor:
-    """(B,): the share of the other identities trained on whose logit is below the right one's; equal ones count half."""
+    """(B,): of the other identities trained on, the share whose logit is below the right one's; equal ones are half."""
     if len(trained) < 2 or not len(labels):
         return torch.empty(0)
     right = logits.gather(1, labels[:, None])

@@ -152,7 +152,9 @@ class Triage(Generic[PlanT]):
         steps = self._affordable(LEAST_STEPS, MOST_STEPS) // TURNS * TURNS
         few = Look("few", min(steps // TURNS, self._subject.most_distinct), steps)
         if not self._try([], few):
-            return few
+            # What was kept and cannot be played again says nothing of a change, either.
+            unplayable = not self._subject.has_stream and self._as_is is not None and self._as_is.error
+            return None if unplayable else few
         if not self._subject.has_stream:
             return None
         stream = self._subject.stream
