@@ -315,6 +315,10 @@ class TrialFacts(Fact):
     ce: tuple[float, ...] = ()  # plain, nats, of each step
     error: str = ""  # what it crashed with
     seconds: float = 0.0
+    # Of images that it was not trained on, whose identity it was: the mean share of the other identities' logits that
+    # the right one's is above; 0.5 is guessing. None: not measured.
+    unseen_rank: float | None = None
+    unseen: int = 0  # over how many images
 
 
 class TriageFacts(Fact):
@@ -323,8 +327,10 @@ class TriageFacts(Fact):
     kind: Literal["triage"] = "triage"
     budget_s: float
     seconds: float
-    ended: Literal["not needed", "proven", "exhausted", "out of budget", "interrupted"]
+    ended: Literal["not needed", "proven", "exhausted", "out of budget", "interrupted", "impossible"]
     untried: tuple[str, ...] = ()  # names of the trials that the budget left out
+    replayed: bool = False  # on what was kept of a watched training, in the reference loop
+    why_not: str = ""  # why nothing could be tried
 
 
 class RetrievedFacts(Fact):

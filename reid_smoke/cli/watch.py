@@ -33,6 +33,9 @@ def watch(
     head: Annotated[
         str | None, typer.Option(metavar="REGEX", help="The head's weight, where a loss has several.")
     ] = None,
+    triage: Annotated[
+        bool, typer.Option("--triage", help="Keep the first batches, and after a NO-GO try where the fault lies.")
+    ] = False,
     out: Out = None,
 ) -> None:
     """Run your own training script unchanged, and say Go or No-Go with the cause.
@@ -67,11 +70,12 @@ def watch(
         out=out,
         stop=stop,
         head=pattern,
+        triage=triage,
         command=shlex.join(["reid-smoke", "watch", *found.words, *arguments]),
         say=say,
         started=STARTED,
     )
-    last_words = LastWords(_reporter(watching, sys.stderr, say))
+    last_words = LastWords(_reporter(watching, sys.stderr, say), lambda: watching.trying)
     last_words.listen()
     watching.start()
     ended_by = _run(found, arguments)

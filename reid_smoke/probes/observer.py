@@ -108,6 +108,11 @@ class Observer:
         self._fruitless_walks = 0
         self._faults: dict[str, int] = {}
 
+    @property
+    def structure(self) -> Structure | None:
+        """What the last walk found; None before the first classification."""
+        return self._structure
+
     # --- batches ---
 
     @guarded

@@ -187,7 +187,7 @@ def batches(trials: Sequence[TrialEntry]) -> str:
 def trial(row: TrialEntry) -> tuple[str, str]:
     """CE from where to where, and whether that is learning."""
     if row.error:
-        return "", f"crashes: {row.error}"
+        return "", f"crashes: {row.error.partition(':')[0]}"  # the whole of it is in report.json
     if row.ce_first is None or row.ce_last is None:
         return "CE not finite", "does not learn"
     return f"{row.ce_first:.2f} → {row.ce_last:.2f}", "learns" if row.learned else "does not learn"

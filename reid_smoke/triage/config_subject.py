@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from itertools import cycle, islice
 from typing import Any, cast
@@ -18,7 +19,7 @@ from reid_smoke.facts import UnreadableFacts
 from reid_smoke.train.loop import train
 from reid_smoke.triage.changes import CHANGES, settings
 from reid_smoke.triage.observed import play_observed
-from reid_smoke.triage.trying import Look, Played
+from reid_smoke.triage.trying import AS_IT_IS, Look, Played
 
 
 class ConfigSubject:
@@ -30,6 +31,8 @@ class ConfigSubject:
 
     trials = CHANGES
     has_stream = True
+    as_it_is = AS_IT_IS
+    most_distinct = sys.maxsize
 
     def __init__(
         self, config: Config, build: Callable[[Config], Training], device: torch.device, stream: tuple[float, ...] = ()

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import isfinite, log
+from math import isfinite, log, sqrt
 from statistics import fmean
 
 from reid_smoke.facts import TriageFacts, TrialFacts
@@ -18,6 +18,8 @@ from reid_smoke.rule import BELOW_CHANCE, LEAST_STEPS, SURE
 from reid_smoke.trend import falling_p, standard_error
 
 LEAST_DROP = 0.1  # nats, on the stream
+LEAST_UNSEEN = 12  # images that were not trained on, to say whether labels go with them
+UNSEEN_SURE = 3.0  # standard errors above guessing
 
 
 @dataclass(frozen=True)
@@ -76,11 +78,12 @@ def prove(trials: Sequence[TrialFacts], end: TriageFacts | None) -> Proof | None
     end: None where the trials were killed.
     """
     if not trials:
-        return None
+        return Proof((), None, (f"No trials: {end.why_not}.",)) if end is not None and end.why_not else None
     as_is = {trial.batches: trial for trial in trials if trial.together == 0}
     outcomes = tuple(_outcome(trial, as_is.get(trial.batches)) for trial in trials)
     flipped = smallest(outcomes)
-    return Proof(outcomes, flipped, tuple(_conclude(outcomes, flipped, end)))
+    conclude = about_replay if end is not None and end.replayed else _conclude
+    return Proof(outcomes, flipped, tuple(conclude(outcomes, flipped, end)))
 
 
 def smallest(outcomes: Sequence[Outcome]) -> Outcome | None:
@@ -123,6 +126,12 @@ def _conclude(outcomes: Sequence[Outcome], flipped: Outcome | None, end: TriageF
             "stream: optimizer, gradient and head work together. The data, the labels, the augmentation or the pace "
             "are what to look at."
         )
+    said += _left_out(end)
+    return said
+
+
+def _left_out(end: TriageFacts | None) -> list[str]:
+    said: list[str] = []
     if end is None:
         said.append("The trials were killed before they came to their end.")
     elif end.ended == "interrupted":
@@ -133,6 +142,52 @@ def _conclude(outcomes: Sequence[Outcome], flipped: Outcome | None, end: TriageF
             "Give a larger --budget."
         )
     return said
+
+
+def about_replay(outcomes: Sequence[Outcome], flipped: Outcome | None, end: TriageFacts | None) -> list[str]:
+    """What the replay of a watched script proves: the first outcome is their model and optimizer in a plain loop."""
+    as_is = outcomes[0]
+    if as_is.trial.error:
+        said = [f"What was kept cannot be played again ({as_is.trial.error}), so the trials say nothing."]
+    elif as_is.learned:
+        said = [_replay_learned(as_is.trial)]
+    elif flipped is not None:
+        names = flipped.trial.name
+        if flipped.trial.swaps:
+            where = " and ".join(_WHERE[part] for part in flipped.trial.swaps)
+            said = [f"The fault lies {where}: with {names} CE falls, and with no smaller change that was tried."]
+        else:
+            said = [f"CE falls with {names}, from the same start on the same batches: that is the mend."]
+    elif end is not None and end.ended in ("out of budget", "interrupted"):
+        said = ["Nothing learned so far."]
+    elif any(len(outcome.trial.swaps) > 1 and not outcome.trial.error for outcome in outcomes):
+        said = [
+            "Not even the reference model with the reference optimizer learns these batches by heart. The fault lies "
+            "in the data as they reach the model: images that cannot be told apart, or one image under several labels."
+        ]
+    else:
+        said = ["No change made CE fall, and the reference could not be tried in full."]
+    return [*said, *_left_out(end)]
+
+
+def _replay_learned(trial: TrialFacts) -> str:
+    own = f"Their own model and optimizer learn {trial.distinct_batches} of their batches by heart in a plain loop"
+    loop = (
+        "The fault lies in the loop or in the loss: what the script does between the logits and `optimizer.step()` "
+        "(zero_grad, accumulation, clipping, scaler, schedule, loss weights), or to the batches that came later"
+    )
+    rank, count = trial.unseen_rank, trial.unseen
+    if rank is None or count < LEAST_UNSEEN:
+        return f"{own}. {loop}. Whether labels and images go together could not be told: too few identities came twice."
+    # A right identity that is anywhere among the others has mean 1/2 and variance 1/12.
+    told = (rank - 0.5) / sqrt(1 / 12 / count)
+    seen = f"{count} images kept aside, their identity ranks above {rank:.0%} of the others"
+    if told > UNSEEN_SURE:
+        return f"{own}, and of {seen} (50% is guessing): labels and images go together. {loop}."
+    return (
+        f"{own}, yet of {seen}, and 50% is guessing. The fault lies in the data: labels and images do not go together, "
+        "or the images of one identity have nothing in common."
+    )
 
 
 def _flip(outcomes: Sequence[Outcome], flipped: Outcome) -> str:

@@ -42,6 +42,8 @@ class Played:
     ce: tuple[float, ...]
     num_classes: int
     error: str = ""
+    unseen_rank: float | None = None  # as TrialFacts has it
+    unseen: int = 0
 
 
 class Subject(Protocol[PlanT]):
@@ -52,6 +54,12 @@ class Subject(Protocol[PlanT]):
 
     @property
     def trials(self) -> Sequence[Trial[PlanT]]: ...  # as listed; those that change nothing in the plan are left out
+
+    @property
+    def as_it_is(self) -> str: ...  # what nothing changed is called
+
+    @property
+    def most_distinct(self) -> int: ...  # batches that there are
 
     @property
     def stream(self) -> Sequence[float]: ...  # CE of the training as it is, where it was seen already; may be empty
@@ -104,7 +112,13 @@ class Triage(Generic[PlanT]):
             ended = "interrupted"
         seconds = self._budget_s - (self._deadline - time.perf_counter())
         self._ledger.add(
-            TriageFacts(budget_s=self._budget_s, seconds=seconds, ended=ended, untried=tuple(self._untried))
+            TriageFacts(
+                budget_s=self._budget_s,
+                seconds=seconds,
+                ended=ended,
+                untried=tuple(self._untried),
+                replayed=not self._subject.has_stream,
+            )
         )
         return ended
 
@@ -136,9 +150,13 @@ class Triage(Generic[PlanT]):
         None: it learns from the stream, too.
         """
         steps = self._affordable(LEAST_STEPS, MOST_STEPS) // TURNS * TURNS
-        few = Look("few", steps // TURNS, steps)
-        if not self._try([], few) or not self._subject.has_stream:
-            return few
+        few = Look("few", min(steps // TURNS, self._subject.most_distinct), steps)
+        if not self._try([], few):
+            # What was kept and cannot be played again says nothing of a change, either.
+            unplayable = not self._subject.has_stream and self._as_is is not None and self._as_is.error
+            return None if unplayable else few
+        if not self._subject.has_stream:
+            return None
         stream = self._subject.stream
         steps = self._affordable(LEAST_STEPS, MOST_OF_STREAM)
         look = Look("stream", steps, steps)
@@ -192,7 +210,7 @@ class Triage(Generic[PlanT]):
 
     def _try(self, trials: Sequence[Trial[PlanT]], look: Look, name: str = "") -> bool:
         """Whether it learned. Beyond the budget nothing is tried any more, and that is written down."""
-        name = name or " and ".join(trial.name for trial in trials) or AS_IT_IS
+        name = name or " and ".join(trial.name for trial in trials) or self._subject.as_it_is
         if time.perf_counter() + look.steps * self._step_s > self._deadline and trials:
             self._untried.append(name)
             return False
@@ -226,4 +244,6 @@ class Triage(Generic[PlanT]):
             ce=played.ce,
             error=played.error,
             seconds=seconds,
+            unseen_rank=played.unseen_rank,
+            unseen=played.unseen,
         )

@@ -18,6 +18,7 @@ def watch(
     out: str | Path | None = None,
     stop: bool = False,
     head: str | None = None,
+    triage: bool = False,
     say: Callable[[str], None] | None = None,
 ) -> Watch:
     """Watch the training inside of a `with` block, and judge it: `with reid_smoke.watch() as w:`, then `w.report`.
@@ -25,6 +26,7 @@ def watch(
     name: names the folder under `runs/`. window: the steps over which CE is judged. out: a folder of your choice.
     stop: leave the block as soon as the verdict is certain.
     head: a regular expression for the name of the head's weight, where a loss has several.
+    triage: after a NO-GO, try on the first batches where the fault lies; takes up to two minutes at the block's end.
     say: told of the verdict in a sentence when the window closes, and of a fatal finding; by default on stderr.
 
     Raises UsageError where window or head make no sense.
@@ -32,7 +34,7 @@ def watch(
     Nothing exits, no signal is handled, and an exception of yours goes on out of the block. One watch at a time.
     """
     folder = Path(out) if out is not None else None
-    return _InCode(name, window=window, out=folder, stop=stop, head=head_pattern(head), say=say or _say)
+    return _InCode(name, window=window, out=folder, stop=stop, head=head_pattern(head), triage=triage, say=say or _say)
 
 
 def _say(sentence: str) -> None:

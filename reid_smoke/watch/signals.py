@@ -19,8 +19,12 @@ class LastWords:
     A handler of theirs goes before ours, and processes forked from this one die plainly.
     """
 
-    def __init__(self, report: Callable[[BaseException | None], int]) -> None:
+    def __init__(
+        self, report: Callable[[BaseException | None], int], interruptible: Callable[[], bool] = lambda: False
+    ) -> None:
+        """interruptible: whether the report is at something that a KeyboardInterrupt cuts short."""
         self._report = report
+        self._interruptible = interruptible
         self._owner = os.getpid()
         self._speaking = False
         self._died_of: int | None = None
@@ -47,6 +51,8 @@ class LastWords:
         self._died_of = number
         if not self._speaking:
             self.say(KeyboardInterrupt())
+        elif self._interruptible():
+            raise KeyboardInterrupt
 
     def _stop_listening(self) -> None:
         with suppress(ValueError):  # not in the main thread

@@ -31,6 +31,7 @@ from reid_smoke.watch.waiting import about_heads, waited_for
 
 if TYPE_CHECKING:
     from reid_smoke.probes.observer import Observer
+    from reid_smoke.triage.replay_keeper import Keeper
 
 How = Literal["finished", "stopped", "interrupted", "crashed"]
 
@@ -55,6 +56,7 @@ class Watch:
     name: names the report's folder. window: the steps over which CE is judged. out: the report's folder.
     stop: end the training (by StopTraining, which this context manager swallows) once the verdict is certain.
     head: the name of the head's weight, where a loss has several.
+    triage: keep the first batches and the model's start, and after a NO-GO try on them where the fault lies.
     say: told, in a sentence, of a fatal finding and of the verdict when the window closes.
 
     After the `with` block: `report`, `judgement` and `folder`.
@@ -68,6 +70,7 @@ class Watch:
         out: Path | None = None,
         stop: bool = False,
         head: re.Pattern[str] | None = None,
+        triage: bool = False,
         command: str = "",
         say: Callable[[str], None] | None = None,
         started: float | None = None,
@@ -86,6 +89,9 @@ class Watch:
         self._stop = stop
         self._head = head
         self._say = say or (lambda sentence: None)
+        self._triage = triage
+        self._keeper: Keeper | None = None
+        self.trying = False  # trials are under way, and a KeyboardInterrupt ends them well
         self._told: set[str] = set()
         self._certain = False
         self._pace = Pace(window[1])
@@ -126,6 +132,12 @@ class Watch:
             self.ledger.subscribe(self._listen)
             observer = Observer(self.ledger, started=self._started, head=self._head)
             observer.dense_until = max(observer.dense_until, 2 * self._window[1])
+            if self._triage:
+                from reid_smoke.triage.replay_keeper import Keeper
+
+                self._keeper = Keeper(lambda: observer.structure, self._say)
+                self._keeper.start()
+                self._undo.callback(self._keeper.close)
             self._undo.enter_context(observing(observer))
             self._observer = observer
         except Exception as failure:
@@ -157,6 +169,7 @@ class Watch:
             self._undo.close()
             self._add_end(error)
             self.judgement = judge(self.ledger, ended=True)
+            self._try_out(self.judgement)
             report = build_report(self.ledger, self.judgement.results, self.judgement.verdict)
             self.report = self._with_notes(report)
             write_json(self.report, self.folder / "report.json")
@@ -185,6 +198,20 @@ class Watch:
             observer.settle()
             self.ledger.add(read_crash(error, observer.step, observer.labels_before))
         observer.finish(how)
+
+    def _try_out(self, judgement: Judgement) -> None:
+        """After a NO-GO the trials, where they were asked for."""
+        if self._keeper is None or judgement.verdict.word != "NO-GO":
+            return
+        from reid_smoke.triage.from_replay import triage
+
+        self.trying = True
+        try:
+            triage(self._keeper, self.ledger, [result.check.code for result in rank(judgement.results)])
+        except Exception as failure:
+            self._fault("trials", failure)
+        finally:
+            self.trying = False
 
     def _with_notes(self, report: Report) -> Report:
         observer = self._observer

@@ -1,0 +1,269 @@
+"""Keep the first batches of a watched training as they reach its modules, and its parts before the first step.
+
+It changes nothing of the training: arguments are copied, no number is drawn, and its one hook (around every module's
+call) is taken away as soon as enough is kept. Copies lie in the host's memory, whatever the device.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from reid_smoke.probes.graph import Node, follow, log_softmax_of, read_batch, root_of, scale_of_logits
+from reid_smoke.probes.structure import Structure
+from reid_smoke.triage.replay_kept import (
+    MOST_BATCHES,
+    MOST_BYTES,
+    Batch,
+    Call,
+    CannotReplay,
+    Given,
+    Kept,
+    Parts,
+    batch_bytes,
+    replaced,
+    tensors_in,
+)
+
+MOST_BACKWARDS = 200  # without a batch worth keeping, after which it is given up
+
+
+class Keeper:
+    """Between `start` and the moment when enough is kept it listens to all modules and to every backward.
+
+    structure: what the observer knows of the training at a backward; None before its first classification. Start this
+        before the observer's hooks are put up, so that those stand around it and the observer has looked first.
+    say: told in a sentence what is kept.
+    """
+
+    def __init__(self, structure: Callable[[], Structure | None], say: Callable[[str], None]) -> None:
+        self._structure, self._say = structure, say
+        self._parts: Parts | None = None
+        self._batches: list[Batch] = []
+        self._device = torch.device("cpu")
+        self._calls: list[Call] = []
+        self._results: list[Any] = []
+        self._known: dict[int, Given] = {}  # by the id of a tensor that a call returned
+        self._broken: set[int] = set()  # calls that were given what plain functions computed
+        self._depth = 0
+        self._thread = threading.get_ident()
+        self._backwards = 0
+        self._undo: list[Callable[[], None]] = []
+        self._close: Callable[[], None] = lambda: None
+        self._originals: list[nn.Module] = []
+        self.why_not = "no batch was kept: no classification loss went backward"
+
+    # --- at their modules ---
+
+    def start(self) -> None:
+        original, original_backward = nn.Module.__call__, torch.autograd.backward
+
+        def call(module: Any, *args: Any, **kwargs: Any) -> Any:
+            if threading.get_ident() != self._thread:
+                return original(module, *args, **kwargs)
+            outermost, self._depth = self._depth == 0, self._depth + 1
+            noted = outermost and torch.is_grad_enabled() and self._note(module, args, kwargs)
+            try:
+                result = original(module, *args, **kwargs)
+            finally:
+                self._depth -= 1
+            if noted:
+                self._remember(result)
+            return result
+
+        def backward(tensors: Any, *args: Any, **kwargs: Any) -> Any:
+            try:
+                if self._undo:
+                    self._at_backward(tensors)
+            except CannotReplay as reason:
+                self._give_up(str(reason))
+            except Exception as failure:
+                self._give_up(f"by a fault of reid-smoke: {type(failure).__name__}: {failure}")
+            self._depth += 1  # checkpointing calls modules again while backward runs: no calls of the script's
+            try:
+                return original_backward(tensors, *args, **kwargs)
+            finally:
+                self._depth -= 1
+
+        nn.Module.__call__ = call  # type: ignore[method-assign]
+        torch.autograd.backward = backward
+
+        def restore_call() -> None:
+            if nn.Module.__call__ is call:
+                nn.Module.__call__ = original  # type: ignore[method-assign]
+
+        def restore_backward() -> None:
+            if torch.autograd.backward is backward:
+                torch.autograd.backward = original_backward
+
+        self._undo.append(restore_call)
+        self._close = restore_backward
+
+    def stop(self) -> None:
+        """Listen no more. What stands around backward is merely handed through, until `close`."""
+        if self._undo and self._batches:
+            self._tell()
+        while self._undo:
+            self._undo.pop()()
+        self._forget_step()
+
+    def close(self) -> None:
+        """Take everything away, after the observer's hooks were."""
+        self.stop()
+        self._close()
+
+    def kept(self) -> Kept:
+        """Raises CannotReplay, with the reason."""
+        if self._parts is None or not self._batches:
+            raise CannotReplay(self.why_not)
+        return Kept(self._parts, self._batches, self._device)
+
+    def _note(self, module: nn.Module, args: Any, kwargs: Any) -> bool:
+        try:
+            if type(module).__name__ == "OptimizedModule":
+                raise CannotReplay("the model is compiled: run the script without torch.compile to have it replayed")
+            if len(self._calls) > 64:  # modules that are called without any backward
+                self._forget_step()
+            index = len(self._calls)
+
+            def copied(tensor: Tensor) -> Any:
+                if not tensor.requires_grad:
+                    return tensor.detach().to("cpu", copy=True)
+                given = self._known.get(id(tensor))
+                if given is None and not tensor.is_leaf:
+                    self._broken.add(index)
+                return given if given is not None else tensor
+
+            self._calls.append(Call(module, replaced(args, copied), replaced(kwargs, copied)))
+            return True
+        except CannotReplay as reason:
+            self._give_up(str(reason))
+        except Exception as failure:
+            self._give_up(f"what the model is given cannot be copied ({type(failure).__name__}: {failure})")
+        return False
+
+    def _remember(self, result: Any) -> None:
+        call = len(self._calls) - 1
+        self._results.append(result)  # alive until backward, so that no other tensor gets the id of one of these
+        for way, tensor in tensors_in(result):
+            self._known.setdefault(id(tensor), Given(call, way))
+
+    def _forget_step(self) -> None:
+        self._calls, self._results = [], []
+        self._known.clear()
+        self._broken.clear()
+
+    def _give_up(self, why: str) -> None:
+        if not self._batches:
+            self.why_not = why
+            self._parts = None
+        self.stop()
+
+    # --- at backward ---
+
+    def _at_backward(self, tensors: object) -> None:
+        structure, root = self._structure(), root_of(tensors)
+        self._backwards += 1
+        if self._backwards > MOST_BACKWARDS:
+            self._give_up(self.why_not)
+            return
+        consumer = follow(root, structure.classification.path) if structure is not None else None
+        batch = read_batch(consumer) if consumer is not None else None
+        if structure is None or batch is None:
+            return  # another loss; what fed it may feed the identity loss, too
+        if torch.distributed.is_available() and torch.distributed.is_initialized():
+            raise CannotReplay("the training runs in several processes: start it in one to have it replayed")
+        if self._parts is None:
+            self._device = batch.log_probs.device
+            self._parts = self._copy_parts(structure)
+        log_softmax = log_softmax_of(consumer)
+        logits, scale = self._find_logits(log_softmax, structure.classification.product_path, batch.log_probs.shape)
+        last = logits.call if logits is not None else self._loss_call(root)
+        wanted = self._needed(last)
+        kept = Batch(
+            calls=tuple(self._calls[: last + 1]) if wanted is None else wanted,
+            labels=batch.labels.cpu(),
+            counted=batch.counted.cpu(),
+            num_classes=batch.log_probs.shape[1],
+            logits=logits,
+            scale=scale,
+        )
+        self._batches.append(kept)
+        self._forget_step()
+        size = sum(batch_bytes(one) for one in self._batches)
+        if len(self._batches) == MOST_BATCHES or size + batch_bytes(kept) > MOST_BYTES:
+            self.stop()
+
+    def _tell(self) -> None:
+        mib = self.kept().bytes() / 2**20
+        s = "" if len(self._batches) == 1 else "es"
+        self._say(f"kept {len(self._batches)} batch{s} and the model's start for the trials: {mib:.3g} MiB")
+
+    def _copy_parts(self, structure: Structure) -> Parts:
+        live = structure.live
+        parts = Parts([module for _, module in live.roots], live.optimizers, structure.head).copy()
+        for module in parts.modules:
+            module.to("cpu")  # keeps each Parameter, so that the optimizers' copies still hold them
+        # Only modules are asked for again.
+        parts.copies = {key: value for key, value in parts.copies.items() if isinstance(value, nn.Module)}
+        self._originals = [module for _, module in live.roots]  # alive, so that no other module gets an id of theirs
+        return parts
+
+    def _find_logits(
+        self, log_softmax: Node, path: tuple[int, ...] | None, shape: torch.Size
+    ) -> tuple[Given | None, float]:
+        """The result of a call that is nearest above the classifier's product, and what multiplies it after that."""
+        returned: dict[Node, Given] = {}
+        for call, result in enumerate(self._results):
+            for way, tensor in tensors_in(result):
+                if tensor.grad_fn is not None and tensor.shape == shape:
+                    returned.setdefault(tensor.grad_fn, Given(call, way))
+        node: Node | None = log_softmax
+        for steps, index in enumerate(path or (0,)):
+            if node is None:
+                break
+            node = follow(node, (index,))
+            if node in returned:
+                return returned[node], scale_of_logits(log_softmax, (path or (0,))[: steps + 1])
+        return None, 1.0
+
+    def _loss_call(self, root: Node | None) -> int:
+        """The call that computed the loss inside."""
+        behind: set[Node] = set()
+        queue = [root]
+        while queue and len(behind) < 64:
+            node = queue.pop(0)
+            if node is not None and node not in behind:
+                behind.add(node)
+                queue += [child for child, _ in node.next_functions]
+        for call in reversed(range(len(self._results))):
+            if any(t.grad_fn is not None and t.grad_fn in behind for _, t in tensors_in(self._results[call])):
+                return call
+        raise CannotReplay("the logits are computed by plain functions between or behind the modules, not by a module")
+
+    def _needed(self, last: int) -> tuple[Call, ...] | None:
+        """The calls that lead up to `last`. Those before it that it does not need are left out by emptying them."""
+        needed = {last}
+        for index in range(last, -1, -1):
+            if index not in needed:
+                continue
+            if index in self._broken:
+                raise CannotReplay("plain functions compute what one module hands to the next")
+            call = self._calls[index]
+            if self._parts is not None and self._parts.of(call.module) is None:
+                raise CannotReplay(f"{type(call.module).__name__} was not among the modules that could be copied")
+
+            def need(leaf: Any) -> Any:
+                if isinstance(leaf, Given):
+                    needed.add(leaf.call)
+                return leaf
+
+            replaced((call.args, call.kwargs), need)
+        if len(needed) == last + 1:
+            return None
+        nothing = Call(nn.Identity(), (None,), {})
+        return tuple(self._calls[i] if i in needed else nothing for i in range(last + 1))

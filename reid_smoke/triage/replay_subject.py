@@ -1,0 +1,239 @@
+"""A watched training as the subject of trials: its model on its first batches, in a plain loop of ours.
+
+The loop is forward, plain CE on the logits, backward, step, zero_grad: no clipping, no accumulation, no scaler, no
+schedule, no other loss. So what learns here and not in the script has its fault in the script's loop or loss.
+
+Of each batch a quarter of the rows is kept out of the loss. Whether their identities are told right says if labels and
+images go together; labels drawn at random can be learnt by heart as well.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import cycle, islice
+from math import isfinite
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.optim import AdamW, Optimizer
+
+from reid_smoke.build.model import build_model
+from reid_smoke.config.schema import ModelConfig
+from reid_smoke.triage.changes import REFERENCE_BACKBONE
+from reid_smoke.triage.replay_forward import Logits, forward, fresh_head, images_of_batch
+from reid_smoke.triage.replay_kept import Batch, CannotReplay, Kept, Parts
+from reid_smoke.triage.replay_trials import LR_HEAD, LR_OTHERS, Replay, trials_of
+from reid_smoke.triage.trying import Look, Played
+
+DECAY = 1e-4  # of the reference
+LR_BUILT_IN = 1e-2  # of the reference model's head, whose feature has a norm of 8
+KEPT_OUT = 4  # every fourth row
+
+
+class ReplaySubject:
+    """Plays what a watched training kept.
+
+    lr_factor: the lr as it was over the training, in that of its first step: a warm-up must not pass for a fault.
+    """
+
+    has_stream = False
+    stream: tuple[float, ...] = ()
+    as_it_is = "their model and their optimizer, in a plain loop"
+
+    def __init__(self, kept: Kept, lr_factor: float = 1.0) -> None:
+        self._kept = kept
+        self.plan = Replay(lr_factor=lr_factor)
+        self.trials = trials_of(kept.parts)
+        self.most_distinct = len(kept.batches)
+
+    def settings(self, plan: Replay) -> tuple[str, ...]:
+        """A script has no `--set`."""
+        return ()
+
+    def play(self, plan: Replay, look: Look, tell: Callable[[int, float], None]) -> Played:
+        batches = self._kept.batches[: look.distinct]
+        classes = batches[0].num_classes
+        ce: list[float] = []
+        ranks: list[Tensor] = []
+        error = ""
+        with _left_as_it_was(self._kept.device), torch.enable_grad():
+            try:
+                player = _Player(plan, self._kept, classes)
+                for step, batch in enumerate(islice(cycle(batches), look.steps), 1):
+                    one, rank = player.step(batch)
+                    ce.append(one)
+                    if step > look.steps - len(batches):
+                        ranks.append(rank)
+                    tell(step, one)
+                    if not isfinite(one):
+                        break
+            except Exception as failure:  # theirs or the change's: a row of the table, not the end of it
+                lines = str(failure).strip().splitlines()
+                error = f"{type(failure).__name__}: {lines[0]}" if lines else type(failure).__name__
+        found = torch.cat(ranks) if ranks else torch.empty(0)
+        return Played(tuple(ce), classes, error, float(found.mean()) if len(found) else None, len(found))
+
+
+class _Player:
+    """One plan, ready to step."""
+
+    def __init__(self, plan: Replay, kept: Kept, classes: int) -> None:
+        self._plan, self._device = plan, kept.device
+        self._parts: Parts | None = None
+        self._reference: nn.Module | None = None
+        self._head: nn.Module | None = None
+        self._trained = _trained_labels(kept.batches)
+        torch.manual_seed(0)
+        if plan.model == "reference":
+            images = images_of_batch(kept.batches[0])
+            if images is None:
+                raise CannotReplay("no images are among what their model is given")
+            height, width = images.shape[2:]
+            config = ModelConfig(backbone=REFERENCE_BACKBONE)
+            model = build_model(config, classes, height=height, width=width).to(self._device).train()
+            head = list(model.bn_neck.classifier.parameters())
+            self._reference = model
+            self._optimizers: list[Optimizer] = [_reference_optimizer(model, head, LR_BUILT_IN)]
+            return
+        self._parts = parts = kept.parts.copy()
+        for module in parts.modules:
+            module.to(self._device)
+            if plan.training_mode:
+                module.train()
+        if plan.unfrozen or plan.fresh_head:
+            for _, parameter in parts.parameters():
+                parameter.requires_grad_(parameter.is_floating_point())
+        if plan.optimizer == "reference":
+            heads = [parts.head] if parts.head is not None else []
+            self._optimizers = [_reference_optimizer(nn.ModuleList(parts.modules), heads)]
+        else:
+            self._optimizers = parts.optimizers
+            self._set_up_theirs(parts)
+
+    def _set_up_theirs(self, parts: Parts) -> None:
+        plan = self._plan
+        groups = [group for optimizer in self._optimizers for group in optimizer.param_groups]
+        if not groups:
+            raise CannotReplay("their optimizer holds nothing")
+        for group in groups:
+            if plan.reference_lr:
+                group["lr"] = LR_OTHERS
+            elif plan.base_lr and "initial_lr" in group:
+                group["lr"] = group["initial_lr"]
+            else:
+                group["lr"] = group["lr"] * plan.lr_factor
+            if not plan.decay and "weight_decay" in group:
+                group["weight_decay"] = 0.0
+        if plan.reference_lr:
+            self._head_apart(parts)
+        if plan.everything:
+            held = {
+                id(p) for optimizer in self._optimizers for group in optimizer.param_groups for p in group["params"]
+            }
+            missing = [p for _, p in parts.parameters() if p.requires_grad and id(p) not in held]
+            if missing:
+                lr = max(float(group["lr"]) for group in groups)
+                self._optimizers[0].add_param_group({"params": missing, "lr": lr})
+
+    def step(self, batch: Batch) -> tuple[float, Tensor]:
+        """One batch: CE of the rows that are trained on, and where the right identity ranks for those that are not."""
+        labels, counted = batch.labels.to(self._device), batch.counted.to(self._device)
+        logits = self._forward(batch)
+        kept_out = torch.arange(len(labels), device=self._device) % KEPT_OUT == KEPT_OUT - 1
+        rows = counted & ~kept_out
+        # Backward begins at the logits, by the gradient of plain CE there: their own loss is not asked.
+        values = logits.values.detach().float().requires_grad_()
+        ce = F.cross_entropy(values[rows] * batch.scale, labels[rows])
+        (gradient,) = torch.autograd.grad(ce, values)
+        for optimizer in self._optimizers:
+            optimizer.zero_grad()
+        logits.backward(gradient)
+        for optimizer in self._optimizers:
+            optimizer.step()
+        judged = counted & kept_out & torch.isin(labels, self._trained.to(self._device))
+        return float(ce.detach()), _ranks(values.detach()[judged], labels[judged], self._trained.to(self._device)).cpu()
+
+    def _head_apart(self, parts: Parts) -> None:
+        """The head in a group of its own, at the lr that a head needs."""
+        for optimizer in self._optimizers:
+            for group in list(optimizer.param_groups):
+                if any(p is parts.head for p in group["params"]):
+                    group["params"] = [p for p in group["params"] if p is not parts.head]
+                    settings = {key: value for key, value in group.items() if key != "params"}
+                    optimizer.add_param_group({**settings, "params": [parts.head], "lr": LR_HEAD})
+
+    def _hold(self, parameters: list[nn.Parameter]) -> None:
+        """In the group of their head, as their optimizer would treat it; else in its first."""
+        assert self._parts is not None
+        groups = [(optimizer, group) for optimizer in self._optimizers for group in optimizer.param_groups]
+        optimizer, group = next(
+            ((o, g) for o, g in groups if any(p is self._parts.head for p in g["params"])), groups[0]
+        )
+        settings = {key: value for key, value in group.items() if key != "params"}
+        optimizer.add_param_group({**settings, "params": parameters})
+
+    def _forward(self, batch: Batch) -> Logits:
+        if self._reference is not None:
+            images = images_of_batch(batch)
+            assert images is not None
+            return Logits.of(self._reference(images.to(self._device)).logits)
+        assert self._parts is not None
+        if not self._plan.fresh_head:
+            return forward(self._parts, batch, self._device)
+        return self._through_fresh_head(batch)
+
+    def _through_fresh_head(self, batch: Batch) -> Logits:
+        assert self._parts is not None
+        feature = forward(self._parts, batch, self._device, feature=True)
+        values = feature.values.detach().float().requires_grad_()
+        if self._head is None:
+            self._head = fresh_head(values.shape[1], batch.num_classes).to(self._device)
+            self._hold(list(self._head.parameters()))
+        logits = self._head(values)
+
+        def backward(gradient: Tensor) -> None:
+            logits.backward(gradient.to(logits.dtype))
+            if values.grad is not None:
+                feature.backward(values.grad)
+
+        return Logits(logits, backward)
+
+
+def _reference_optimizer(module: nn.Module, heads: Sequence[Tensor], lr: float = LR_HEAD) -> Optimizer:
+    known = {id(head) for head in heads}
+    trained = [parameter for parameter in module.parameters() if parameter.requires_grad]
+    head = [parameter for parameter in trained if id(parameter) in known]
+    others = [parameter for parameter in trained if id(parameter) not in known]
+    return AdamW([{"params": head, "lr": lr}, {"params": others, "lr": LR_OTHERS}], weight_decay=DECAY)
+
+
+def _trained_labels(batches: list[Batch]) -> Tensor:
+    found = []
+    for batch in batches:
+        rows = torch.arange(len(batch.labels)) % KEPT_OUT != KEPT_OUT - 1
+        found.append(batch.labels[rows & batch.counted])
+    return torch.tensor(sorted(set(torch.cat(found).tolist())))
+
+
+def _ranks(logits: Tensor, labels: Tensor, trained: Tensor) -> Tensor:
+    """(B,): of the other identities trained on, the share whose logit is below the right one's; equal ones are half."""
+    if len(trained) < 2 or not len(labels):
+        return torch.empty(0)
+    right = logits.gather(1, labels[:, None])
+    among = logits[:, trained]
+    below = (among < right).sum(1) + 0.5 * ((among == right).sum(1) - 1)
+    return below / (len(trained) - 1)
+
+
+@contextmanager
+def _left_as_it_was(device: torch.device) -> Iterator[None]:
+    state: Any = random.getstate()
+    try:
+        with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+            yield
+    finally:
+        random.setstate(state)

@@ -1,0 +1,86 @@
+"""The trials of a replay, and which of them would change something in somebody's training."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from reid_smoke.triage.replay_kept import Parts
+from reid_smoke.triage.trial import Trial
+
+LR_HEAD, LR_OTHERS = 1e-3, 1e-4  # of the reference; a feature of any norm bears this, unlike the recipe's
+
+
+@dataclass(frozen=True)
+class Replay:
+    """What is played. lr_factor: of the lr that their optimizer had at its first step."""
+
+    model: Literal["theirs", "reference"] = "theirs"
+    optimizer: Literal["theirs", "reference"] = "theirs"
+    lr_factor: float = 1.0
+    base_lr: bool = False
+    reference_lr: bool = False
+    everything: bool = False  # whatever asks for a gradient is in the optimizer
+    decay: bool = True
+    unfrozen: bool = False
+    training_mode: bool = False
+    fresh_head: bool = False
+
+
+def trials_of(parts: Parts) -> tuple[Trial[Replay], ...]:
+    """Those that would change something in these parts."""
+    groups = [group for optimizer in parts.optimizers for group in optimizer.param_groups]
+    held = {id(p) for group in groups for p in group["params"]}
+    parameters = [p for _, p in parts.parameters()]
+    modules = [m for root in parts.modules for m in root.modules()]
+    left_out = any(p.requires_grad and id(p) not in held for p in parameters)
+    frozen = any(not p.requires_grad for p in parameters)
+    scheduled = any(group.get("initial_lr", group["lr"]) != group["lr"] for group in groups)
+    trials: list[Trial[Replay] | None] = [
+        Trial(
+            "their optimizer rebuilt from the model's parameters",
+            lambda r: replace(r, everything=True),
+            mends=("RS302", "RS404", "RS405", "RS406", "RS407"),
+        )
+        if left_out
+        else None,
+        Trial(
+            "their lr as it is before the schedule",
+            lambda r: replace(r, base_lr=True),
+            mends=("RS401", "RS402", "RS408", "RS203"),
+        )
+        if scheduled
+        else None,
+        Trial(
+            f"their optimizer at an lr of {LR_HEAD:g} for the head and {LR_OTHERS:g} for the rest",
+            lambda r: replace(r, reference_lr=True),
+            mends=("RS401", "RS402", "RS403", "RS408", "RS203", "RS204", "RS201"),
+        ),
+        Trial("no weight decay", lambda r: replace(r, decay=False), mends=("RS409",))
+        if any(group.get("weight_decay") for group in groups)
+        else None,
+        Trial(
+            "everything unfrozen",
+            lambda r: replace(r, unfrozen=True, everything=True),
+            mends=("RS303", "RS505", "RS509", "RS305"),
+        )
+        if frozen
+        else None,
+        Trial(
+            "every module in training mode",
+            lambda r: replace(r, training_mode=True),
+            mends=("RS503", "RS506", "RS507", "RS508"),
+        )
+        if not all(module.training for module in modules)
+        else None,
+        Trial(
+            "a fresh BNNeck head on their features",
+            lambda r: replace(r, fresh_head=True),
+            mends=("RS502", "RS501", "RS204", "RS206", "RS205"),
+        ),
+        Trial(
+            "the reference optimizer", lambda r: replace(r, optimizer="reference", everything=True), swap="optimizer"
+        ),
+        Trial("the reference model", lambda r: replace(r, model="reference"), swap="model"),
+    ]
+    return tuple(trial for trial in trials if trial is not None)

@@ -1,0 +1,222 @@
+"""The replay of a watched training: where the fault lies, in styles of calling, and that keeping changes nothing."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.utils.data import DataLoader
+
+import reid_smoke
+from reid_smoke.report.document import Report
+from tests.checks.tiny import Crops
+from tests.watch.both import WATCH, run, write
+from tests.watch.styles import (
+    STYLES,
+    ByHand,
+    Compiled,
+    CompiledEagerly,
+    DictOfLosses,
+    HeadOfItsOwn,
+    ScaledAndAccumulated,
+    Style,
+)
+
+WINDOW, STEPS = (30, 40), 48
+Spoil: TypeAlias = Callable[[Style], None]
+
+
+class Shuffled(Crops):
+    """A label is drawn anew each time its image is asked for."""
+
+    def __getitem__(self, index: int) -> tuple[Tensor, int]:
+        return self.images[index], int(torch.randint(24, ()))
+
+
+def train(training: Style, crops: Crops, steps: int = STEPS) -> None:
+    loader, done = DataLoader(crops, 16, shuffle=True, drop_last=True), 0
+    while True:
+        for images, labels in loader:
+            training.step(images, labels)
+            done += 1
+            if done == steps:
+                return
+
+
+def watched(style: type[Style], folder: Path, spoil: Spoil = lambda training: None, crops: Any = Crops) -> Report:
+    torch.manual_seed(0)
+    training = style()
+    spoil(training)
+    with reid_smoke.watch(window=WINDOW, out=folder, triage=True, say=lambda sentence: None) as watch:
+        train(training, crops())
+    assert watch.report is not None
+    return watch.report
+
+
+def in_the_loop(training: Style) -> None:
+    """The gradients are thrown away between backward and the optimizer's step."""
+
+    def sick(images: Tensor, labels: Tensor) -> Tensor:
+        loss, logits = training.loss(images, labels)
+        loss.backward()
+        for optimizer in training.optimizers:
+            optimizer.zero_grad()
+            optimizer.step()
+        return logits.detach()
+
+    training.step = sick  # type: ignore[method-assign]
+
+
+def in_the_optimizer(training: Style) -> None:
+    for optimizer in training.optimizers:
+        for group in optimizer.param_groups:
+            group["lr"] = 1e-9
+
+
+def in_the_model(training: Style) -> None:
+    """An activation that lets nothing through stands before the neck."""
+    training.model.register_forward_pre_hook(_blind)
+
+
+def _blind(module: nn.Module, given: tuple[Any, ...]) -> tuple[Any, ...]:
+    first = given[0]
+    return ({**first, "images": 0 * first["images"]},) if isinstance(first, dict) else (0 * first, *given[1:])
+
+
+THREE = [Style, DictOfLosses, HeadOfItsOwn]
+
+
+def conclusion(report: Report) -> str:
+    assert report.verdict == "NO-GO", report.reason
+    assert report.proof is not None
+    return report.proof.conclusion
+
+
+@pytest.mark.parametrize("style", THREE)
+@pytest.mark.parametrize(
+    ("spoil", "crops", "part"),
+    [
+        (in_the_loop, Crops, "The fault lies in the loop or in the loss"),
+        (in_the_optimizer, Crops, "CE falls with their optimizer at an lr of 0.001"),
+        (lambda training: None, Shuffled, "The fault lies in the data"),
+    ],
+    ids=["loop", "optimizer", "data"],
+)
+def test_the_sentence_points_at_the_part(
+    tmp_path: Path, style: type[Style], spoil: Spoil, crops: Any, part: str
+) -> None:
+    report = watched(style, tmp_path / "out", spoil, crops)
+    assert part in conclusion(report), report.trials
+
+
+def test_a_model_that_sees_nothing(tmp_path: Path) -> None:
+    """Only a swap finds it, and the reference model on their batches takes some seconds: in one style."""
+    report = watched(DictOfLosses, tmp_path / "out", in_the_model)
+    assert "The fault lies in the model" in conclusion(report)
+    assert report.proof is not None
+    assert report.proof.trial == "the reference model"
+
+
+@pytest.mark.parametrize("style", [s for s in STYLES if s not in (Compiled, CompiledEagerly, ByHand, *THREE)])
+def test_every_way_of_calling_is_replayed(tmp_path: Path, style: type[Style]) -> None:
+    assert "The fault lies in the loop" in conclusion(watched(style, tmp_path / "out", in_the_loop))
+
+
+class Uncopied(Style):
+    def __init__(self) -> None:
+        super().__init__()
+        self.model.last = torch.zeros(1, requires_grad=True) * 2  # a tensor with a history: deepcopy refuses it
+
+
+class PlainBetween(HeadOfItsOwn):
+    def loss(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        assert self.criterion is not None
+        logits = self.criterion(F.normalize(self.model(images)))
+        return F.cross_entropy(logits, labels), logits
+
+
+@pytest.mark.parametrize(
+    ("style", "why"),
+    [
+        (Uncopied, "No trials: the model or its optimizer cannot be copied (RuntimeError: Only Tensors created"),
+        (PlainBetween, "No trials: plain functions compute what one module hands to the next"),
+        (CompiledEagerly, "No trials: the model is compiled"),
+    ],
+)
+def test_what_cannot_be_replayed_is_said(tmp_path: Path, style: type[Style], why: str) -> None:
+    report = watched(style, tmp_path / "out", in_the_loop)
+    assert conclusion(report).startswith(why)
+    assert report.trials == ()
+
+
+@pytest.mark.parametrize("style", [Style, DictOfLosses, HeadOfItsOwn, ScaledAndAccumulated])
+def test_keeping_changes_nothing_of_the_training(tmp_path: Path, style: type[Style]) -> None:
+    def final(folder: Path | None) -> tuple[list[Tensor], Tensor, float]:
+        torch.manual_seed(0)
+        random.seed(0)
+        training = style()
+        if folder is None:
+            train(training, Crops(), 12)
+        else:
+            with reid_smoke.watch(window=WINDOW, out=folder, triage=True, say=lambda sentence: None):
+                train(training, Crops(), 12)
+        return [p.detach() for p in training.parameters()], torch.rand(3), random.random()
+
+    plain, kept = final(None), final(tmp_path / "out")
+    assert all(torch.equal(a, b) for a, b in zip(plain[0], kept[0], strict=True))
+    assert torch.equal(plain[1], kept[1])
+    assert plain[2] == kept[2]
+
+
+def test_trials_leave_weights_and_random_state_and_the_module_class_alone(tmp_path: Path) -> None:
+    call, backward = nn.Module.__call__, torch.autograd.backward
+    training = Style()
+    in_the_optimizer(training)
+    with reid_smoke.watch(window=WINDOW, out=tmp_path / "out", triage=True, say=lambda sentence: None) as watch:
+        train(training, Crops())
+        weights = [p.detach().clone() for p in training.parameters()]
+        state, others = torch.get_rng_state(), random.getstate()
+    assert watch.report is not None
+    assert len(watch.report.trials) > 1
+    assert all(torch.equal(p, w) for p, w in zip(training.parameters(), weights, strict=True))
+    assert torch.equal(torch.get_rng_state(), state)
+    assert random.getstate() == others
+    assert nn.Module.__call__ is call
+    assert torch.autograd.backward is backward
+
+
+def test_without_triage_nothing_is_kept_and_after_a_go_nothing_is_tried(tmp_path: Path) -> None:
+    training = Style()
+    in_the_optimizer(training)
+    with reid_smoke.watch(window=WINDOW, out=tmp_path / "without", say=lambda sentence: None) as watch:
+        train(training, Crops())
+    assert watch.report is not None
+    assert (watch.report.verdict, watch.report.trials, watch.report.proof) == ("NO-GO", (), None)
+    report = watched(Style, tmp_path / "go")
+    assert (report.verdict, report.trials, report.proof) == ("GO", (), None)
+
+
+SCRIPT = """
+    from tests.triage.test_replay import Crops, Style, in_the_loop, train
+
+    training = Style()
+    in_the_loop(training)
+    train(training, Crops(), 100_000)
+"""
+
+
+def test_on_the_command_line_with_stop(tmp_path: Path) -> None:
+    write(tmp_path, script=SCRIPT)
+    ended = run(tmp_path, *WATCH, "--triage", "--stop", "--window", "30:40", "--out", "out", "script.py")
+    assert (ended.code, ended.out) == (1, "")
+    assert "reid-smoke: kept 3 batches and the model's start for the trials: " in ended.err
+    assert "The fault lies in the loop" in " ".join(ended.err.split())
+    report = Report.model_validate_json((tmp_path / "out" / "report.json").read_bytes())
+    assert report.ended == "stopped"
+    assert [trial.learned for trial in report.trials] == [True]

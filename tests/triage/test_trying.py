@@ -1,0 +1,146 @@
+"""The order of trials, what is left out, and how several changes are narrowed; on a subject that follows a script."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from math import log
+
+import pytest
+
+from reid_smoke.facts import TriageFacts, TrialFacts
+from reid_smoke.ledger import Ledger
+from reid_smoke.triage.proof import prove
+from reid_smoke.triage.trial import Trial
+from reid_smoke.triage.trying import Look, Played, Triage
+
+Plan = frozenset[str]  # the changes made
+
+CHANCE = log(20)
+
+
+def adds(name: str, *mends: str, swap: str | None = None) -> Trial[Plan]:
+    return Trial(name, lambda plan: plan | {name}, mends=mends, swap=swap)  # type: ignore[arg-type]
+
+
+class Scripted:
+    """Learns once all of `needed` are changed."""
+
+    plan: Plan = frozenset()
+    stream: tuple[float, ...] = ()
+    as_it_is = "as it is"
+    most_distinct = 8
+
+    def __init__(
+        self, trials: Sequence[Trial[Plan]], *needed: str, by_heart: bool = False, has_stream: bool = False
+    ) -> None:
+        self.trials, self.needed = trials, frozenset(needed)
+        self.by_heart, self.has_stream = by_heart, has_stream
+        self.interrupt_at: str | None = None
+        self.seconds = 0.0
+
+    def settings(self, plan: Plan) -> tuple[str, ...]:
+        return tuple(sorted(plan))
+
+    def play(self, plan: Plan, look: Look, tell: Callable[[int, float], None]) -> Played:
+        if self.interrupt_at in plan:
+            raise KeyboardInterrupt
+        time.sleep(self.seconds)
+        learns = self.needed <= plan or (self.by_heart and look.batches == "few")
+        fall = CHANCE / look.steps if learns else 0.0
+        return Played(tuple(CHANCE - fall * n + 0.001 * (n % 3) for n in range(look.steps)), 20)
+
+
+class Silent:
+    def begins(self, name: str, steps: int) -> None: ...
+    def steps(self, step: int, ce: float) -> None: ...
+    def ended(self, facts: TrialFacts, learned: bool) -> None: ...
+
+
+def tried(subject: Scripted, *codes: str, budget: float = 60.0) -> tuple[list[str], Ledger]:
+    ledger = Ledger()
+    Triage(
+        subject, ledger, codes, Silent(), budget_s=budget, deadline=time.perf_counter() + budget, seconds_per_step=None
+    ).run()
+    return [fact.name for fact in ledger.all(TrialFacts)], ledger
+
+
+def end(ledger: Ledger) -> TriageFacts:
+    last = ledger.last(TriageFacts)
+    assert last is not None
+    return last
+
+
+def flipped(ledger: Ledger) -> str | None:
+    proof = prove(ledger.all(TrialFacts), end(ledger))
+    assert proof is not None
+    return proof.flipped.trial.name if proof.flipped is not None else None
+
+
+A, B, C, D = adds("A"), adds("B", "RS2"), adds("C", "RS1"), adds("D")
+MODEL = adds("another model", swap="model")
+
+
+def test_what_mends_the_first_cause_comes_first_and_the_rest_is_left_out_once_it_is_proven() -> None:
+    names, ledger = tried(Scripted([A, B, C, D, MODEL], "C"), "RS1", "RS2")
+    assert names == ["as it is", "C", "B"]  # B would mend a finding, too
+    assert (end(ledger).ended, flipped(ledger)) == ("proven", "C")
+
+
+def test_without_findings_the_listed_order_stands() -> None:
+    assert tried(Scripted([A, B, C, MODEL], "B"))[0] == ["as it is", "A", "B"]
+
+
+def test_what_changes_nothing_is_not_tried() -> None:
+    idle: Trial[Plan] = Trial("idle", lambda plan: plan)
+    none: Trial[Plan] = Trial("none", lambda plan: None)
+    assert tried(Scripted([idle, none, A], "A"))[0] == ["as it is", "A"]
+
+
+def test_a_swap_finds_what_no_change_does() -> None:
+    names, ledger = tried(Scripted([A, B, MODEL], "another model"))
+    assert names[:4] == ["as it is", "A", "B", "another model"]
+    assert flipped(ledger) == "another model"
+
+
+@pytest.mark.parametrize("pair", [("A", "B"), ("A", "D"), ("B", "C"), ("C", "D")])
+def test_two_that_are_needed_together_are_narrowed_down_to(pair: tuple[str, str]) -> None:
+    _, ledger = tried(Scripted([A, B, C, D, MODEL], *pair))
+    assert (end(ledger).ended, flipped(ledger)) == ("proven", " and ".join(pair))
+
+
+def test_a_change_and_a_swap_together() -> None:
+    _, ledger = tried(Scripted([A, B, MODEL], "A", "another model"))
+    assert flipped(ledger) == "A and another model"
+
+
+def test_what_nothing_mends_is_exhausted() -> None:
+    names, ledger = tried(Scripted([A, B, MODEL], "nothing that can be had"))
+    assert end(ledger).ended == "exhausted"
+    assert names[-2:] == ["all of these changes", "the reference in everything"]
+
+
+def test_what_is_learnt_by_heart_is_held_against_the_stream() -> None:
+    _, ledger = tried(Scripted([A, B], "B", by_heart=True, has_stream=True))
+    assert [fact.batches for fact in ledger.all(TrialFacts)] == ["few", "stream", "stream", "stream"]
+    assert flipped(ledger) == "B"
+
+
+def test_what_learns_as_it_is_needs_no_change() -> None:
+    names, ledger = tried(Scripted([A, B], by_heart=True))
+    assert (names, end(ledger).ended) == (["as it is"], "not needed")
+
+
+def test_beyond_the_budget_nothing_is_tried_and_that_is_written_down() -> None:
+    subject = Scripted([A, B, C], "C")
+    subject.seconds = 0.2
+    names, ledger = tried(subject, budget=0.3)
+    assert names == ["as it is"]
+    assert (end(ledger).ended, end(ledger).untried[:3]) == ("out of budget", ("A", "B", "C"))
+
+
+def test_an_interrupt_ends_the_trials_and_keeps_what_was_tried() -> None:
+    subject = Scripted([A, B, C], "C")
+    subject.interrupt_at = "B"
+    names, ledger = tried(subject)
+    assert (names, end(ledger).ended) == (["as it is", "A"], "interrupted")
