@@ -22,6 +22,7 @@ from reid_smoke.facts import (
     CrashFacts,
     EndFacts,
     ExecutionFacts,
+    GraphFacts,
     ProbeFault,
     RunFacts,
     StartupFacts,
@@ -29,6 +30,7 @@ from reid_smoke.facts import (
     TrialFacts,
 )
 from reid_smoke.ledger import Ledger
+from reid_smoke.report.ranks import RankEntry, rank_entries
 from reid_smoke.rule import CeFigures, RuleFigures
 from reid_smoke.triage.proof import Proof, prove
 from reid_smoke.verdict import Verdict, VerdictWord
@@ -94,6 +96,7 @@ class Crash(Entry):
     exception: str
     message: str
     where: str
+    rank: int = 0
 
 
 class TrialEntry(Entry):
@@ -152,6 +155,7 @@ class Report(Entry):
     notes: tuple[str, ...] = ()  # what makes the report less than whole, and what else is worth a sentence
     environment: dict[str, str]
     timing: Timing
+    ranks: tuple[RankEntry, ...] = ()  # of a training on several; the other figures are the first one's
 
     @property
     def primary(self) -> FindingEntry | None:
@@ -186,6 +190,7 @@ def build_report(ledger: Ledger, results: Sequence[CheckResult], verdict: Verdic
         notes=_notes(ledger),
         environment=dict(run.environment) if run else {},
         timing=_timing(ledger),
+        ranks=rank_entries(ledger),
     )
 
 
@@ -288,6 +293,12 @@ def _notes(ledger: Ledger) -> tuple[str, ...]:
     if ledger.unread_lines:
         s, were = ("", "was") if ledger.unread_lines == 1 else ("s", "were")
         notes.append(f"{ledger.unread_lines} line{s} of facts.jsonl could not be read and {were} left out.")
+    graph = ledger.last(GraphFacts)
+    if graph is not None and graph.sharded:
+        notes.append(
+            "The weights are divided among the ranks (FSDP). CE, data and graph are judged; what concerns single "
+            "weights, their gradients and the optimizer is not."
+        )
     faults: dict[str, ProbeFault] = {}
     for fault in ledger.all(ProbeFault):
         faults.setdefault(fault.probe, fault)
@@ -302,7 +313,8 @@ def _timing(ledger: Ledger) -> Timing:
     """As the end recorded it, or from the steps' own clocks where a kill came before the end."""
     end, steps = ledger.last(EndFacts), ledger.steps
     if end is not None:
-        figures = (end.startup_s, end.train_s, end.images_per_s, end.data_wait_share)
+        ranks = run.ranks if (run := ledger.first(RunFacts)) else 1
+        figures = (end.startup_s, end.train_s, end.images_per_s * ranks, end.data_wait_share)
         named = dict(
             zip(("startup_s", "train_s", "images_per_s", "data_wait_share"), map(_finite, figures), strict=True)
         )
