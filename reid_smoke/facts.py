@@ -9,6 +9,7 @@ they travel as the strings "NaN", "Infinity" and "-Infinity".
 
 from __future__ import annotations
 
+from math import nan
 from typing import Annotated, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
@@ -39,6 +40,7 @@ class RunFacts(Fact):
     max_ce: float | None = None  # nats; None: log C - 0.39
     feat_norm: float | None = None  # the norm that the BN feature is scaled to by plan; None: not scaled, or not known
     head: str | None = None  # name of the head's weight, where the plan knows it
+    ranks: int = 1  # processes that train together; all other facts but those of ranks are the first one's
     environment: dict[str, str] = {}
 
 
@@ -79,6 +81,7 @@ class LoaderFacts(Fact):
     batches_promised: int | None  # len(loader); None: it has no length
     batches_given: int
     finished: bool
+    images: int | None = None  # len(dataset); None: it has no length
 
 
 class WeightsFacts(Fact):
@@ -152,6 +155,7 @@ class GraphFacts(Fact):
     trainable: int  # parameters with requires_grad in the same models
     backbone_reached: int
     backbone_trainable: int
+    sharded: bool = False  # the weights are divided among the ranks, so that none could be looked at
 
 
 class ModeFacts(Fact):
@@ -165,6 +169,7 @@ class ModeFacts(Fact):
     batch_norms_in_eval: int
     root_in_eval: bool | None = None  # the whole model's own flag
     drop_everything: tuple[str, ...] = ()  # dropouts in training mode with p = 1
+    batch_norms_synced: int = 0  # that take their statistics over all ranks
 
 
 class StepFacts(Fact):
@@ -284,6 +289,57 @@ class CrashFacts(Fact):
     where: str  # file:line of the innermost frame of the user's
     bad_labels: tuple[int, ...] = ()  # labels outside 0..C-1 in the batch that crashed; on a GPU the least and largest
     num_classes: int | None = None
+    rank: int = 0  # where it was raised
+
+
+class RankStartFacts(Fact):
+    """A rank other than the first came up. The first line of its own file."""
+
+    kind: Literal["rank_start"] = "rank_start"
+    rank: int
+    ranks: int  # of them all
+    host: str = ""
+    pid: int = 0
+    started: float = 0.0  # seconds since 1970
+
+
+class RankFacts(Fact):
+    """One step of a rank other than the first, condensed from its own StepFacts.
+
+    Written for its first steps, for every tenth, and for those at which something is new: another batch size, another
+    epoch, a CE that is no number. Sums count from the training's start.
+    """
+
+    kind: Literal["rank"] = "rank"
+    rank: int
+    step: int
+    step_in_epoch: int = 0
+    batch: int
+    label_checksum: float
+    distinct_labels: int
+    ce: float
+    head_norm: float
+    head_grad: float  # as the optimizer found it
+    backbone_grad: float
+    lr_head: float | None = None
+    lr_backbone: float | None = None
+    applied: bool = True
+    updates: int = 0  # steps so far at which its optimizer stepped
+    images: int = 0  # so far
+    data_s: float = 0.0  # waited for batches so far
+    compute_s: float = 0.0
+    batches_promised: int | None = None  # len(loader)
+
+
+class RankEndFacts(Fact):
+    """How a rank other than the first ended, or what was last heard of it."""
+
+    kind: Literal["rank_end"] = "rank_end"
+    rank: int
+    step: int
+    how: Literal["finished", "stopped", "interrupted", "crashed", "killed", "running", "unheard"]
+    # killed: its process is gone, and it wrote no end. running: not ended when the first rank did.
+    # unheard: none of its facts could be read here.
 
 
 class StartupFacts(Fact):
@@ -377,6 +433,11 @@ class EndFacts(Fact):
     images_per_s: float
     data_wait_share: float
 
+    @classmethod
+    def unmeasured(cls, step: int, how: Literal["finished", "stopped", "interrupted", "crashed"]) -> EndFacts:
+        """Of a training whose clocks cannot be read any more."""
+        return cls(step=step, how=how, startup_s=nan, train_s=nan, images_per_s=nan, data_wait_share=nan)
+
 
 AnyFact: TypeAlias = Annotated[
     RunFacts
@@ -396,6 +457,9 @@ AnyFact: TypeAlias = Annotated[
     | CrashFacts
     | StartupFacts
     | ExecutionFacts
+    | RankStartFacts
+    | RankFacts
+    | RankEndFacts
     | TrialFacts
     | TriageFacts
     | RetrievalFacts

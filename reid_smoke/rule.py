@@ -89,7 +89,7 @@ def _rule(
     bar = run.max_ce if run and run.max_ce is not None else chance - BELOW_CHANCE
     if not steps:
         return RuleFigures(num_classes, chance, bar, window, None)
-    looks_per_step = fmean(s.batch for s in steps) / num_classes
+    looks_per_step = fmean(s.batch for s in steps) * (run.ranks if run else 1) / num_classes
     moved_from = None
     if steps[-1].step >= window[1] and 0 < window[1] * looks_per_step < ENOUGH_LOOKS and _falls(steps, window, chance):
         mean = _mean_over(steps, window)

@@ -27,8 +27,9 @@ from reid_smoke.build.data.training_set import TrainingSet, fixed_subset, open_t
 from reid_smoke.checks.catalogue import rank
 from reid_smoke.config.dump import dump_config
 from reid_smoke.config.schema import Config, DataConfig
-from reid_smoke.errors import ReidSmokeError, UsageError
+from reid_smoke.errors import CouldNotJudge, ReidSmokeError, UsageError
 from reid_smoke.facts import (
+    EndFacts,
     ExecutionFacts,
     ProbeFault,
     RetrievedFacts,
@@ -37,10 +38,13 @@ from reid_smoke.facts import (
     UnreadableFacts,
 )
 from reid_smoke.folder import make_run_folder
+from reid_smoke.last_resort import SECONDS_OF_FIRST, SECONDS_OF_OTHERS, LastResort
 from reid_smoke.ledger import Ledger
 from reid_smoke.pace import Pace
+from reid_smoke.rank_files import OtherRanks, is_of_a_peer, open_rank_ledger
 from reid_smoke.report.live import LiveDisplay
 from reid_smoke.rule import DEFAULT_WINDOW, LEAST_STEPS
+from reid_smoke.train.ranks import ALONE, Place, Ranks, device_of, find_place, join
 from reid_smoke.verdict import Judgement, judge
 
 if TYPE_CHECKING:
@@ -70,45 +74,89 @@ class Outcome:
     ledger: Ledger
     folder: Path
     how: How
+    exit_code: int  # of all ranks
 
 
-def smoke(plan: Plan, out: Path | None, display: LiveDisplay, *, started: float) -> Outcome:
-    """Train until the verdict is certain, and judge.
+def smoke(
+    plan: Plan, out: Path | None, display: LiveDisplay, *, started: float, last_words: Callable[[Outcome], int]
+) -> Outcome:
+    """Train until the verdict is certain, and judge. Of several ranks each calls this, and the first judges for all.
 
     out: the run's folder; by default a fresh one under `runs/`.
     display: shows the facts as they come, and says at once what ends the run.
     started: `time.perf_counter()` at the process's start.
+    last_words: what reports the outcome and gives the exit code, where a signal ends a process that waits in vain for
+        another rank; the process then ends from there.
 
     Raises UsageError (and its kin) for bad input, before anything is written.
     """
-    with sigterm_as_interrupt():
+    place = find_place()
+    with sigterm_as_interrupt(), LastResort(_patience(place)) as resort:
         unreadable: list[UnreadableFacts] = []
         seen: list[Batch] = []
         with _no_collection():
             phases = Phases(started)
-            prepared = _prepare(plan, unreadable.append, seen.append, phases)
-        training, steps = prepared.training, prepared.steps
-        folder = make_run_folder(out, plan.config.name, dump_config(plan.config))
-        ledger = Ledger(folder / "facts.jsonl")
-        ledger.subscribe(display)
-        ledger.add(run_facts(plan, training, prepared.window, steps))
+            prepared = _prepare(plan, place, unreadable.append, seen.append, phases)
+        ranks = join(place, prepared.training.device)
+        training, steps = ranks.share(prepared.training), prepared.steps
+        folder = _agree_on_folder(plan, out, ranks)
+        if place.is_first:
+            ledger = Ledger(folder / "facts.jsonl")
+            ledger.subscribe(display)
+            ledger.add(run_facts(plan, training, prepared.window, steps, place.ranks))
+        else:
+            ledger = open_rank_ledger(folder, place.rank, place.ranks)
+        others = OtherRanks(folder, place.ranks, time.time() - (time.perf_counter() - started))
+
+        def end_here() -> int:
+            ledger.add(EndFacts.unmeasured(ledger.steps[-1].step if ledger.steps else 0, "interrupted"))
+            if not place.is_first:
+                return CouldNotJudge.exit_code
+            others.finish_into(ledger)
+            judgement = judge(ledger, ended=True)
+            return last_words(Outcome(judgement, ledger, folder, "interrupted", judgement.exit_code))
+
+        resort.act = end_here
         for fact in (*training.facts, phases.facts(), *unreadable):
             ledger.add(fact)
         unreadable.clear()  # from now on those that come up while training
-        retrieval = prepared.retrieval
+        retrieval = prepared.retrieval if place.is_alone else None  # other ranks would wait for it
         before = _retrieved(retrieval, training, ledger) if retrieval is not None else None
-        how = train_until_certain(training, ledger, display, unreadable, steps, started)
+        how = train_until_certain(training, ledger, display, unreadable, steps, started, ranks, others)
+        ranks.hear_no_signal()
+        resort.stand_down()
+        if place.is_first:
+            others.finish_into(ledger)
         if retrieval is not None:
             after = None
             if how in ("finished", "stopped"):
                 with suppress(KeyboardInterrupt):  # whoever will not wait for the figure still gets the verdict
                     after = _retrieved(retrieval, training, ledger)
             ledger.add(retrieval.facts.model_copy(update={"before": before, "after": after}))
-        if seen:
+        if seen and place.is_first:
             _show_batch(seen[0], prepared.training_set, plan.config, folder, ledger)
         judgement = judge(ledger, ended=True)
         ledger.close()
-    return Outcome(judgement, ledger, folder, how)
+        code = judgement.exit_code
+        if how in ("finished", "stopped"):
+            code = int(ranks.share_word("exit code", str(code)))
+            ranks.leave()
+    return Outcome(judgement, ledger, folder, how, code)
+
+
+def _patience(place: Place) -> float | None:
+    if place.is_alone:
+        return None  # it waits for nobody
+    return SECONDS_OF_FIRST if place.is_first else SECONDS_OF_OTHERS
+
+
+def _agree_on_folder(plan: Plan, out: Path | None, ranks: Ranks) -> Path:
+    """The first rank makes the run's folder, and the others hear of it."""
+    if not ranks.place.is_first:
+        return Path(ranks.hear("folder"))
+    folder = make_run_folder(out, plan.config.name, dump_config(plan.config))
+    ranks.tell("folder", str(folder.absolute()))
+    return folder
 
 
 class Phases:
@@ -141,7 +189,11 @@ class _Prepared:
 
 
 def _prepare(
-    plan: Plan, on_unreadable: Callable[[UnreadableFacts], None], on_first: Callable[[Batch], None], phases: Phases
+    plan: Plan,
+    place: Place,
+    on_unreadable: Callable[[UnreadableFacts], None],
+    on_first: Callable[[Batch], None],
+    phases: Phases,
 ) -> _Prepared:
     config = plan.config
     if plan.epochs is None and config.rule.window[1] < LEAST_STEPS:
@@ -153,15 +205,16 @@ def _prepare(
         from reid_smoke.build.data.loader import build_loader
         from reid_smoke.build.training import build_training, resolve_device
 
-        device = resolve_device(config.device)
+        device = device_of(place, resolve_device(config.device))
         phases.end("importing")
         training_set = training_set_of()
         phases.end("waiting for the data")
     if plan.samples is not None:
         training_set = fixed_subset(training_set, plan.samples, config.seed)
     loader = build_loader(
-        training_set, config.data, seed=config.seed, on_unreadable=on_unreadable, on_first=on_first, device=device
-    )
+        training_set, config.data, seed=config.seed, on_unreadable=on_unreadable, on_first=on_first, device=device,
+        rank=place.rank, ranks=place.ranks,
+    )  # fmt: skip
     training = build_training(config, training_set, loader, device)
     phases.end("building")
     if plan.epochs is None:
@@ -248,7 +301,7 @@ def _follow_the_parent() -> None:
     threading.Thread(target=follow, daemon=True).start()
 
 
-def run_facts(plan: Plan, training: Training, window: tuple[int, int], steps: int | None) -> RunFacts:
+def run_facts(plan: Plan, training: Training, window: tuple[int, int], steps: int | None, ranks: int = 1) -> RunFacts:
     from reid_smoke.environment import read_environment
 
     config = plan.config
@@ -263,6 +316,7 @@ def run_facts(plan: Plan, training: Training, window: tuple[int, int], steps: in
         max_ce=config.rule.max_ce,
         feat_norm=config.model.feat_norm,
         head="bn_neck.classifier.weight",
+        ranks=ranks,
         environment=read_environment(str(training.device)),
     )
 
@@ -274,8 +328,13 @@ def train_until_certain(
     unreadable: list[UnreadableFacts],
     steps: int | None,
     started: float,
+    ranks: Ranks = ALONE,
+    others: OtherRanks | None = None,
 ) -> How:
-    """Train, observed, for `steps` or until the verdict is certain; whatever ends it is a fact by then."""
+    """Train, observed, for `steps` or until the verdict is certain; whatever ends it is a fact by then.
+
+    Of several ranks all stop where the first finds it certain; `others` is what it knows of them.
+    """
     from reid_smoke.probes.crash import read_crash
     from reid_smoke.probes.observer import Observer
     from reid_smoke.train.captured import choose_learner, why_one_by_one
@@ -284,7 +343,8 @@ def train_until_certain(
 
     observer = Observer(ledger, started=started)
     run = ledger.first(RunFacts)
-    judge_now = _Judge(ledger, display, run.window[1] if run is not None else DEFAULT_WINDOW[1])
+    window_end = training.config.rule.window[1]
+    judge_now = _Judge(ledger, display, run.window[1] if run is not None else DEFAULT_WINDOW[1], others)
 
     def settle() -> None:
         observer.settle()
@@ -293,17 +353,20 @@ def train_until_certain(
 
     def stop(step: int) -> bool:
         settle()
-        if not judge_now.is_due(step):
+        if not ranks.is_agreed(step, window_end):
             return False
-        # In between, what has arrived is judged: a GPU that somebody waits for has nothing to do after that.
-        observer.fetch(wait=step <= 10 or step >= judge_now.window_end)
-        return judge_now()
+        certain = False
+        if ranks.place.is_first and judge_now.is_due(step):
+            # In between, what has arrived is judged: a GPU that somebody waits for has nothing to do after that.
+            observer.fetch(wait=step <= 10 or step >= judge_now.window_end)
+            certain = judge_now()
+        return ranks.agree(step, certain)
 
     how: How = "finished"
     try:
         with observing(observer):
             # A label out of range, a checkpoint that did not arrive: nobody waits for a step to hear of it.
-            if not judge_now():
+            if not ranks.agree(0, ranks.place.is_first and judge_now()):
                 learn = choose_learner(training)
                 most = steps if steps is not None else sys.maxsize
                 train(training, max_steps=most, stop=stop, learn=learn)
@@ -313,14 +376,17 @@ def train_until_certain(
             how = "stopped" if judge_now.fatal else "finished"
     except KeyboardInterrupt:
         how = "interrupted"
+        ranks.hear_no_signal()
     except Exception as error:  # the user's model, data or device: what was seen so far is worth a report
+        ranks.hear_no_signal()
         how = "crashed"
         settle()
         display.close()
-        ledger.add(read_crash(error, observer.step, observer.labels_before))
+        crash = read_crash(error, observer.step, observer.labels_before)
+        ledger.add(crash)
         if isinstance(error, ReidSmokeError):
             print(f"reid-smoke: {error}", file=sys.stderr)
-        else:
+        elif ranks.place.is_alone or not is_of_a_peer(crash):
             traceback.print_exception(error)
     settle()
     observer.finish(how)
@@ -330,8 +396,9 @@ def train_until_certain(
 class _Judge:
     """Asks for a verdict when it may have become certain, and says at once what ends the run."""
 
-    def __init__(self, ledger: Ledger, display: LiveDisplay, window_end: int) -> None:
+    def __init__(self, ledger: Ledger, display: LiveDisplay, window_end: int, others: OtherRanks | None) -> None:
         self._ledger = ledger
+        self._others = others
         self._display = display
         self._pace = Pace(window_end)
         self.fatal = False
@@ -345,6 +412,8 @@ class _Judge:
 
     def __call__(self) -> bool:
         """Whether the training may end: the window has closed, or a fatal fault is certain."""
+        if self._others is not None:
+            self._others.read_into(self._ledger)
         judgement = judge(self._ledger, ended=False)
         self._pace.window_end = judgement.verdict.rule.window[1]
         causes = [r for r in rank(judgement.results) if r.severity == "fatal"]
@@ -365,4 +434,5 @@ def sigterm_as_interrupt() -> Iterator[None]:
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        if signal.getsignal(signal.SIGTERM) is interrupt:  # else somebody has a reason to hear nothing more
+            signal.signal(signal.SIGTERM, before)

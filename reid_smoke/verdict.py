@@ -7,7 +7,7 @@ from math import exp
 from typing import Literal
 
 from reid_smoke.checks.catalogue import CheckResult, rank, run_checks
-from reid_smoke.facts import CrashFacts, DatasetFacts, EndFacts, GraphFacts, RunFacts, UnreadableFacts
+from reid_smoke.facts import CrashFacts, DatasetFacts, EndFacts, GraphFacts, RankEndFacts, RunFacts, UnreadableFacts
 from reid_smoke.ledger import Ledger
 from reid_smoke.rule import LEAST_STEPS, CeFigures, Curve, RuleFigures, crossing_step, read_curve
 
@@ -116,8 +116,13 @@ def _why_not_closed(ledger: Ledger, curve: Curve) -> str:
         return "No classification over at least two identities was seen, so there is no chance to compare with."
     wanted = f"{done} of the {max(curve.rule.window[1], LEAST_STEPS)} steps that a verdict needs were seen"
     crash, end = ledger.last(CrashFacts), ledger.last(EndFacts)
+    killed = [fact for fact in ledger.all(RankEndFacts) if fact.how == "killed"]
+    if killed and (crash is None or crash.rank == 0):
+        who = ", ".join(str(fact.rank) for fact in killed)
+        return f"Rank{'s'[: len(killed) > 1]} {who} died after step {min(f.step for f in killed)}: {wanted}."
     if crash is not None:
-        return f"The training crashed with {crash.exception} at step {crash.step + 1}: {wanted}."
+        where = f" on rank {crash.rank}" if crash.rank else ""
+        return f"The training crashed with {crash.exception}{where} at step {crash.step + 1}: {wanted}."
     if end is not None and end.how == "interrupted":
         return f"Interrupted: {wanted}."
     if not done:

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
+from torch import nn
 from torch.optim.lr_scheduler import LRScheduler
 from torch.utils.data import DataLoader
 
 from reid_smoke.build.data.training_set import TrainingSet, scan
 from reid_smoke.build.losses import TrainingLoss
-from reid_smoke.build.model import BNNeckModel, build_model
+from reid_smoke.build.model import build_model
 from reid_smoke.build.optimizer import build_optimizer, freeze
 from reid_smoke.build.schedule import build_scheduler
 from reid_smoke.build.weights import load_weights
@@ -25,7 +26,7 @@ class Training:
     """What `train` works with. The model is on `device`, in training mode."""
 
     config: Config
-    model: BNNeckModel
+    model: nn.Module  # the BNNeckModel, or what keeps it the same on all ranks around it
     loader: DataLoader[Any]  # of (images (B, 3, H, W) float32, labels (B,) int64, cameras (B,) int64)
     loss: TrainingLoss
     optimizer: torch.optim.Optimizer

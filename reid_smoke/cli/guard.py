@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Callable
 from functools import wraps
 from typing import ParamSpec
@@ -11,6 +12,9 @@ from typing import ParamSpec
 import typer
 
 from reid_smoke.errors import CouldNotJudge, ReidSmokeError
+from reid_smoke.watch.ranks import alone, speaks
+
+PATIENCE = 10.0  # seconds that a rank leaves it to the first to say what is wrong
 
 Parameters = ParamSpec("Parameters")
 
@@ -29,10 +33,12 @@ def guarded(command: Callable[Parameters, None]) -> Callable[Parameters, None]:
         except typer.Exit:
             raise
         except ReidSmokeError as error:
+            _after_the_first_rank()
             say(str(error))
             raise typer.Exit(error.exit_code) from None
         except KeyboardInterrupt:
-            say("interrupted")
+            if speaks():
+                say("interrupted")
             raise typer.Exit(CouldNotJudge.exit_code) from None
         except BrokenPipeError:
             # The reader (`| head`) has seen enough. What is still buffered must not fail again at the very end.
@@ -46,6 +52,12 @@ def guarded(command: Callable[Parameters, None]) -> Callable[Parameters, None]:
             raise typer.Exit(CouldNotJudge.exit_code) from None
 
     return run
+
+
+def _after_the_first_rank() -> None:
+    """Of several ranks the first most likely says the same now, and its launcher then ends this one."""
+    if not speaks() and not alone():
+        time.sleep(PATIENCE)
 
 
 def say(message: str) -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 
 import typer
 from rich.console import Console
@@ -22,6 +25,7 @@ from reid_smoke.report.json import write_json
 from reid_smoke.report.live import LiveDisplay
 from reid_smoke.report.terminal import render_terminal
 from reid_smoke.smoke import Outcome, Plan, smoke
+from reid_smoke.train.ranks import find_place
 
 
 def config_of(path: Path | None, overrides: Sequence[str] | None, device: DeviceName | None) -> Config:
@@ -38,14 +42,38 @@ def command_line(
 
 
 def smoke_and_report(plan: Plan, out: Path | None) -> None:
-    """Run the plan with a live display, and show what came of it."""
+    """Run the plan with a live display, and show what came of it. Of several ranks the first does so."""
+    place = find_place()
+    if not place.is_first:
+        raise typer.Exit(_follow(plan))
     with LiveDisplay(sys.stderr) as display:
-        outcome = smoke(plan, out, display, started=STARTED)
-    show(outcome)
+        outcome = smoke(plan, out, display, started=STARTED, last_words=tell)
+    if place.is_alone or outcome.how in ("finished", "stopped"):
+        show(outcome)
+    code = tell(outcome)
+    # What waits for another rank to the end would wait in vain.
+    sys.stdout.flush()
+    os._exit(code)
 
 
-def show(outcome: Outcome) -> None:
+def _follow(plan: Plan) -> int:
+    """Train along as a rank other than the first. Ends with the code of the first: a launcher on another machine that
+    saw its ranks succeed would wait for minutes for the one that did not."""
+    with Path(os.devnull).open("w") as nowhere, LiveDisplay(nowhere) as display:
+        outcome = smoke(plan, None, display, started=STARTED, last_words=lambda outcome: CouldNotJudge.exit_code)
+    if outcome.how in ("finished", "stopped"):
+        time.sleep(2.0 if outcome.exit_code else 0.0)  # the report comes first, and a launcher names who ended first
+        return outcome.exit_code
+    os._exit(CouldNotJudge.exit_code)
+
+
+def show(outcome: Outcome) -> NoReturn:
     """Write the report of what was run, show it, and leave with the verdict's exit code."""
+    raise typer.Exit(tell(outcome))
+
+
+def tell(outcome: Outcome) -> int:
+    """Write the report of what was run, and show it. Returns the verdict's exit code."""
     judgement, folder = outcome.judgement, outcome.folder
     report = build_report(outcome.ledger, judgement.results, judgement.verdict)
     both = beside(report, folder)
@@ -59,4 +87,4 @@ def show(outcome: Outcome) -> None:
     if outcome.ledger.write_error:
         code = CouldNotJudge.exit_code
     render_terminal(report, Console(), folder=folder)
-    raise typer.Exit(code)
+    return code

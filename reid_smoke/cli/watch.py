@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 import shlex
+import signal
 import sys
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -17,7 +19,9 @@ from reid_smoke.cli.options import Out
 from reid_smoke.errors import CouldNotJudge, UsageError
 
 if TYPE_CHECKING:
+    from reid_smoke.last_resort import LastResort
     from reid_smoke.watch.script import Script
+    from reid_smoke.watch.signals import LastWords
     from reid_smoke.watch.watching import Watch
 
 # Options end at the script's name: `watch train.py --lr 1 --help` reaches it untouched.
@@ -42,7 +46,7 @@ def watch(
 
     The script sees what it would see under python. The report goes to stderr; its own exit code goes first.
     """
-    from reid_smoke.watch.ranks import alone, speaks
+    from reid_smoke.watch.ranks import alone, meeting_place, ranks, speaks
     from reid_smoke.watch.script import find_module, find_script
 
     steps = _window(window)
@@ -52,14 +56,16 @@ def watch(
     except SyntaxError as error:
         sys.excepthook(SyntaxError, error.with_traceback(None), None)
         raise typer.Exit(1) from None
-    if not speaks():
-        _end(_run(found, arguments), lambda: 0)
-        return
 
+    from reid_smoke.last_resort import SECONDS_OF_FIRST
+    from reid_smoke.rank_files import OtherRanks
     from reid_smoke.watch.signals import LastWords
     from reid_smoke.watch.watching import StopTraining, Watch, head_pattern
 
     pattern = head_pattern(head)
+    if not speaks():
+        _follow(found, arguments, steps, pattern, out)
+        return
     say = _sayer(sys.stderr)
     if stop and not alone():
         say("--stop is left out: the other processes would wait for this one for ever")
@@ -74,12 +80,65 @@ def watch(
         command=shlex.join(["reid-smoke", "watch", *found.words, *arguments]),
         say=say,
         started=STARTED,
+        ranks=ranks(),
+        others=None if alone() else OtherRanks(meeting_place(out), ranks(), time.time()),
     )
-    last_words = LastWords(_reporter(watching, sys.stderr, say), lambda: watching.trying)
+    show = _shower(watching, sys.stderr, say)
+    last_words = LastWords(_reporter(watching, show), lambda: watching.trying)
     last_words.listen()
-    watching.start()
-    ended_by = _run(found, arguments)
-    _end(None if isinstance(ended_by, StopTraining) else ended_by, lambda: last_words.say(ended_by))
+
+    def end_here() -> None:
+        watching.abandon()
+        show()
+
+    with _hanging(SECONDS_OF_FIRST, last_words, end_here) as resort:
+        last_words.said = resort.stand_down
+        watching.start()
+        ended_by = _run(found, arguments)
+        _end(None if isinstance(ended_by, StopTraining) else ended_by, lambda: last_words.say(ended_by))
+
+
+def _follow(
+    script: Script, arguments: list[str], window: tuple[int, int], head: re.Pattern[str] | None, out: Path | None
+) -> None:
+    """On a rank other than the first: run the script, and write down for the first what is seen of it."""
+    from reid_smoke.last_resort import SECONDS_OF_OTHERS
+    from reid_smoke.watch.other_rank import OtherRankWatch
+    from reid_smoke.watch.ranks import alone, meeting_place, rank, ranks
+    from reid_smoke.watch.signals import LastWords
+
+    if alone():  # RANK without WORLD_SIZE: no launcher of several processes
+        _end(_run(script, arguments), lambda: 0)
+        return
+    watching = OtherRankWatch(meeting_place(out), rank(), ranks(), window=window, head=head)
+
+    def finish(ended_by: BaseException | None) -> int:
+        watching.finish(ended_by)
+        return 0
+
+    last_words = LastWords(finish)
+    last_words.listen()
+    with _hanging(SECONDS_OF_OTHERS, last_words, watching.abandon) as resort:
+        last_words.said = resort.stand_down
+        watching.start()
+        ended_by = _run(script, arguments)
+        _end(ended_by, lambda: last_words.say(ended_by))
+
+
+def _hanging(patience: float, last_words: LastWords, abandon: Callable[[], None]) -> LastResort:
+    """Answers SIGTERM where the main thread waits in C for another rank: plain python would have died at once."""
+    from reid_smoke.last_resort import LastResort
+    from reid_smoke.watch.ranks import alone
+    from reid_smoke.watch.signals import die_of_from_a_thread
+
+    def act() -> None:
+        if last_words.listens:
+            try:
+                abandon()
+            finally:
+                die_of_from_a_thread(signal.SIGTERM)
+
+    return LastResort(None if alone() else patience, act, (signal.SIGTERM,))
 
 
 def _window(text: str) -> tuple[int, int]:
@@ -143,16 +202,13 @@ def _sayer(stream: TextIO) -> Callable[[str], None]:
     return say
 
 
-def _reporter(watching: Watch, stream: TextIO, say: Callable[[str], None]) -> Callable[[BaseException | None], int]:
-    """What ends the watch, shows its report on `stream`, and returns the verdict's exit code.
+def _shower(watching: Watch, stream: TextIO, say: Callable[[str], None]) -> Callable[[], None]:
+    """What shows the report of a watch that is over on `stream`.
 
     `stream` is stderr as it was before their script, which may put a log in its place.
     """
 
-    def report(ended_by: BaseException | None) -> int:
-        if watching.is_copy:
-            return 0
-        watching.finish(ended_by)
+    def show() -> None:
         if watching.report is not None:
             from rich.console import Console
 
@@ -162,6 +218,18 @@ def _reporter(watching: Watch, stream: TextIO, say: Callable[[str], None]) -> Ca
                 render_terminal(watching.report, Console(file=stream), folder=_shown(watching.folder))
         if watching.error:
             say(watching.error)
+
+    return show
+
+
+def _reporter(watching: Watch, show: Callable[[], None]) -> Callable[[BaseException | None], int]:
+    """What ends the watch, shows its report, and returns the verdict's exit code."""
+
+    def report(ended_by: BaseException | None) -> int:
+        if watching.is_copy:
+            return 0
+        watching.finish(ended_by)
+        show()
         if watching.judgement is None or watching.report is None:
             return CouldNotJudge.exit_code
         return watching.judgement.exit_code

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.optim import Optimizer
 
+SHARDING = ("FullyShardedDataParallel", "FSDPModule")  # torch's two ways to divide the weights among the ranks
 WRAPPERS = ("module.", "_orig_mod.", "_forward_module.")  # DDP and DataParallel, torch.compile, Fabric
 
 
@@ -26,6 +27,14 @@ class Live:
     names: dict[int, str]  # id of a parameter -> its name
     parameters: list[tuple[str, nn.Parameter, int]]  # name, parameter, index of its root; in the models' order
     optimizers: list[Optimizer]
+
+    @property
+    def is_sharded(self) -> bool:
+        """The weights that the loss reaches come together for the forward alone, and the optimizer has pieces of them.
+        Between the two their memory is given back: to look at them then is to look at somebody else's."""
+        return any(
+            base.__name__ in SHARDING for _, root in self.roots for m in root.modules() for base in type(m).__mro__
+        )
 
     def name(self, parameter: Tensor) -> str:
         shape = "x".join(map(str, parameter.shape))

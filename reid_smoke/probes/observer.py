@@ -49,7 +49,7 @@ from reid_smoke.probes.labels import LabelCounts, LabelsBeforeLoss
 from reid_smoke.probes.likeness import Likeness
 from reid_smoke.probes.outbox import Outbox
 from reid_smoke.probes.structure import Structure, as_float, read_leaves, read_structure
-from reid_smoke.probes.under_way import FIGURES, Loader, Recorded, Step, sampler_of
+from reid_smoke.probes.under_way import FIGURES, Loader, Recorded, Step, images_of_dataset, sampler_of
 from reid_smoke.probes.writer import FactWriter
 
 WALK_AT = (1, 2, 5)  # and at every hundredth step
@@ -125,6 +125,7 @@ class Observer:
         loader = self._iterators.get(id(iterator))
         if loader is None:
             loader = Loader(key=id(iterator), promised=promised, sampler=sampler_of(iterator))
+            loader.images = images_of_dataset(iterator)
             self._iterators[id(iterator)] = loader
             if len(self._iterators) > 32:  # a loop that makes an iterator per batch must not fill the memory
                 self._iterators.pop(next(iter(self._iterators)))
@@ -320,7 +321,8 @@ class Observer:
         self._writer.if_new(structure.mode_facts)
         written = self._writer.last(ParameterFacts)
         # A long list, which a schedule changes at each look: later on, only when the training is a tenth longer.
-        if not isinstance(written, ParameterFacts) or self.step < OFTEN or self.step > 1.1 * written.step:
+        due = not isinstance(written, ParameterFacts) or self.step < OFTEN or self.step > 1.1 * written.step
+        if due and not structure.sharded:
             self._writer.if_new(structure.parameter_facts(self.step + 1))
         self._write_counts()
         return follow(root, structure.classification.path)
@@ -334,7 +336,13 @@ class Observer:
             loader.epoch = self._epoch
             if self._epoch == 1:
                 self.ledger.add(
-                    LoaderFacts(epoch=1, batches_promised=loader.promised, batches_given=loader.given, finished=False)
+                    LoaderFacts(
+                        epoch=1,
+                        batches_promised=loader.promised,
+                        batches_given=loader.given,
+                        finished=False,
+                        images=loader.images,
+                    )
                 )
         self._first_batch = self._first_batch or self._arrived
         events, self._before = self._before + "b", ""

@@ -48,6 +48,7 @@ class Structure:
     graph_facts: GraphFacts
     mode_facts: ModeFacts
     margin: bool = False  # the loss's logits are short of a margin
+    sharded: bool = False  # no weight is to be looked at: neither `head` nor `backbone` is given
     image_path: tuple[int, ...] | None = None  # edges from the loss's node to the convolution that is fed the images
 
     def parameter_facts(self, step: int) -> ParameterFacts:
@@ -93,11 +94,16 @@ def read_structure(
     neck_ids = {id(p) for p in neck.parameters()} if neck is not None else set()
     everything = [(n, p) for n, p, r in live.parameters if r in reached_roots]
     backbone = [(n, p) for n, p in everything if id(p) not in head_ids and id(p) not in neck_ids and p.requires_grad]
-    margin = batch is not None and product is not None and scale is not None and has_margin(batch, product, scale)
+    sharded = live.is_sharded
+    if sharded:
+        backbone = []
+    margin = False
+    if batch is not None and product is not None and scale is not None and not sharded:
+        margin = has_margin(batch, product, scale)
     facts = GraphFacts(
         step=step,
         num_classes=num_classes,
-        head=live.name(head) if head is not None else None,
+        head=live.name(head) if head is not None and not sharded else None,
         other_heads=tuple(sorted({name for name in names if name} - {names[index]}))[:MOST_NAMES],
         head_trainable=head is not None and head.requires_grad,
         logit_path=classification.logit_path,
@@ -108,16 +114,17 @@ def read_structure(
         neck_feeds_head=feeds,
         neck_training=training,
         margin=margin,
-        unit_lengths=_unit_lengths(product, num_classes),
+        unit_lengths=_unit_lengths(product, num_classes) if not sharded else None,
         reached=len(leaves),
         trainable=sum(p.requires_grad for _, p in everything),
         backbone_reached=sum(id(p) in leaves for _, p in backbone),
         backbone_trainable=len(backbone),
+        sharded=sharded,
     )
     return Structure(
         classification,
         live,
-        head,
+        head if not sharded else None,
         head_ids,
         neck,
         backbone,
@@ -125,6 +132,7 @@ def read_structure(
         facts,
         _mode_facts(live, reached_roots, step),
         margin,
+        sharded,
         found.image_path,
     )
 
@@ -236,7 +244,7 @@ def _activated(classification: Classification) -> bool:
 
 
 def _mode_facts(live: Live, roots: set[int], step: int) -> ModeFacts:
-    modules = norms = 0
+    modules = norms = synced = 0
     in_eval: list[str] = []
     norms_in_eval = 0
     drop_everything: list[str] = []
@@ -246,6 +254,7 @@ def _mode_facts(live: Live, roots: set[int], step: int) -> ModeFacts:
             modules += 1
             is_norm = isinstance(module, _BatchNorm)
             norms += is_norm
+            synced += isinstance(module, nn.SyncBatchNorm)
             if not module.training and (is_norm or isinstance(module, _DropoutNd)):
                 norms_in_eval += is_norm
                 in_eval.append(prefix + strip_wrappers(name))
@@ -257,6 +266,7 @@ def _mode_facts(live: Live, roots: set[int], step: int) -> ModeFacts:
         modules=modules,
         in_eval=tuple(in_eval[:MOST_NAMES]),
         batch_norms=norms,
+        batch_norms_synced=synced,
         batch_norms_in_eval=norms_in_eval,
         root_in_eval=None if model is None else not model.training,
         drop_everything=tuple(drop_everything[:MOST_NAMES]),

@@ -57,9 +57,18 @@ class Loader:
     promised: int | None = None
     fed: bool = False  # one of its batches went through the loss
     sampler: int = 0  # id of what draws its batches
+    images: int | None = None  # of its dataset
 
 
 def sampler_of(iterator: object) -> int:
     """What draws the batches of a DataLoader's iterator, the same object in every epoch; 0 where it has none."""
     sampler = getattr(iterator, "_index_sampler", None)
     return id(sampler) if sampler is not None else 0
+
+
+def images_of_dataset(iterator: object) -> int | None:
+    """`len` of the dataset behind a DataLoader's iterator; None: it has none."""
+    try:
+        return len(iterator._dataset)  # type: ignore[attr-defined]  # every one of torch's has it
+    except Exception:  # an iterable dataset, or one whose __len__ is broken: theirs to find out
+        return None

@@ -23,6 +23,7 @@ from reid_smoke.facts import (
     DatasetFacts,
     EndFacts,
     ExecutionFacts,
+    GraphFacts,
     ProbeFault,
     RetrievalFacts,
     RunFacts,
@@ -31,6 +32,7 @@ from reid_smoke.facts import (
     TrialFacts,
 )
 from reid_smoke.ledger import Ledger
+from reid_smoke.report.ranks import RankEntry, rank_entries
 from reid_smoke.rule import CeFigures, RuleFigures
 from reid_smoke.triage.proof import Proof, prove
 from reid_smoke.verdict import Verdict, VerdictWord
@@ -96,6 +98,7 @@ class Crash(Entry):
     exception: str
     message: str
     where: str
+    rank: int = 0
 
 
 class TrialEntry(Entry):
@@ -176,6 +179,7 @@ class Report(Entry):
     notes: tuple[str, ...] = ()  # what makes the report less than whole, and what else is worth a sentence
     environment: dict[str, str]
     timing: Timing
+    ranks: tuple[RankEntry, ...] = ()  # of a training on several; the other figures are the first one's
 
     @property
     def primary(self) -> FindingEntry | None:
@@ -211,6 +215,7 @@ def build_report(ledger: Ledger, results: Sequence[CheckResult], verdict: Verdic
         notes=_notes(ledger),
         environment=dict(run.environment) if run else {},
         timing=_timing(ledger),
+        ranks=rank_entries(ledger),
     )
 
 
@@ -324,6 +329,12 @@ def _notes(ledger: Ledger) -> tuple[str, ...]:
             f"{data.identities_of_one_image:,} of {data.identities:,} identities have one image. PK sampling draws "
             f"{data.instances} of each, and takes that one {data.instances} times: a pair of it teaches nothing."
         )
+    graph = ledger.last(GraphFacts)
+    if graph is not None and graph.sharded:
+        notes.append(
+            "The weights are divided among the ranks (FSDP). CE, data and graph are judged; what concerns single "
+            "weights, their gradients and the optimizer is not."
+        )
     faults: dict[str, ProbeFault] = {}
     for fault in ledger.all(ProbeFault):
         faults.setdefault(fault.probe, fault)
@@ -338,7 +349,8 @@ def _timing(ledger: Ledger) -> Timing:
     """As the end recorded it, or from the steps' own clocks where a kill came before the end."""
     end, steps = ledger.last(EndFacts), ledger.steps
     if end is not None:
-        figures = (end.startup_s, end.train_s, end.images_per_s, end.data_wait_share)
+        ranks = run.ranks if (run := ledger.first(RunFacts)) else 1
+        figures = (end.startup_s, end.train_s, end.images_per_s * ranks, end.data_wait_share)
         named = dict(
             zip(("startup_s", "train_s", "images_per_s", "data_wait_share"), map(_finite, figures), strict=True)
         )

@@ -14,6 +14,12 @@ ENDED = {
     "crashed": "the training crashed there",
     "killed": "it was killed there",
 }
+RANK_ENDED = {
+    "killed": "died after step {step}",
+    "crashed": "crashed after step {step}",
+    "running": "was still at work when the first ended, last heard of at step {step}",
+    "unheard": "left no facts here (another machine, without a common folder?)",
+}
 
 
 def ce(report: Report) -> str:
@@ -97,6 +103,22 @@ def retrieval(report: Report) -> list[str]:
     ]
 
 
+def ranks(report: Report) -> str | None:
+    """How many train together, on how many images, and which of them came to grief."""
+    if not report.ranks:
+        return None
+    batches = [entry.batch for entry in report.ranks if entry.batch]
+    said = str(len(report.ranks))
+    if len(batches) == len(report.ranks) and len(set(batches)) == 1:
+        said += f" of {batches[0]} images each, {sum(batches)} an update"
+        if report.way_in != "watch":
+            said += ", with the lr as written: it is not scaled"
+    for entry in report.ranks[1:]:
+        if entry.ended in RANK_ENDED:
+            said += f"; rank {entry.rank} {RANK_ENDED[entry.ended].format(step=entry.step)}"
+    return said
+
+
 def checks(counts: Checks) -> str:
     faults = f"{counts.failed} fault{'' if counts.failed == 1 else 's'}"
     return (
@@ -143,6 +165,9 @@ def go(report: Report) -> str:
 
 def missing(report: Report) -> str:
     """What an UNKNOWN lacked."""
+    dead = [entry for entry in report.ranks if entry.ended == "killed" and entry.rank]
+    if dead and (report.crash is None or not report.crash.rank):
+        return f"rank {dead[0].rank}, whose process was gone after step {dead[0].step} and left no word"
     if report.crash is not None:
         crash = report.crash
         return f"the training raised {crash.exception} at {crash.where}: {crash.message}"
@@ -158,6 +183,11 @@ def missing(report: Report) -> str:
 def what_to_do(report: Report) -> str:
     """The next step after an UNKNOWN."""
     end = report.rule.window[1]
+    if any(entry.ended == "killed" and entry.rank for entry in report.ranks):
+        return (
+            "look at what that rank wrote last, and for the out-of-memory killer in that machine's log (`dmesg`), then "
+            "run it again"
+        )
     if report.crash is not None:
         return "mend that line, then run it again"
     if not report.ce.curve:

@@ -71,6 +71,7 @@ def _lines(report: Report, width: int, *, unicode: bool, folder: Path | None) ->
         ("bar", prose.bar(report)),
         ("step", prose.steps(report)),
         ("looks per identity", prose.looks(report)),
+        ("ranks", prose.ranks(report)),
         *(("" if number else "retrieval", line) for number, line in enumerate(prose.retrieval(report))),
     )
     yield from _cause(report, width)

@@ -10,6 +10,7 @@ from collections import deque
 
 import torch
 from torch import Tensor
+from torch.nn.parallel import DistributedDataParallel
 
 from reid_smoke.build.training import Training
 from reid_smoke.train.learner import Learner
@@ -22,6 +23,8 @@ def why_one_by_one(training: Training) -> str | None:
     """Why this training's step cannot be captured; None where it can."""
     if training.device.type != "cuda":
         return "only a GPU captures"
+    if isinstance(training.model, DistributedDataParallel):
+        return "the ranks exchange their gradients within each step"
     if training.scaler is not None:
         return "fp16's GradScaler asks at each step whether a gradient overflowed"
     if training.config.train.accumulate > 1:

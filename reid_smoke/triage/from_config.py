@@ -21,6 +21,7 @@ from reid_smoke.ledger import Ledger
 from reid_smoke.report.live import LiveDisplay
 from reid_smoke.rule import LEAST_STEPS
 from reid_smoke.smoke import How, Outcome, Plan, run_facts, sigterm_as_interrupt, train_until_certain
+from reid_smoke.train.ranks import find_place
 from reid_smoke.triage import trying
 from reid_smoke.verdict import judge
 
@@ -55,6 +56,8 @@ def triage(
 
     Raises UsageError (and its kin) for bad input, and for a budget that holds no trial, before anything is written.
     """
+    if not find_place().is_alone:
+        raise UsageError("triage tries one thing after another in one process: start it without torchrun")
     with sigterm_as_interrupt():
         from reid_smoke.build.data.loader import build_loader
         from reid_smoke.build.training import build_training, resolve_device
@@ -98,7 +101,7 @@ def triage(
             ended: trying.Ended = "interrupted" if how == "interrupted" else "not needed"
             ledger.add(TriageFacts(budget_s=budget_s, seconds=budget_s - (deadline - time.perf_counter()), ended=ended))
         ledger.close()
-    return Outcome(judgement, ledger, folder, how)
+    return Outcome(judgement, ledger, folder, how, judgement.exit_code)
 
 
 def _is_worth_trying(ledger: Ledger, how: How, word: str) -> bool:

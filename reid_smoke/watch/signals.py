@@ -28,6 +28,7 @@ class LastWords:
         self._owner = os.getpid()
         self._speaking = False
         self._died_of: int | None = None
+        self.said: Callable[[], None] = lambda: None  # called once the report was given
 
     def listen(self) -> None:
         for number in ENDING:
@@ -36,10 +37,16 @@ class LastWords:
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=self._stop_listening)
 
+    @property
+    def listens(self) -> bool:
+        """SIGTERM is ours to answer, and no handler of theirs took it over."""
+        return signal.getsignal(signal.SIGTERM) == self._handle
+
     def say(self, ended_by: BaseException | None) -> int:
         """The report, and the exit code that it asks for. A signal that comes while it is given waits for its end."""
         self._speaking = True
         code = self._report(ended_by)
+        self.said()
         self._stop_listening()
         if self._died_of is not None:
             die_of(self._died_of)
@@ -59,6 +66,14 @@ class LastWords:
             for number in ENDING:
                 if signal.getsignal(number) == self._handle:
                     signal.signal(number, signal.SIG_DFL)
+
+
+def die_of_from_a_thread(number: int) -> None:
+    """The same from another thread than the main one, to which python gives no way of its own."""
+    import ctypes
+
+    ctypes.pythonapi.PyOS_setsig(number, 0)  # 0 is C's SIG_DFL
+    os.kill(os.getpid(), number)
 
 
 def die_of(number: int) -> None:

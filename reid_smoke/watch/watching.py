@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Literal
 
 from reid_smoke.checks.catalogue import rank
 from reid_smoke.errors import ReidSmokeError, UsageError
-from reid_smoke.facts import AnyFact, LoopFacts, ProbeFault, RunFacts, StepFacts
+from reid_smoke.facts import AnyFact, EndFacts, LoopFacts, ProbeFault, RunFacts, StepFacts
 from reid_smoke.folder import make_run_folder
 from reid_smoke.ledger import Ledger
 from reid_smoke.pace import Pace
@@ -31,15 +31,28 @@ from reid_smoke.watch.waiting import about_heads, waited_for
 
 if TYPE_CHECKING:
     from reid_smoke.probes.observer import Observer
+    from reid_smoke.rank_files import OtherRanks
     from reid_smoke.triage.replay_keeper import Keeper
+    from reid_smoke.watch.other_rank import OtherRankWatch
 
 How = Literal["finished", "stopped", "interrupted", "crashed"]
 
-_watching: Watch | None = None  # the one of this process
+_watching: Watch | OtherRankWatch | None = None  # the one of this process
 
 
 class StopTraining(BaseException):
     """Ends a watched training from within, for `stop`. No Exception, so that none of their handlers holds it."""
+
+
+def how_it_ended(error: BaseException | None) -> How:
+    """What a training that `error` ended came to; None: its end."""
+    if isinstance(error, StopTraining):
+        return "stopped"
+    if isinstance(error, KeyboardInterrupt):
+        return "interrupted"
+    if error is not None and not (isinstance(error, SystemExit) and error.code in (None, 0)):
+        return "crashed"
+    return "finished"
 
 
 def head_pattern(text: str | None) -> re.Pattern[str] | None:
@@ -58,6 +71,7 @@ class Watch:
     head: the name of the head's weight, where a loss has several.
     triage: keep the first batches and the model's start, and after a NO-GO try on them where the fault lies.
     say: told, in a sentence, of a fatal finding and of the verdict when the window closes.
+    ranks: how many processes train together; of several this is the first. others: its view of the others.
 
     After the `with` block: `report`, `judgement` and `folder`.
     """
@@ -74,6 +88,8 @@ class Watch:
         command: str = "",
         say: Callable[[str], None] | None = None,
         started: float | None = None,
+        ranks: int = 1,
+        others: OtherRanks | None = None,
     ) -> None:
         if not 0 < window[0] < window[1]:
             raise UsageError(f"{window} is no window: give its first and last step, as in (200, 300).")
@@ -87,6 +103,7 @@ class Watch:
         self._started = started if started is not None else time.perf_counter()
         self._observer: Observer | None = None
         self._stop = stop
+        self._ranks, self._others = ranks, others
         self._head = head
         self._say = say or (lambda sentence: None)
         self._triage = triage
@@ -151,6 +168,7 @@ class Watch:
                 command=self._command,
                 started=self._began,
                 window=self._window,
+                ranks=self._ranks,
                 environment=environment,
             )
         )
@@ -168,25 +186,34 @@ class Watch:
         try:
             self._undo.close()
             self._add_end(error)
-            self.judgement = judge(self.ledger, ended=True)
-            self._try_out(self.judgement)
-            report = build_report(self.ledger, self.judgement.results, self.judgement.verdict)
-            self.report = self._with_notes(report)
-            write_json(self.report, self.folder / "report.json")
+            self._conclude()
         except ReidSmokeError as failure:
             self.error = str(failure)
         except Exception as failure:
             self.error = f"no report, by a fault of reid-smoke: {type(failure).__name__}: {failure}. Please report it"
         self.ledger.close()
 
+    def abandon(self) -> None:
+        """The end, for a process whose main thread hangs: nothing is asked of torch. Raises what goes wrong."""
+        self._over = self._certain = True
+        self.ledger.add(EndFacts.unmeasured(self.ledger.steps[-1].step if self.ledger.steps else 0, "interrupted"))
+        self._conclude(device_answers=False)
+
+    def _conclude(self, *, device_answers: bool = True) -> None:
+        if self._others is not None:
+            from reid_smoke.watch.ranks import bring_home
+
+            self._others.finish_into(self.ledger)
+            bring_home(self._others.files, self.folder)
+        self.judgement = judge(self.ledger, ended=True)
+        if device_answers:
+            self._try_out(self.judgement)
+        report = build_report(self.ledger, self.judgement.results, self.judgement.verdict)
+        self.report = self._with_notes(report) if device_answers else report
+        write_json(self.report, self.folder / "report.json")
+
     def _add_end(self, error: BaseException | None) -> None:
-        how: How = "finished"
-        if isinstance(error, StopTraining):
-            how = "stopped"
-        elif isinstance(error, KeyboardInterrupt):
-            how = "interrupted"
-        elif error is not None and not (isinstance(error, SystemExit) and error.code in (None, 0)):
-            how = "crashed"
+        how = how_it_ended(error)
         observer = self._observer
         if observer is None:
             if self.ledger.first(RunFacts) is None:
@@ -247,6 +274,8 @@ class Watch:
         """After a step that may have made the verdict certain, or counts that may have. True: the training may end."""
         if self._certain or not self._is_due(fact):
             return False
+        if self._others is not None:
+            self._others.read_into(self.ledger)
         judgement = judge(self.ledger, ended=False)
         for result in rank(judgement.results):
             if result.severity == "fatal" and result.finding is not None and result.check.code not in self._told:

@@ -1,22 +1,28 @@
-"""Several processes: the first reports, the others train plainly and quietly, and none waits for another for ever."""
+"""Several processes: the first reports for all, the others write down what they see, and none waits for another."""
 
 from __future__ import annotations
 
 import json
+import os
+import re
+import signal
+import subprocess
 import sys
+import time
 from pathlib import Path
 
-import pytest
 import torch
 
 import reid_smoke
-from reid_smoke.facts import GraphFacts
+from reid_smoke.facts import GraphFacts, ProbeFault
 from tests.checks.tiny import TinyTraining
-from tests.watch.both import WATCH, run, write
+from tests.watch.both import ENVIRONMENT, WATCH, run, write
 
 TORCHRUN = (sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port")
 
 SCRIPT = """
+import os
+import signal
 import sys
 import torch
 import torch.distributed as dist
@@ -27,6 +33,7 @@ from tests.checks.tiny import Crops, TinyTraining
 
 class Training(TinyTraining):
     steps = 50
+    epoch = 0
 
     def make_loader(self):
         crops = Crops()
@@ -35,35 +42,97 @@ class Training(TinyTraining):
     def make_model(self):
         return DistributedDataParallel(super().make_model())
 
+    def after_epoch(self):
+        self.epoch += 1
+        self.loader.sampler.set_epoch(self.epoch)
+
+    def loss(self, images, labels):
+        if dist.get_rank() == 1 and self.step_number == 20:
+            if "crash" in sys.argv:
+                labels = labels + 100
+            if "hang" in sys.argv:
+                os.kill(os.getpid(), signal.SIGSTOP)
+        return super().loss(images, labels)
+
 if __name__ == "__main__":
     dist.init_process_group("gloo")
     training = Training()
     training.train()
-    rank = dist.get_rank()
     total = sum(p.detach().double().sum() for p in training.model.parameters())
-    ours = "reid_smoke.watch.watching" in sys.modules
-    sys.stdout.write(f"rank {rank} watched {ours} weights {total.item()}\\n")
+    sys.stdout.write(f"rank {dist.get_rank()} weights {total.item()}\\n")
     sys.stdout.flush()
     dist.destroy_process_group()
-    sys.exit(int(sys.argv[1]) * rank)
 """
 
 
-@pytest.mark.parametrize(
-    ("port", "words", "code"), [("29611", ["--no-python", *WATCH], 0), ("29612", ["-m", "reid_smoke", "watch"], 6)]
-)
-def test_only_the_first_process_reports(tmp_path: Path, port: str, words: list[str], code: int) -> None:
+def test_the_first_process_reports_for_all(tmp_path: Path) -> None:
     write(tmp_path, train=SCRIPT)
-    ended = run(tmp_path, *TORCHRUN, port, *words, "--window", "30:45", "--stop", "train.py", str(code))
+    ended = run(tmp_path, *TORCHRUN, "29611", "--no-python", *WATCH, "--window", "30:45", "--stop", "train.py")
     first, second = (line.split() for line in sorted(ended.out.splitlines()))
-    assert (first[:4], second[:4]) == (["rank", "0", "watched", "True"], ["rank", "1", "watched", "False"])
-    assert first[5] == second[5]  # they trained together
+    assert (first[:2], second[:2]) == (["rank", "0"], ["rank", "1"])
+    assert first[3] == second[3]  # they trained together
     assert ended.err.count("GO  reid-smoke watch train.py") == 1
     assert ended.err.count("--stop is left out") == 1
-    assert ended.code == (1 if code else 0)  # torchrun's own word for a process that failed
-    assert f"exitcode  : {code}" in ended.err or not code
-    found = json.loads(next(tmp_path.glob("runs/*/report.json")).read_text())
+    assert ended.code == 0
+    (folder,) = (tmp_path / "runs").iterdir()  # and nothing of the ranks' meeting place
+    found = json.loads((folder / "report.json").read_text())
     assert (found["verdict"], found["global_step"], found["findings"]) == ("GO", 50, [])
+    assert [(r["rank"], r["step"], r["batch"], r["ended"]) for r in found["ranks"]] == [
+        (0, 50, 16, "finished"),
+        (1, 50, 16, "finished"),
+    ]
+    checked = {check["code"]: check["status"] for check in found["checks"]["results"] if check["code"][:3] == "RS6"}
+    assert {code for code, status in checked.items() if status != "pass"} == {"RS604"}  # which waits for a crash
+    assert len((folder / "facts-rank1.jsonl").read_text().splitlines()) > 50
+
+
+def test_a_crash_on_another_rank_is_named(tmp_path: Path) -> None:
+    write(tmp_path, train=SCRIPT)
+    ended = run(tmp_path, *TORCHRUN, "29612", "-m", "reid_smoke", "watch", "--out", "out", "train.py", "crash")
+    assert ended.code == 1  # torchrun's own word for a process that failed
+    assert "NO-GO  reid-smoke watch train.py crash" in ended.err
+    found = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert next(finding["code"] for finding in found["findings"] if finding["primary"]) == "RS101"
+    assert (found["crash"]["exception"], found["crash"]["rank"]) == ("IndexError", 1)
+    assert found["ranks"][1]["ended"] == "crashed"
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        "facts-rank1.jsonl", "facts.jsonl", "report.json",
+    ]  # fmt: skip
+
+
+def test_a_rank_that_waits_in_c_still_reports(tmp_path: Path) -> None:
+    """The other one is stopped, not dead, so that no connection breaks; and python's handlers do not run in a wait."""
+    write(tmp_path, train=SCRIPT)
+    command = [*TORCHRUN, "29613", "-m", "reid_smoke", "watch", "--out", "out", "train.py", "hang"]
+    process = subprocess.Popen(
+        command, cwd=tmp_path, env=ENVIRONMENT, start_new_session=True, text=True, stderr=subprocess.PIPE
+    )
+    children: list[str] = []
+    try:
+        facts = tmp_path / "out" / "facts.jsonl"
+        patience = time.monotonic() + 120
+        while not facts.exists() or '"step":18,' not in facts.read_text():
+            assert process.poll() is None
+            assert time.monotonic() < patience
+            time.sleep(0.1)
+        time.sleep(0.5)
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        for child in children:  # as torchrun does when a rank has died
+            os.kill(int(child), signal.SIGTERM)
+        while not (tmp_path / "out" / "report.json").exists():
+            assert time.monotonic() < patience
+            time.sleep(0.1)
+        time.sleep(0.5)
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        for child in children:
+            if Path(f"/proc/{child}").exists():
+                os.kill(int(child), signal.SIGKILL)
+        _, err = process.communicate()
+    found = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert (found["verdict"], found["ended"]) == ("UNKNOWN", "interrupted")
+    assert found["ranks"][1]["ended"] == "running"
+    assert re.search(r"UNKNOWN  reid-smoke watch train.py hang", err)
 
 
 def test_the_names_are_the_models_own_behind_ddp(tmp_path: Path) -> None:
@@ -84,3 +153,26 @@ def test_the_names_are_the_models_own_behind_ddp(tmp_path: Path) -> None:
     graph = watch.ledger.last(GraphFacts)
     assert graph is not None
     assert (graph.head, graph.fed_by, graph.neck) == ("classifier.weight", "batch_norm", "bottleneck")
+
+
+def test_weights_that_are_divided_are_left_alone(tmp_path: Path) -> None:
+    """FSDP gives a weight's memory back after each use: a look at it then would be the end of the process."""
+    import torch.distributed as dist
+    from torch.distributed.fsdp import fully_shard
+
+    class Divided(TinyTraining):
+        steps = 20
+
+        def make_model(self) -> torch.nn.Module:
+            return fully_shard(super().make_model(), mesh=dist.device_mesh.init_device_mesh("cpu", (1,)))
+
+    dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    try:
+        with reid_smoke.watch(window=(10, 20), out=tmp_path) as watch:
+            Divided().train()
+    finally:
+        dist.destroy_process_group()
+    assert watch.report is not None
+    assert (watch.report.verdict, watch.report.findings) == ("GO", ())
+    assert any("FSDP" in note for note in watch.report.notes)
+    assert not watch.ledger.all(ProbeFault)

@@ -14,7 +14,7 @@ from typing import Generic, TypeVar
 
 from torch.utils.data import Sampler
 
-from reid_smoke.build.data.samplers import BatchPlan, BatchSampler
+from reid_smoke.build.data.samplers import BatchPlan, BatchSampler, RankSampler
 
 BATCHES_AHEAD = 16
 MOST_THREADS = 12
@@ -49,7 +49,7 @@ class Ahead(Generic[T]):
 class LookingAhead(Sampler[BatchPlan]):
     """A sampler that yields what `sampler` yields, and starts the batches behind each."""
 
-    def __init__(self, sampler: BatchSampler, ahead: Ahead[T]) -> None:
+    def __init__(self, sampler: BatchSampler | RankSampler, ahead: Ahead[T]) -> None:
         self._sampler, self._ahead = sampler, ahead
 
     def __len__(self) -> int:

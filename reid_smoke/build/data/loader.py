@@ -11,7 +11,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from reid_smoke.build.data.ahead import Ahead, LookingAhead
 from reid_smoke.build.data.images import augment, mean_colour, normalise, resize
-from reid_smoke.build.data.samplers import BatchPlan, BatchSampler, PKSampler, RandomSampler
+from reid_smoke.build.data.samplers import BatchPlan, BatchSampler, PKSampler, RandomSampler, RankSampler
 from reid_smoke.build.data.training_set import TrainingSet, UnreadableImage
 from reid_smoke.config.schema import DataConfig
 from reid_smoke.errors import DataError
@@ -188,11 +188,15 @@ def build_loader(
     on_unreadable: Callable[[UnreadableFacts], None],
     on_first: Callable[[Batch], None] | None = None,
     device: torch.device | None = None,
+    rank: int = 0,
+    ranks: int = 1,
 ) -> ReIDLoader:
     """Batches of this set, the same for a seed however many workers there are.
 
     device: where the images are trained on. A GPU does what is random to them by itself, unless there are workers; it
     draws other numbers than a CPU for the same seed.
+
+    rank, ranks: the share of the batches that is wanted, see RankSampler.
 
     `on_unreadable` is called in this process, once a file, and `on_first` with the first batch. Raises DataError: fewer
     images than batch_size, fewer identities than a PK batch takes, or none with two images; while iterating, where
@@ -209,7 +213,8 @@ def build_loader(
     most = CACHE_BYTES if gpu is None else CACHE_BYTES_BESIDE_GPU
     fits = len(training_set) * 3 * config.height * config.width <= most
     dataset = BatchDataset(training_set, config, cache=fits and config.workers == 0, device=gpu)
-    order = sampler if dataset.ahead is None else LookingAhead(sampler, dataset.ahead)
+    share = sampler if ranks == 1 else RankSampler(sampler, rank, ranks)
+    order = share if dataset.ahead is None else LookingAhead(share, dataset.ahead)
     return ReIDLoader(dataset, order, workers=config.workers, seed=seed, on_unreadable=on_unreadable, on_first=on_first)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import NamedTuple
 
 import numpy as np
@@ -128,3 +129,27 @@ class PKSampler(BatchSampler):
         if missing <= 0:
             return order
         return np.concatenate([order, random.choice(images, missing, replace=True)])
+
+
+class RankSampler(Sampler[BatchPlan]):
+    """One rank's share of a sampler's batches: every `ranks`-th, from the `rank`-th on, and as many for each rank.
+
+    Every rank draws all the plans, from the same seed, and takes its own: so no image comes twice in an epoch, a PK
+    batch stays whole, and what is done to the images differs from rank to rank, since each plan has its own seed.
+
+    Raises DataError where there is not one batch for each rank.
+    """
+
+    def __init__(self, sampler: BatchSampler, rank: int, ranks: int) -> None:
+        if len(sampler) < ranks:
+            raise DataError(
+                f"{ranks} ranks take {ranks} batches a step, and the data make {len(sampler)} an epoch: "
+                "set data.batch_size lower (it counts the images of one rank), or start fewer processes"
+            )
+        self._sampler, self._rank, self._ranks = sampler, rank, ranks
+
+    def __len__(self) -> int:
+        return len(self._sampler) // self._ranks
+
+    def __iter__(self) -> Iterator[BatchPlan]:
+        return islice(self._sampler, self._rank, len(self) * self._ranks, self._ranks)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import exp
 
-from reid_smoke.facts import LabelFacts, LoaderFacts, RunFacts
+from reid_smoke.facts import LabelFacts, LoaderFacts, RankFacts, RunFacts
 
 
 def missing_by_chance(labels: LabelFacts) -> float:
@@ -19,3 +19,9 @@ def saw_an_epoch(loaders: list[LoaderFacts]) -> bool:
 def overfits(runs: list[RunFacts]) -> bool:
     """A few fixed samples on purpose: most labels are then missing by intent."""
     return bool(runs) and runs[0].way_in == "overfit"
+
+
+def others_may_have_them(labels: LabelFacts, others: list[RankFacts]) -> bool:
+    """The labels that are missing on this rank may all have come up on the others: identities can be divided, too."""
+    ranks = 1 + len({fact.rank for fact in others})
+    return ranks > 1 and labels.seen * ranks >= labels.num_classes

@@ -1,6 +1,6 @@
 from reid_smoke.checks.catalogue import Finding, check
-from reid_smoke.checks.data_and_labels._coverage import missing_by_chance, overfits, saw_an_epoch
-from reid_smoke.facts import LabelFacts, LoaderFacts, RunFacts
+from reid_smoke.checks.data_and_labels._coverage import missing_by_chance, others_may_have_them, overfits, saw_an_epoch
+from reid_smoke.facts import LabelFacts, LoaderFacts, RankFacts, RunFacts
 
 # At the bar of log C - 0.39 a third of the identities is ruled out: where a third never comes up, CE passes for that
 # alone.
@@ -10,11 +10,11 @@ DRAWS_WITHOUT_EPOCH = 10  # times C; before an epoch is over, rare identities ma
 
 
 @check(
-    "RS105", slug="head-wider-than-labels", severity="fail", needs=[LabelFacts], uses=[LoaderFacts, RunFacts],
-    explains=["RS203"],
+    "RS105", slug="head-wider-than-labels", severity="fail", needs=[LabelFacts],
+    uses=[LoaderFacts, RunFacts, RankFacts], explains=["RS203"],
 )  # fmt: skip
 def head_wider_than_labels(
-    labels: list[LabelFacts], loaders: list[LoaderFacts], runs: list[RunFacts]
+    labels: list[LabelFacts], loaders: list[LoaderFacts], runs: list[RunFacts], others: list[RankFacts]
 ) -> Finding | None:
     """The head is far wider than the labels that ever come up.
 
@@ -41,7 +41,7 @@ def head_wider_than_labels(
     enough = DRAWS if saw_an_epoch(loaders) else DRAWS_WITHOUT_EPOCH
     if overfits(runs) or last.seen < 2 or last.draws < enough * last.num_classes:
         return None
-    if missing <= MISSING * last.num_classes:
+    if others_may_have_them(last, others) or missing <= MISSING * last.num_classes:
         return None
     return Finding(
         f"{last.seen} of {last.num_classes} labels came up in {last.images} images; chance would have left out "

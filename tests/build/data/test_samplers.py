@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reid_smoke.build.data.samplers import PKSampler, RandomSampler
+from reid_smoke.build.data.samplers import PKSampler, RandomSampler, RankSampler
 from reid_smoke.errors import DataError
 
 
@@ -75,3 +75,24 @@ def test_epochs_differ_and_a_seed_repeats_them(kind: str) -> None:
     assert [list(again), list(again)] == [epoch_1, epoch_2]
     assert list(other) != epoch_1
     assert len({plan.seed for plan in epoch_1 + epoch_2}) == len(epoch_1) + len(epoch_2)
+
+
+@given(
+    images=st.integers(1, 120), batch_size=st.integers(1, 10), ranks=st.integers(2, 5), seed=st.integers(0, 2**32 - 1)
+)
+def test_the_ranks_share_an_epoch(images: int, batch_size: int, ranks: int, seed: int) -> None:
+    if images // batch_size < ranks:
+        with pytest.raises(DataError):
+            RankSampler(RandomSampler(max(images, batch_size), batch_size, seed), 0, ranks)
+        return
+    shares = [RankSampler(RandomSampler(images, batch_size, seed), rank, ranks) for rank in range(ranks)]
+    for _epoch in range(2):
+        plans = [list(share) for share in shares]
+        assert (
+            [len(share) for share in plans]
+            == [len(share) for share in shares]
+            == [images // batch_size // ranks] * ranks
+        )
+        flat = [index for share in plans for plan in share for index in plan.indices]
+        assert len(set(flat)) == len(flat)
+        assert len({plan.seed for share in plans for plan in share}) == sum(map(len, plans))

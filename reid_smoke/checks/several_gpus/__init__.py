@@ -1,0 +1,1 @@
+"""RS6: several GPUs, or several processes of any kind."""

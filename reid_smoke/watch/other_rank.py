@@ -1,0 +1,82 @@
+"""Watch a rank other than the first: it writes down what it sees, says nothing, and judges nothing."""
+
+from __future__ import annotations
+
+import re
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from reid_smoke.facts import EndFacts
+from reid_smoke.ledger import Ledger
+from reid_smoke.rank_files import open_rank_ledger
+from reid_smoke.watch import watching
+from reid_smoke.watch.after_import import after_import
+
+if TYPE_CHECKING:
+    from reid_smoke.probes.observer import Observer
+
+
+class OtherRankWatch:
+    """Where its facts cannot be written the rank trains unwatched; nothing here ever raises.
+
+    folder: where the first rank looks for them. window: of the watch, up to twice whose end each step is measured.
+    """
+
+    def __init__(
+        self, folder: Path, rank: int, ranks: int, *, window: tuple[int, int], head: re.Pattern[str] | None
+    ) -> None:
+        self._name = f"rank {rank}"
+        self._window, self._head = window, head
+        self._undo = ExitStack()
+        self._observer: Observer | None = None
+        self._ledger: Ledger | None = None
+        with suppress(OSError):
+            folder.mkdir(parents=True, exist_ok=True)
+            self._ledger = open_rank_ledger(folder, rank, ranks)
+
+    def start(self) -> None:
+        if self._ledger is not None:
+            watching._watching = self  # a watch within the script is refused here as it is on the first rank
+            self._undo.callback(after_import("torch", self._attach))
+
+    def _attach(self) -> None:
+        with suppress(Exception):  # on the first rank it is told; there it will fail, too
+            from reid_smoke.probes.observer import Observer
+            from reid_smoke.watch.hooks import observing
+
+            assert self._ledger is not None
+            observer = Observer(self._ledger, head=self._head)
+            observer.dense_until = max(observer.dense_until, 2 * self._window[1])
+            self._undo.enter_context(observing(observer))
+            self._observer = observer
+
+    def finish(self, error: BaseException | None) -> None:
+        ledger, self._ledger = self._ledger, None
+        if ledger is None:
+            return
+        with suppress(Exception):
+            self._undo.close()
+        with suppress(Exception):
+            how = watching.how_it_ended(error)
+            if self._observer is None:
+                ledger.add(EndFacts.unmeasured(0, how))
+                return
+            if how == "crashed" and error is not None:
+                from reid_smoke.probes.crash import read_crash
+
+                self._observer.settle()
+                ledger.add(read_crash(error, self._observer.step, self._observer.labels_before))
+            self._observer.finish(how)
+
+    def abandon(self) -> None:
+        """A signal ends this rank, and the main thread hangs: only write that."""
+        ledger, self._ledger = self._ledger, None
+        if ledger is not None:
+            step = self._observer.step if self._observer is not None else 0
+            ledger.add(EndFacts.unmeasured(step, "interrupted"))
+
+    def forget(self) -> None:
+        """In a process that was forked from this one: be plain python there."""
+        self._ledger = None
+        self._undo.close()

@@ -1,0 +1,138 @@
+"""`run` on several ranks: two processes over gloo, as torchrun starts them."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from reid_smoke.errors import UsageError
+from reid_smoke.facts import RankFacts, RankStartFacts, RunFacts, StepFacts
+from reid_smoke.ledger import Ledger
+from reid_smoke.train.ranks import WORDS, Place, device_of, find_place
+from tests.cli.test_run import LEARNS, QUICK, sets
+
+ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
+
+
+def start(here: Path, port: int, *overrides: str) -> subprocess.Popen[str]:
+    (here / "config.yaml").write_text("name: tiny\n")
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", str(port)]
+    command = [*launcher, "-m", "reid_smoke", "run", "config.yaml", *sets(*overrides), "--out", "out"]
+    return subprocess.Popen(
+        command, cwd=here, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT
+    )
+
+
+def report_of(here: Path) -> dict[str, Any]:
+    document: dict[str, Any] = json.loads((here / "out" / "report.json").read_bytes())
+    return document
+
+
+def test_two_ranks_train_one_model_on_divided_data(tmp_path: Path) -> None:
+    out, err = (process := start(tmp_path, 29621, *LEARNS, "rule.window=[10,18]")).communicate(timeout=120)
+    assert process.returncode == 0, err
+    assert out.count("GO  reid-smoke run") == 1
+    found = report_of(tmp_path)
+    assert (found["verdict"], found["findings"], found["global_step"]) == ("GO", [], 18)
+    assert found["steps_per_epoch"] == 10  # 160 images, 8 a batch, 2 ranks
+    assert [(r["rank"], r["step"], r["images"], r["ended"]) for r in found["ranks"]] == [
+        (0, 18, 144, "finished"),
+        (1, 18, 144, "finished"),
+    ]
+    assert found["rule"]["looks"] == pytest.approx(18 * 16 / 20)
+    ledger, other = (Ledger.read(tmp_path / "out" / name) for name in ("facts.jsonl", "facts-rank1.jsonl"))
+    run = ledger.first(RunFacts)
+    assert run is not None
+    assert run.ranks == 2
+    first, second = ledger.all(StepFacts), other.all(StepFacts)
+    # The same weights and the same gradient at each step, from different batches.
+    assert [s.head_norm for s in first] == [s.head_norm for s in second]
+    assert [s.head_grad_applied for s in first] == [s.head_grad_applied for s in second]
+    assert not {s.label_checksum for s in first} & {s.label_checksum for s in second}
+    assert {fact.step for fact in ledger.all(RankFacts)} == {*range(1, 12), 18}
+
+
+def test_a_rank_that_is_killed_ends_the_run_with_a_report(tmp_path: Path) -> None:
+    process = start(tmp_path, 29622, *QUICK, "rule.window=[50000,100000]")
+    try:
+        facts, patience = tmp_path / "out" / "facts-rank1.jsonl", time.monotonic() + 120
+        while not facts.exists() or facts.read_bytes().count(b'"kind":"step"') < 12:
+            assert process.poll() is None, process.communicate()
+            assert time.monotonic() < patience, "no steps came"
+            time.sleep(0.05)
+        began = Ledger.read(facts).first(RankStartFacts)
+        assert began is not None
+        os.kill(began.pid, signal.SIGKILL)
+        out, err = process.communicate(timeout=30)
+    finally:
+        process.kill()
+    assert "exitcode  : 3" in err  # the first rank's; torchrun itself ends with 1
+    assert out.count("UNKNOWN  reid-smoke run") == 1
+    assert "Traceback (most recent call last):\n  File" not in out
+    found = report_of(tmp_path)
+    assert found["reason"].startswith("Rank 1 died after step ")
+    assert found["ranks"][1]["ended"] == "killed"
+    assert found["global_step"] >= 11
+
+
+# --- what the environment says ---
+
+
+def place_of(monkeypatch: pytest.MonkeyPatch, **words: str) -> Place:
+    for name in (*WORDS, "MASTER_ADDR", "MASTER_PORT"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in words.items():
+        monkeypatch.setenv(name, value)
+    return find_place()
+
+
+HERE = {"MASTER_ADDR": "localhost", "MASTER_PORT": "29500"}
+
+
+@pytest.mark.parametrize("words", [{}, {"WORLD_SIZE": "1", "RANK": "0"}, {"RANK": "3"}, {"WORLD_SIZE": ""}])
+def test_one_process_is_alone(monkeypatch: pytest.MonkeyPatch, words: dict[str, str]) -> None:
+    assert place_of(monkeypatch, **words) == Place()
+
+
+def test_the_place_on_the_second_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    words = {"RANK": "5", "WORLD_SIZE": "8", "LOCAL_RANK": "1", "LOCAL_WORLD_SIZE": "4", **HERE}
+    place = place_of(monkeypatch, **words)
+    assert place == Place(5, 8, 1, 4)
+    assert not place.is_first
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        ({"WORLD_SIZE": "2"}, "no RANK and no MASTER_ADDR"),
+        ({"WORLD_SIZE": "two"}, "WORLD_SIZE=two, which are no numbers"),
+        ({"WORLD_SIZE": "2", "RANK": "2", **HERE}, "RANK=2, WORLD_SIZE=2, which contradict each other"),
+        ({"WORLD_SIZE": "4", "RANK": "1", "LOCAL_RANK": "3", "LOCAL_WORLD_SIZE": "2", **HERE}, "contradict"),
+    ],
+)
+def test_an_environment_that_makes_no_sense(monkeypatch: pytest.MonkeyPatch, words: dict[str, str], says: str) -> None:
+    with pytest.raises(UsageError, match=says):
+        place_of(monkeypatch, **words)
+
+
+def test_fewer_gpus_than_ranks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    with pytest.raises(UsageError, match="4 processes were started on this machine, and torch sees 2 GPUs: start 2"):
+        device_of(Place(3, 4, 3, 4), torch.device("cuda"))
+
+
+def test_each_rank_has_the_gpu_of_its_local_rank(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
+    monkeypatch.setattr(torch.cuda, "set_device", lambda device: None)
+    assert device_of(Place(5, 8, 1, 4), torch.device("cuda")) == torch.device("cuda:1")
+    assert device_of(Place(), torch.device("cuda")) == torch.device("cuda")
+    assert device_of(Place(1, 2, 1, 2), torch.device("cpu")) == torch.device("cpu")
