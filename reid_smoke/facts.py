@@ -33,6 +33,7 @@ class RunFacts(Fact):
     way_in: Literal["run", "overfit", "watch", "triage"]
     name: str
     command: str = ""
+    config: str = ""  # path of the YAML, as it was given; "": none
     started: str = ""  # ISO 8601, UTC
     window: tuple[int, int] = (200, 300)  # steps, both ends included
     planned_steps: int | None = None
@@ -238,6 +239,7 @@ class LabelFacts(Fact):
     unseen_examples: tuple[int, ...] = ()  # the smallest labels that never did
     most_frequent: int  # label
     most_frequent_images: int
+    histogram: tuple[tuple[int, int], ...] = ()  # (times, how many labels came up so often), rising
 
 
 class ImageFacts(Fact):

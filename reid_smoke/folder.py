@@ -1,4 +1,4 @@
-"""The folder of one run: `runs/<time>-<name>/` with facts.jsonl, report.json and config.yaml."""
+"""The folder of one run: `runs/<time>-<name>/` with facts.jsonl, config.yaml and the reports."""
 
 from __future__ import annotations
 

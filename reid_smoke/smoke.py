@@ -64,6 +64,7 @@ class Plan:
     config: Config
     way_in: Literal["run", "overfit", "triage"]
     command: str
+    path: Path | None = None  # of the config, as it was given
     samples: int | None = None  # overfit: this many fixed samples
     epochs: int | None = None  # overfit: this often over them
 
@@ -309,6 +310,7 @@ def run_facts(plan: Plan, training: Training, window: tuple[int, int], steps: in
         way_in=plan.way_in,
         name=config.name,
         command=plan.command,
+        config=str(plan.path or ""),
         started=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         window=window,
         planned_steps=steps if steps is not None else window[1],

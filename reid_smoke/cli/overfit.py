@@ -41,4 +41,4 @@ def overfit(
         }
     )
     command = command_line("overfit", config, overrides, device, "--n", str(n), "--epochs", str(epochs))
-    smoke_and_report(Plan(fixed, "overfit", command, samples=n, epochs=epochs), out)
+    smoke_and_report(Plan(fixed, "overfit", command, config, samples=n, epochs=epochs), out)

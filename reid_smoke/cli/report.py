@@ -12,11 +12,16 @@ import typer
 class Format(str, Enum):
     terminal = "terminal"
     json = "json"
+    html = "html"
+    junit = "junit"
+    sarif = "sarif"
+    github = "github"
+    summary = "summary"
 
 
 def report(
     folder: Annotated[Path, typer.Argument(metavar="RUN_DIR", help="The folder of a run.", show_default=False)],
-    format: Annotated[Format, typer.Option(help="What to print.")] = Format.terminal,
+    format: Annotated[Format, typer.Option(help="What to print; html is written to the folder.")] = Format.terminal,
 ) -> None:
     """Show a past run's report again, made from its facts: a run that was killed has them up to that moment.
 
@@ -26,15 +31,19 @@ def report(
 
     from reid_smoke.ledger import Ledger
     from reid_smoke.report.document import build_report
-    from reid_smoke.report.json import to_json
+    from reid_smoke.report.formats import FORMATS
     from reid_smoke.report.terminal import render_terminal
+    from reid_smoke.report.writing import write_whole
     from reid_smoke.verdict import judge
 
     ledger = Ledger.read(folder / "facts.jsonl")
     judgement = judge(ledger, ended=True)
     document = build_report(ledger, judgement.results, judgement.verdict)
-    if format is Format.json:
-        typer.echo(to_json(document))
-    else:
+    if format is Format.terminal:
         render_terminal(document, Console(), folder=folder)
+    elif format is Format.html:
+        write_whole(folder / "report.html", FORMATS["html"](document, ledger, folder))
+        typer.echo(folder / "report.html")
+    else:
+        typer.echo(FORMATS[format.value](document, ledger, folder), nl=False)
     raise typer.Exit(judgement.exit_code)

@@ -24,4 +24,4 @@ def run(
     from reid_smoke.smoke import Plan
 
     planned = config_of(config, overrides, device)
-    smoke_and_report(Plan(planned, "run", command_line("run", config, overrides, device)), out)
+    smoke_and_report(Plan(planned, "run", command_line("run", config, overrides, device), config), out)

@@ -21,9 +21,9 @@ from reid_smoke.config.schema import Config
 from reid_smoke.errors import CouldNotJudge, ReidSmokeError
 from reid_smoke.report.both_ways import beside
 from reid_smoke.report.document import build_report
-from reid_smoke.report.json import write_json
 from reid_smoke.report.live import LiveDisplay
 from reid_smoke.report.terminal import render_terminal
+from reid_smoke.report.writing import write_reports
 from reid_smoke.smoke import Outcome, Plan, smoke
 from reid_smoke.train.ranks import find_place
 
@@ -80,7 +80,7 @@ def tell(outcome: Outcome) -> int:
     report = report.model_copy(update={"notes": (*report.notes, *([both] if both else ()))})
     code = judgement.exit_code
     try:
-        write_json(report, folder / "report.json")
+        write_reports(report, outcome.ledger, folder)
     except ReidSmokeError as error:
         say(str(error))
         code = CouldNotJudge.exit_code

@@ -36,6 +36,6 @@ def triage(
     command = command_line("triage", config, overrides, device, *(["--budget", f"{budget:g}"] if budget != 120 else []))
     with LiveDisplay(sys.stderr) as display:
         progress = TrialProgress(sys.stderr, began + budget)
-        plan = Plan(planned, "triage", command)
+        plan = Plan(planned, "triage", command, config)
         outcome = run(plan, out, display, progress, budget_s=budget, deadline=began + budget, started=STARTED)
     show(outcome)

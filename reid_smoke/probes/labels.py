@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 
 import torch
 from torch import Tensor
@@ -42,6 +42,7 @@ class LabelCounts:
             unseen_examples=tuple(never[:8]),
             most_frequent=counts.index(most),
             most_frequent_images=most,
+            histogram=tuple(sorted(Counter(counts).items())),
         )
 
 

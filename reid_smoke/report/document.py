@@ -160,6 +160,7 @@ class Report(Entry):
     name: str
     command: str
     way_in: str
+    config: str = ""  # path of the YAML, as it was given
     started: str = ""
     verdict: VerdictWord
     reason: str
@@ -196,6 +197,7 @@ def build_report(ledger: Ledger, results: Sequence[CheckResult], verdict: Verdic
         name=run.name if run else "",
         command=run.command if run else "",
         way_in=run.way_in if run else "",
+        config=run.config if run else "",
         started=run.started if run else "",
         verdict=verdict.word,
         reason=verdict.reason,

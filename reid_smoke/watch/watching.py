@@ -23,7 +23,7 @@ from reid_smoke.folder import make_run_folder
 from reid_smoke.ledger import Ledger
 from reid_smoke.pace import Pace
 from reid_smoke.report.document import Report, build_report
-from reid_smoke.report.json import write_json
+from reid_smoke.report.writing import write_reports
 from reid_smoke.rule import DEFAULT_WINDOW
 from reid_smoke.verdict import Judgement, judge
 from reid_smoke.watch.after_import import after_import
@@ -210,7 +210,7 @@ class Watch:
             self._try_out(self.judgement)
         report = build_report(self.ledger, self.judgement.results, self.judgement.verdict)
         self.report = self._with_notes(report) if device_answers else report
-        write_json(self.report, self.folder / "report.json")
+        write_reports(self.report, self.ledger, self.folder)
 
     def _add_end(self, error: BaseException | None) -> None:
         how = how_it_ended(error)

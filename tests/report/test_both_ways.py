@@ -12,7 +12,8 @@ from reid_smoke.facts import RunFacts
 from reid_smoke.ledger import Ledger
 from reid_smoke.report.both_ways import MEANS, beside
 from reid_smoke.report.document import Report, build_report
-from reid_smoke.report.json import write_json
+from reid_smoke.report.json import to_json
+from reid_smoke.report.writing import write_whole
 from reid_smoke.verdict import judge
 
 
@@ -26,7 +27,7 @@ def place(runs: Path, folder: str, made: Report, age: int = 0) -> Path:
     """The report in a folder of its own, `age` seconds old."""
     (runs / folder).mkdir(parents=True)
     path = runs / folder / "report.json"
-    write_json(made, path)
+    write_whole(path, to_json(made))
     then = path.stat().st_mtime - age
     os.utime(path, (then, then))
     return path.parent

@@ -9,7 +9,8 @@ import pytest
 
 from reid_smoke.errors import ReidSmokeError
 from reid_smoke.report.document import Report
-from reid_smoke.report.json import to_json, write_json
+from reid_smoke.report.json import to_json
+from reid_smoke.report.writing import write_whole
 from tests.report.ledgers import CASES, stuck
 
 
@@ -33,13 +34,13 @@ def test_text_in_brackets_is_left_alone() -> None:
 
 
 def test_written_whole_with_nothing_beside_it(tmp_path: Path) -> None:
-    write_json(stuck().report, tmp_path / "report.json")
+    write_whole(tmp_path / "report.json", to_json(stuck().report))
     assert [path.name for path in tmp_path.iterdir()] == ["report.json"]
     assert json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))["verdict"] == "NO-GO"
 
 
 def test_a_file_name_that_is_no_valid_utf_8(tmp_path: Path) -> None:
-    write_json(stuck().report.model_copy(update={"name": "a\udc80"}), tmp_path / "report.json")
+    write_whole(tmp_path / "report.json", to_json(stuck().report.model_copy(update={"name": "a\udc80"})))
     assert json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))["name"] == "a\udc80"
 
 
@@ -52,7 +53,7 @@ def test_a_failing_write_leaves_the_old_report(fails: str, tmp_path: Path, monke
     target.write_text("old")
     monkeypatch.setattr(fails, full)
     with pytest.raises(ReidSmokeError, match=r"report\.json: .*No space left on device") as caught:
-        write_json(stuck().report, target)
+        write_whole(target, to_json(stuck().report))
     assert caught.value.exit_code == 3
     assert target.read_text() == "old"
     assert [path.name for path in tmp_path.iterdir()] == ["report.json"]
@@ -61,4 +62,4 @@ def test_a_failing_write_leaves_the_old_report(fails: str, tmp_path: Path, monke
 def test_a_folder_that_is_none(tmp_path: Path) -> None:
     (tmp_path / "runs").write_text("a file")
     with pytest.raises(ReidSmokeError, match="could not be written"):
-        write_json(stuck().report, tmp_path / "runs" / "report.json")
+        write_whole(tmp_path / "runs" / "report.json", to_json(stuck().report))
