@@ -22,6 +22,8 @@ def why_one_by_one(training: Training) -> str | None:
     """Why this training's step cannot be captured; None where it can."""
     if training.device.type != "cuda":
         return "only a GPU captures"
+    if training.forward is not None:
+        return "the model is called with more than images, or is not ours: its steps may differ"
     if training.scaler is not None:
         return "fp16's GradScaler asks at each step whether a gradient overflowed"
     if training.config.train.accumulate > 1:
