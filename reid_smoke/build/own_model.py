@@ -178,9 +178,7 @@ def _understood(
                 f"there are {num_classes} identities: (B, {num_classes}) is needed. The model gives: {shapes(output)}"
             )
     else:
-        fitting = [
-            (at, t) for at, t in tensors_in(output) if t.ndim == 2 and t.shape == (SAMPLES, num_classes)
-        ]
+        fitting = [(at, t) for at, t in tensors_in(output) if t.ndim == 2 and t.shape == (SAMPLES, num_classes)]
         if fitting:
             # Of several, as TransReID's heads give them, the first: that is the global one throughout the field.
             logits_selector, logits = fitting[0]

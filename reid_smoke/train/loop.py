@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from torch import Tensor
-
 from reid_smoke.build.training import Training
 from reid_smoke.errors import CouldNotJudge
 from reid_smoke.train.learner import Learner
