@@ -316,8 +316,8 @@ def run_facts(plan: Plan, training: Training, window: tuple[int, int], steps: in
         planned_steps=steps if steps is not None else window[1],
         steps_per_epoch=training.steps_per_epoch,
         max_ce=config.rule.max_ce,
-        feat_norm=config.model.feat_norm,
-        head="bn_neck.classifier.weight",
+        feat_norm=config.model.feat_norm if training.understood is None else None,
+        head=training.head,
         ranks=ranks,
         environment=read_environment(str(training.device)),
     )

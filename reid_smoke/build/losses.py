@@ -63,8 +63,10 @@ class TrainingLoss(nn.Module):
         self.sdm_weight = sdm_weight
         self.instances = instances
 
-    def forward(self, output: BNNeckOutput, labels: Tensor) -> Tensor:
-        """Model output and labels (B,) int64 in 0..C-1 -> a scalar in nats."""
+    def forward(self, output: BNNeckOutput | Tensor, labels: Tensor) -> Tensor:
+        """Model output and labels (B,) int64 in 0..C-1 -> a scalar in nats. A scalar is a loss already."""
+        if isinstance(output, Tensor):
+            return output
         # Under AMP the logits come in half precision, in which a softmax over many classes loses digits.
         logits = output.logits.to(torch.promote_types(output.logits.dtype, torch.float32))  # (B, C)
         loss = F.cross_entropy(logits, labels, label_smoothing=self.label_smoothing)

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from reid_smoke.config.schema import OptimizerConfig
+from reid_smoke.config.schema import HEAD_PATTERN, OptimizerConfig
 from reid_smoke.errors import ModelError, nearest
 from reid_smoke.facts import FreezeFacts
 
@@ -28,6 +28,21 @@ def freeze(model: nn.Module, patterns: list[str]) -> list[FreezeFacts]:
             parameter.requires_grad_(False)
         facts.append(FreezeFacts(pattern=pattern, matched=tuple(matched)))
     return facts
+
+
+def with_head(config: OptimizerConfig, head: str | None) -> OptimizerConfig:
+    """The recipe for a model whose head goes by another name: the group of the built-in head is that head's.
+
+    Where no head is known, that group is left out: nothing could be in it.
+    """
+    groups = []
+    for group in config.groups:
+        if group.match != HEAD_PATTERN:
+            groups.append(group)
+        elif head is not None:
+            module = re.escape(head.rpartition(".")[0] + ".") if "." in head else re.escape(head)
+            groups.append(group.model_copy(update={"match": f"^{module}"}))
+    return config.model_copy(update={"groups": groups})
 
 
 def build_optimizer(

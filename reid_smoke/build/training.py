@@ -13,12 +13,15 @@ from torch.utils.data import DataLoader
 from reid_smoke.build.data.training_set import TrainingSet, scan
 from reid_smoke.build.losses import TrainingLoss
 from reid_smoke.build.model import build_model
-from reid_smoke.build.optimizer import build_optimizer, freeze
+from reid_smoke.build.optimizer import build_optimizer, freeze, with_head
+from reid_smoke.build.own_model import Forward, Understood, make_model, understand
 from reid_smoke.build.schedule import build_scheduler
 from reid_smoke.build.weights import load_weights
 from reid_smoke.config.schema import Config
 from reid_smoke.errors import UsageError
 from reid_smoke.facts import DatasetFacts, FreezeFacts, WeightsFacts
+
+BUILT_IN_HEAD = "bn_neck.classifier.weight"
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,7 +29,7 @@ class Training:
     """What `train` works with. The model is on `device`, in training mode."""
 
     config: Config
-    model: nn.Module  # the BNNeckModel, or what keeps it the same on all ranks around it
+    model: nn.Module  # ours or the user's own, or what keeps it the same on all ranks around it
     loader: DataLoader[Any]  # of (images (B, 3, H, W) float32, labels (B,) int64, cameras (B,) int64)
     loss: TrainingLoss
     optimizer: torch.optim.Optimizer
@@ -37,6 +40,9 @@ class Training:
     num_classes: int
     steps_per_epoch: int  # batches, as the loader promises them
     facts: tuple[DatasetFacts | WeightsFacts | FreezeFacts, ...]  # in the order in which they were found
+    forward: Forward | None = None  # (images, labels, cameras) -> output, of a model of the user's; None: model(images)
+    head: str | None = BUILT_IN_HEAD  # name of the classifier's weight, where it is known
+    understood: Understood | None = None  # how a model of the user's was understood
 
 
 def resolve_device(name: Literal["auto", "cpu", "cuda"]) -> torch.device:
@@ -69,7 +75,17 @@ def build_training(
     facts: list[DatasetFacts | WeightsFacts | FreezeFacts] = [scan(training_set, num_classes, instances)]
 
     torch.manual_seed(config.seed)
-    model = build_model(config.model, num_classes, height=config.data.height, width=config.data.width)
+    size = {"height": config.data.height, "width": config.data.width}
+    model: nn.Module
+    forward: Forward | None = None
+    understood: Understood | None = None
+    if config.model.target is None:
+        model = build_model(config.model, num_classes, **size)
+        head: str | None = BUILT_IN_HEAD
+    else:
+        model = make_model(config.model, num_classes)
+        forward, understood = understand(model, config.model, num_classes, **size)
+        head = understood.head
     if config.model.weights is not None:
         facts.append(load_weights(model, config.model.weights))
     # Half-precision convolutions run in this layout on CUDA, and would be turned around each time. A CPU gains nothing.
@@ -79,7 +95,8 @@ def build_training(
     facts.extend(freeze(model, config.model.freeze))
 
     scaler = torch.amp.GradScaler(device.type) if config.train.amp == "fp16" else None
-    optimizer = build_optimizer(config.optimizer, model, fused=scaler is None, capturable=on_gpu)
+    planned = config.optimizer if understood is None else with_head(config.optimizer, head)
+    optimizer = build_optimizer(planned, model, fused=scaler is None, capturable=on_gpu)
     steps_per_epoch = len(loader)
     optimizer_steps = max(1, steps_per_epoch // config.train.accumulate)
     return Training(
@@ -95,4 +112,7 @@ def build_training(
         num_classes=num_classes,
         steps_per_epoch=steps_per_epoch,
         facts=tuple(facts),
+        forward=forward,
+        head=head,
+        understood=understood,
     )

@@ -1,23 +1,36 @@
-"""`reid-smoke inspect`: what a config would train on, before anything is trained."""
+"""`reid-smoke inspect`: what a config would train on and what it would train, before anything is trained."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from reid_smoke.cli.options import Set
 
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from reid_smoke.config.schema import Config
+
+MARKET_IDENTITIES = 751  # of Market-1501's training set: what a model is built for where nobody says
+
 
 def inspect(
-    config: Annotated[Path, typer.Argument(help="The YAML config.", show_default=False)],
+    config: Annotated[
+        str,
+        typer.Argument(
+            metavar="CONFIG|TARGET", help="The YAML config, or a model as package.module:factory.", show_default=False
+        ),
+    ],
     overrides: Set = None,
     out: Annotated[Path, typer.Option(help="The contact sheet: .png, .jpg or .webp.")] = Path("contact-sheet.png"),
 ) -> None:
-    """Show what a config would train on: the data in numbers, and a picture of a batch.
+    """Show what a config would train on, and what: the data in numbers, a picture of a batch, and the model's parts.
 
-    The picture shows each image as the model is given it, augmented, with the pid and the label that go with it.
+    The picture shows each image as the model is given it, augmented, with the pid and the label that go with it. Of a
+    model alone, as package.module:factory, it shows the model, for 751 identities and images of 256x128.
     """
     from rich.console import Console
 
@@ -25,6 +38,27 @@ def inspect(
     from reid_smoke.inspecting.data import inspect_data
     from reid_smoke.inspecting.lines import show
 
-    planned = config_of(config, overrides, None)
     console = Console()
+    if _is_target(config):
+        planned = config_of(None, [f"model.target={config}", *(overrides or ())], None)
+        _show_model(console, planned, planned.model.num_classes or MARKET_IDENTITIES, config)
+        return
+    planned = config_of(Path(config), overrides, None)
     show(console, f"The data of {config}", inspect_data(planned, out))
+    from reid_smoke.build.data.training_set import open_training_set
+
+    _show_model(console, planned, planned.model.num_classes or open_training_set(planned.data).identities, config)
+
+
+def _is_target(text: str) -> bool:
+    return ":" in text and not Path(text).exists() and not text.endswith((".yaml", ".yml"))
+
+
+def _show_model(console: Console, planned: Config, num_classes: int, of: str) -> None:
+    from reid_smoke.inspecting.lines import show
+    from reid_smoke.inspecting.model import inspect_model
+
+    lines, block = inspect_model(planned, num_classes)
+    show(console, f"The model of {of}, for {num_classes:,} identities", lines)
+    if block is not None:
+        console.print(f"\nTo paste into a config:\n\n{block}", soft_wrap=True, highlight=False, markup=False)

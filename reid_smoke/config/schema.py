@@ -37,6 +37,7 @@ Regex = Annotated[str, AfterValidator(_compiles)]
 # A YAML has no paths and no tuples: these two take its text and its lists, everything else its exact type.
 LocalPath = Annotated[Path, Field(strict=False), AfterValidator(_home)]
 Listed = Field(strict=False)
+Selector = Annotated[str, Field(pattern=r"^(\[(-?\d+|'[^']*'|\"[^\"]*\")\])*$")]
 
 Source = Literal[
     "market1501", "dukemtmc", "occluded_duke", "msmt17", "cuhk03", "veri776", "vehicleid", "image_folder", "csv",
@@ -108,6 +109,32 @@ class ModelConfig(Section):
     command is started."""
     freeze: list[Regex] = []
     """Regular expressions; parameters whose name one of them finds are not trained."""
+    target: Annotated[str, Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_][\w.]*$")] | None = None
+    """A model of your own, `package.module:factory`, in place of backbone. It is called with kwargs; an argument called
+    num_classes, class_num or the like is filled in. `reid-smoke inspect` shows how it is understood."""
+    kwargs: dict[str, Any] = {}
+    """Arguments of target."""
+    cwd: LocalPath | None = None
+    """The folder that target is imported from; by default the one where the command is started."""
+    call: Literal["images", "images, labels", "images, labels, cam, view", "batch"] = "images"
+    """What target's model is called with in training. `batch`: one dict of images, pids, targets, labels, camids."""
+    logits: Selector | None = None
+    """Where in the output the logits are, `[0]` or `['logits']`; by default the first tensor as wide as there are
+    identities. A dict of losses has none: its losses are added up."""
+    head: Regex | None = None
+    """Finds the classifier's weight by name; by default the layer that made the logits."""
+    bn_feature: Selector | None = None
+    """Where in the output the classifier's input is; by default found, where the model gives it out."""
+
+    @model_validator(mode="after")
+    def _belongs_to_target(self) -> ModelConfig:
+        if self.target is None:
+            own = {"kwargs", "cwd", "call", "logits", "head", "bn_feature"} & {
+                key for key in self.model_fields_set if getattr(self, key) != type(self).model_fields[key].get_default()
+            }
+            if own:
+                raise ValueError(f"{', '.join(sorted(own))}: only together with target, a model of your own")
+        return self
 
 
 class LossConfig(Section):

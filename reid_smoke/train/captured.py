@@ -25,6 +25,8 @@ def why_one_by_one(training: Training) -> str | None:
         return "only a GPU captures"
     if isinstance(training.model, DistributedDataParallel):
         return "the ranks exchange their gradients within each step"
+    if training.forward is not None:
+        return "the model is called with more than images, or is not ours: its steps may differ"
     if training.scaler is not None:
         return "fp16's GradScaler asks at each step whether a gradient overflowed"
     if training.config.train.accumulate > 1:

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from torch import Tensor
-
 from reid_smoke.build.training import Training
 from reid_smoke.errors import CouldNotJudge
 from reid_smoke.train.learner import Learner
@@ -20,7 +18,7 @@ def train(
     *,
     max_steps: int,
     stop: Callable[[int], bool],
-    learn: Callable[[int, Tensor, Tensor], None] | None = None,
+    learn: Callable[..., None] | None = None,
 ) -> int:
     """Train for `max_steps` batches, or until `stop(step)`, asked after each of them, is true. Returns batches done.
 
@@ -36,12 +34,17 @@ def train(
     step = 0
     while step < max_steps:
         step_before = step
-        for images, labels, _cameras in training.loader:
+        for batch in training.loader:
+            images, labels, cameras = batch
             step += 1
             # The host goes on while the copy is under way, if the loader pins its memory.
             images = images.to(device, memory_format=training.memory_format, non_blocking=True)  # (B, 3, H, W)
             labels = labels.to(device, non_blocking=True)  # (B,)
-            learn(step, images, labels)
+            if training.forward is None:
+                learn(step, images, labels)
+            else:
+                tokens = getattr(batch, "tokens", None)
+                learn(step, images, labels, (cameras if tokens is None else tokens).to(device, non_blocking=True))
             if step == max_steps or stop(step):
                 return step
         if step == step_before:
