@@ -75,7 +75,7 @@ def people_drown_in_noise(parts: Parts) -> None:
     parts.batches_with(lambda images, labels: (0.1 * images + torch.randn_like(images), labels))
 
 
-@fault("ce-rises", "lr-too-large", at="built")
+@fault("loss-maximised", at="built", structural=True)
 def maximised_by_an_option(parts: Parts) -> None:
     """`maximize=True`, meant for a reward."""
     for group in parts.optimizer.param_groups:
