@@ -112,7 +112,12 @@ class Parts:
         """Draw batches by another sampler, over the same data set."""
         loader: Any = self.loader
         self.loader = ReIDLoader(
-            loader.dataset, sampler, workers=0, seed=self.seed, on_unreadable=self.unreadable.append
+            loader.dataset,
+            sampler,
+            workers=0,
+            seed=self.seed,
+            on_unreadable=self.unreadable.append,
+            on_first=None,
         )
 
 

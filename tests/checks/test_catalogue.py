@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import re
+from graphlib import TopologicalSorter
 
 import pytest
 
@@ -54,6 +55,11 @@ def test_documentation_can_be_rendered(check: Check) -> None:
 def test_it_reads_facts_and_explains_other_faults(check: Check) -> None:
     assert check.needs or check.uses
     assert set(check.explains) <= {other.code for other in CHECKS} - {check.code}
+
+
+def test_no_fault_explains_itself_by_way_of_others() -> None:
+    """The ranking has a first cause only where `explains` has no cycle; graphlib raises CycleError on one."""
+    list(TopologicalSorter({check.code: check.explains for check in CHECKS}).static_order())
 
 
 def test_a_check_is_found_by_code_and_by_slug() -> None:
