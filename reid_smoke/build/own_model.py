@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import importlib
 import inspect
-import os
 import re
 import sys
 import traceback
@@ -328,7 +327,7 @@ def _signature(function: Any) -> inspect.Signature | None:
 
 def _show(error: BaseException) -> None:
     """The traceback, cut to the user's frames: neither ours nor torch's tell them anything."""
-    hidden = (str(Path(__file__).parents[1]), str(Path(torch.__file__).parent), os.path.dirname(importlib.__file__))
+    hidden = (str(Path(__file__).parents[1]), str(Path(torch.__file__).parent), str(Path(importlib.__file__).parent))
     frames = [
         frame
         for frame in traceback.extract_tb(error.__traceback__)
