@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 from PIL import Image
@@ -172,7 +173,11 @@ def test_a_full_disk_is_told_and_leaves_nothing_half_written(tmp_path: Path, roo
     assert "Traceback" not in stderr
     assert "fault of reid-smoke" not in stderr
     names = set(os.listdir(tmp_path / "out"))  # noqa: PTH208
-    assert names <= {"config.yaml", "facts.jsonl", "report.json", "contact-sheet.jpg"}
+    assert names <= {"config.yaml", "facts.jsonl", "report.json", "report.html", "junit.xml", "contact-sheet.jpg"}
+    if "report.html" in names:
+        assert (tmp_path / "out" / "report.html").read_text().rstrip().endswith("</html>")
+    if "junit.xml" in names:
+        ElementTree.parse(tmp_path / "out" / "junit.xml")
     if "contact-sheet.jpg" in names:
         Image.open(tmp_path / "out" / "contact-sheet.jpg").load()
     if "report.json" in names:

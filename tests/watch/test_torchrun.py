@@ -96,7 +96,7 @@ def test_a_crash_on_another_rank_is_named(tmp_path: Path) -> None:
     assert (found["crash"]["exception"], found["crash"]["rank"]) == ("IndexError", 1)
     assert found["ranks"][1]["ended"] == "crashed"
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
-        "facts-rank1.jsonl", "facts.jsonl", "report.json",
+        "facts-rank1.jsonl", "facts.jsonl", "junit.xml", "report.html", "report.json",
     ]  # fmt: skip
 
 
