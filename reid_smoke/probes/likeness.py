@@ -30,16 +30,21 @@ def stripes(images: Tensor) -> Tensor:
     return torch.cat([mean, spread], 1).flatten(1)
 
 
-def alike(descriptions: NDArray[np.float32], labels: NDArray[np.int64]) -> tuple[int, float]:
+def alike(
+    descriptions: NDArray[np.float32], labels: NDArray[np.int64], batches: NDArray[np.int64]
+) -> tuple[int, float]:
     """Pairs under one label, and the probability that such a pair lies closer than a pair under two (the area under
-    the ROC curve, from ranks: Mann & Whitney 1947). (N, D), (N,) -> pairs, 0..1; NaN where there is no pair of either.
+    the ROC curve, from ranks: Mann & Whitney 1947). (N, D), (N,), (N,) -> pairs, 0..1; NaN where there is no pair of
+    either. Only pairs from two batches count: labels of another batch still fit each other within one.
     """
     scaled = (descriptions - descriptions.mean(0)) / (descriptions.std(0) + 1e-6)
     squares = (scaled * scaled).sum(1)
     distances = squares[:, None] + squares[None] - 2 * scaled @ scaled.T  # (N, N)
     one, other = np.triu_indices(len(labels), 1)
     distance, same = distances[one, other], labels[one] == labels[other]
-    different = distance > SAME_IMAGE * np.median(distance) if len(distance) else np.zeros(0, bool)
+    different = batches[one] != batches[other]
+    if different.any():
+        different &= distance > SAME_IMAGE * np.median(distance)
     distance, same = distance[different], same[different]
     pairs, others = int(same.sum()), int((~same).sum())
     if not pairs or not others:
@@ -73,6 +78,7 @@ class Likeness:
         self._told = self._images
         descriptions = torch.cat([seen for seen, _ in self._seen]).cpu().numpy()
         labels = torch.cat([label for _, label in self._seen]).cpu().numpy()
+        batches = np.repeat(np.arange(len(self._seen)), [len(label) for _, label in self._seen])
         whole = np.isfinite(descriptions).all(1)
-        pairs, auc = alike(descriptions[whole], labels[whole])
+        pairs, auc = alike(descriptions[whole], labels[whole], batches[whole])
         return LikenessFacts(step=step, images=int(whole.sum()), pairs=pairs, auc=auc)

@@ -130,7 +130,7 @@ def margin_softmax_at_64(parts: Parts) -> None:
     parts.loss = margin
 
 
-@control("plan", on=EVERYWHERE)
+@control("plan", on=("bnneck", "omniglot"), window=(90, 130))
 def pk_sampling(parts: Parts) -> None:
     """Four people a batch with four images each, whose labels are not contiguous."""
     parts.plan["data"].update(sampler="pk", instances=4)

@@ -1,3 +1,4 @@
+from reid_smoke.checks._gravity import grave_if_ce_fails
 from reid_smoke.checks.catalogue import Finding, check
 from reid_smoke.facts import StepFacts
 from reid_smoke.rule import Curve
@@ -28,9 +29,10 @@ def accumulates_too_long(steps: list[StepFacts], curve: Curve) -> Finding | None
         Accumulation counted in images instead of batches (`accumulate = 64` at batch 8).
     """
     updates = sum(s.applied for s in steps)
-    if not 0 < updates < UPDATES or len(steps) < BATCHES * updates or curve.word not in ("flat", "slow"):
+    if not 0 < updates < UPDATES or len(steps) < BATCHES * updates or curve.word == "short":
         return None
     return Finding(
         f"{updates} updates in {len(steps)} batches, one in {len(steps) / updates:.0f}; CE {curve.ce.window_mean:.2f}",
         step=steps[-1].step,
+        severity=grave_if_ce_fails(curve),
     )

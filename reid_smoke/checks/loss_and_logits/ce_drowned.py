@@ -12,7 +12,7 @@ SHARE = 0.02
 @check(
     "RS210", slug="ce-drowned", severity="fail", when="end", needs=[StepFacts],
     uses=[Curve],
-    explains=["RS202", "RS203", "RS204", "RS309", "RS401", "RS403", "RS503"],
+    explains=["RS201", "RS202", "RS203", "RS204", "RS309", "RS401", "RS403", "RS503"],
 )  # fmt: skip
 def ce_drowned(steps: list[StepFacts], curve: Curve) -> Finding | None:
     """Another loss drowns the identity loss.

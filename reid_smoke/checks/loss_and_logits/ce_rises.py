@@ -10,11 +10,12 @@ def ce_rises(curve: Curve) -> Finding | None:
         The model is now surer of wrong answers than guessing would be.
 
     Why it stops learning:
-        Every step overshoots: the update is larger than the slope that it follows holds for.
+        What is learnt does not hold for the next images, or every step overshoots. In the first case CE stays within
+        a nat of chance: labels that do not fit, or images in which the model sees nobody. In the second it climbs on.
 
     Mend:
-        Divide the learning rate by ten. Where the head's learning rate is 1e-2 by intent, scale the BN feature to a
-        norm of 8, so that the logits stay bounded.
+        Look at ten images beside their labels. Divide the learning rate by ten. Where the head's learning rate is 1e-2
+        by intent, scale the BN feature to a norm of 8, so that the logits stay bounded.
 
     Seen in:
         MAR #5; a head at 1e-2 on features of norm 31, where CE went from 6.0 to 15 in 300 steps.

@@ -69,7 +69,7 @@ def labels_of_the_batch_before(parts: Parts) -> None:
     parts.batches_with(change)
 
 
-@fault("labels-unrelated-to-images", at="built")
+@fault("ce-at-chance", "ce-rises", "ce-falls-too-slowly", "labels-unrelated-to-images", at="built")
 def people_drown_in_noise(parts: Parts) -> None:
     """An augmentation far too strong leaves next to nothing of the people."""
     parts.batches_with(lambda images, labels: (0.1 * images + torch.randn_like(images), labels))

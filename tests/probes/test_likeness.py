@@ -1,0 +1,57 @@
+"""The likeness of images under one label, against a slow twin."""
+
+from __future__ import annotations
+
+from itertools import combinations
+
+import numpy as np
+import pytest
+import torch
+
+from reid_smoke.probes.likeness import Likeness, alike, stripes
+
+
+def slow_twin(descriptions: np.ndarray, labels: np.ndarray, batches: np.ndarray) -> tuple[int, float]:
+    scaled = (descriptions - descriptions.mean(0)) / (descriptions.std(0) + 1e-6)
+    pairs = [(i, j) for i, j in combinations(range(len(labels)), 2) if batches[i] != batches[j]]
+    far = {(i, j): float(((scaled[i] - scaled[j]) ** 2).sum()) for i, j in pairs}
+    same = [far[p] for p in pairs if labels[p[0]] == labels[p[1]]]
+    others = [far[p] for p in pairs if labels[p[0]] != labels[p[1]]]
+    return len(same), float(np.mean([[s < o for o in others] for s in same]))
+
+
+def test_against_a_slow_twin() -> None:
+    random = np.random.default_rng(0)
+    labels = random.integers(0, 5, 60)
+    described = (random.normal(size=(5, 6))[labels] + random.normal(size=(60, 6))).astype(np.float32)
+    batches = np.arange(60) // 12
+    pairs, auc = alike(described, labels, batches)
+    wanted_pairs, wanted = slow_twin(described, labels, batches)
+    assert pairs == wanted_pairs
+    assert auc == pytest.approx(wanted, abs=1e-3)
+    assert auc > 0.6
+
+
+def test_labels_drawn_at_random_are_at_a_half() -> None:
+    random = np.random.default_rng(1)
+    labels = random.integers(0, 20, 600)
+    described = random.normal(size=(600, 8)).astype(np.float32)
+    pairs, auc = alike(described, labels, np.arange(600) // 30)
+    assert pairs > 5000
+    assert auc == pytest.approx(0.5, abs=0.02)
+
+
+def test_a_mirrored_image_is_described_alike() -> None:
+    images = torch.rand(4, 3, 32, 16)
+    assert torch.allclose(stripes(images), stripes(images.flip(-1)), atol=1e-5)
+    assert stripes(images).shape == (4, 48)
+
+
+def test_no_pair_says_nothing() -> None:
+    likeness = Likeness()
+    assert likeness.facts(1) is None
+    likeness.add(torch.rand(3, 3, 8, 8), torch.arange(3))
+    facts = likeness.facts(1)
+    assert facts is not None
+    assert (facts.images, facts.pairs) == (3, 0)
+    assert np.isnan(facts.auc)
