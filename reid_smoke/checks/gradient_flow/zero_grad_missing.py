@@ -3,7 +3,7 @@ import itertools
 from reid_smoke.checks.catalogue import Finding, check
 from reid_smoke.facts import StepFacts
 
-STEPS = 5  # one after the other
+STEPS = 4  # one after the other
 
 
 @check(
