@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -13,6 +14,8 @@ from typing import Any
 
 from fault_bench.mistakes import EDITS, NECK, PLACES, STYLES
 from fault_bench.run import Outcome
+from reid_smoke.facts import ProbeFault
+from reid_smoke.ledger import Ledger
 
 HERE = Path(__file__).parent / "styles"
 WINDOW = (50, 80)
@@ -56,11 +59,11 @@ def run_script(case: str, wanted: tuple[str, ...], style: str, seed: int, facts:
             if not report.exists():
                 raise RuntimeError(f"no report, exit {done.returncode}: {done.stderr.strip()[-500:]}")
             document = json.loads(report.read_text())
-            ledger = (folder / "out" / "facts.jsonl").read_text()
+            ledger = Ledger.read(folder / "out" / "facts.jsonl")
             if facts is not None:
                 facts.mkdir(parents=True, exist_ok=True)
-                (facts / f"{case}-{style}-{seed}.jsonl").write_text(ledger)
-        return _outcome(document, case, wanted, style, seed, begun)
+                shutil.copy(folder / "out" / "facts.jsonl", facts / f"{case}-{style}-{seed}.jsonl")
+        return _outcome(document, ledger, case, wanted, style, seed, begun)
     except Exception as error:
         return Outcome(
             case, wanted, "watch", style, seed, "none", "the bench failed", (), None, None, 0,
@@ -69,13 +72,14 @@ def run_script(case: str, wanted: tuple[str, ...], style: str, seed: int, facts:
 
 
 def _outcome(
-    document: dict[str, Any], case: str, wanted: tuple[str, ...], style: str, seed: int, begun: float
+    document: dict[str, Any], ledger: Ledger, case: str, wanted: tuple[str, ...], style: str, seed: int, begun: float
 ) -> Outcome:
     found = tuple((f["slug"], f["severity"], f["evidence"]) for f in document["findings"])
     steps = document["global_step"] or 0
     certain = steps if any(slug in wanted for slug, _, _ in found) else None
     failed = [f"{r['code']}: {r['error']}" for r in document["checks"]["results"] if r["status"] == "error"]
-    updates = None if certain is None else certain // 2 if style == "losses_in_a_dict" else certain
+    failed += [f"{fault.probe}: {fault.message}" for fault in ledger.all(ProbeFault)]
+    updates = None if certain is None else sum(step.applied for step in ledger.steps)
     return Outcome(
         case, wanted, "watch", style, seed, document["verdict"], document["reason"], found, certain, updates, steps,
         tuple(failed), time.perf_counter() - begun,
