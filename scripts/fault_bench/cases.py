@@ -7,9 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fault_bench.controls import all_controls
+from fault_bench.controls import Control, all_controls
 from fault_bench.faults import all_faults
+from fault_bench.faults.register import Fault
+from fault_bench.mistakes import EDITS, STYLES
 from fault_bench.run import Case, Outcome, run_case
+from fault_bench.scripts import run_script
 from fault_bench.setups import setups
 
 
@@ -29,6 +32,8 @@ def all_cases(arguments: argparse.Namespace) -> list[Key]:
     """The cases that are asked for, seed by seed."""
     only = [word for word in arguments.only.split(",") if word]
     names = [name for name in arguments.setups.split(",") if name]
+    if arguments.way == "watch":
+        return _scripted(arguments, only, names)
     keys = []
     for seed in range(arguments.seeds):
         for setup in setups(arguments.omniglot):
@@ -43,6 +48,20 @@ def all_cases(arguments: argparse.Namespace) -> list[Key]:
     return keys
 
 
+def _scripted(arguments: argparse.Namespace, only: list[str], names: list[str]) -> list[Key]:
+    faults = {f.name: f.wanted for f in all_faults()}
+    known = {**faults, **{c.name: ("control",) for c in all_controls()}}
+    return [
+        Key(case, style, seed, None, "watch", arguments.facts)
+        for seed in range(arguments.seeds)
+        for style in STYLES
+        if not names or style in names
+        for case in EDITS[style]
+        if arguments.kind == "all" or (arguments.kind == "faults") == (case in faults)
+        if _asked_for(only, case, *known[case])
+    ]
+
+
 def _asked_for(words: list[str], *names: str) -> bool:
     return not words or any(word in name for word in words for name in names)
 
@@ -52,9 +71,23 @@ def run_key(key: Key) -> dict[str, Any]:
     import torch
 
     torch.set_num_threads(1)
-    setup = next(s for s in setups(key.omniglot) if s.name == key.setup)
     fault = next((f for f in all_faults() if f.name == key.case), None)
     control = next((c for c in all_controls() if c.name == key.case), None)
+    if key.way == "watch":
+        outcome = run_script(key.case, fault.wanted if fault else (), key.setup, key.seed, key.facts)
+    else:
+        outcome = _run_parts(key, fault, control)
+    plain = outcome.to_json()
+    plain.update(
+        ok=_is_right(outcome), structural=fault is not None and fault.structural,
+        title=(fault or control).title,  # type: ignore[union-attr]
+        named_first=outcome.named_first, listed=outcome.listed, caught=outcome.caught,
+    )  # fmt: skip
+    return plain
+
+
+def _run_parts(key: Key, fault: Fault | None, control: Control | None) -> Outcome:
+    setup = next(s for s in setups(key.omniglot) if s.name == key.setup)
     if fault is not None:
         case = Case(fault.name, fault.wanted, setup, {fault.stage: [fault.change]}, key.seed, setup.window, key.facts)
     else:
@@ -68,14 +101,7 @@ def run_key(key: Key) -> dict[str, Any]:
             control.window or setup.window,
             key.facts,
         )
-    outcome = run_case(case)
-    plain = outcome.to_json()
-    plain.update(
-        ok=_is_right(outcome), structural=fault is not None and fault.structural,
-        title=(fault or control).title,  # type: ignore[union-attr]
-        named_first=outcome.named_first, listed=outcome.listed, caught=outcome.caught,
-    )  # fmt: skip
-    return plain
+    return run_case(case)
 
 
 def _is_right(outcome: Outcome) -> bool:

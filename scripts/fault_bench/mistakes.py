@@ -1,0 +1,129 @@
+"""The register's faults and controls as changed lines of the scripts in `styles/`."""
+
+from __future__ import annotations
+
+STYLES = ("strong_baseline", "several_heads", "losses_in_a_dict")
+Edit = dict[str, list[str]]  # place -> new lines, in which {old} stands for what was there
+
+_PEOPLE = {
+    "data": "dataset = People()",
+    "classes": "num_classes = dataset.identities",
+    "label": "label = self.labels[index]",
+    "image": "image = (image - 0.45) / 0.225",
+    "length": "return self.length",
+    "sampler": "sampler = RandomIdentitySampler(dataset)",
+    "train": "model.train()",
+    "zero": "optimizer.zero_grad()",
+    "neck": "feat = self.bottleneck(global_feat)",
+}
+PLACES: dict[str, dict[str, str]] = {
+    "strong_baseline": {
+        **_PEOPLE,
+        "drawn": "optimizer.zero_grad()",
+        "feature": "global_feat = self.base(x)",
+        "score": "score = self.classifier(feat)",
+        "ce": "loss_id = xent(score, labels)",
+        "model": "model = Baseline(num_classes)",
+        "optimizer": "optimizer = make_optimizer(model)",
+        "backward": "loss.backward()",
+        "step": "optimizer.step()",
+    },
+    "several_heads": {
+        **_PEOPLE,
+        "drawn": "optimizer.zero_grad()",
+        "feature": "global_feat = self.base(x)",
+        "score": "score = self.classifier(feat)",
+        "model": "model = Transformer(num_classes)",
+        "optimizer": "optimizer = torch.optim.AdamW(model.parameters(), lr=2e-3, weight_decay=1e-4)",
+        "backward": "scaler.scale(loss).backward()",
+        "step": "scaler.step(optimizer)",
+    },
+    "losses_in_a_dict": {
+        **_PEOPLE,
+        "drawn": "images, labels = default_collate(samples)",
+        "feature": 'global_feat = self.backbone(batch["images"])',
+        "score": "score = self.heads(global_feat)",
+        "ce": "loss_id = F.cross_entropy(score, labels, label_smoothing=0.1)",
+        "model": "model = Model(num_classes)",
+        "optimizer": "optimizer = torch.optim.Adam(model.parameters(), lr=3e-3, eps=1e-3)",
+        "backward": "loss.backward()",
+        "step": "optimizer.step()",
+    },
+}
+NECK = {
+    "strong_baseline": "model.bottleneck",
+    "several_heads": "model.bottleneck",
+    "losses_in_a_dict": "model.heads.bottleneck",
+}
+
+
+def _after(place: str, *lines: str) -> Edit:
+    return {place: ["{old}", *lines]}
+
+
+def _groups(what: str) -> Edit:
+    return _after("optimizer", "for group in optimizer.param_groups:", f"    group.update({what})")
+
+
+ANYWHERE: dict[str, Edit] = {
+    "head-narrower-than-labels": {"classes": ["num_classes = dataset.identities - 3"]},
+    "largest-pid-taken-for-the-count": {"classes": ["num_classes = 2 * dataset.identities"]},
+    "labels-count-from-one": {"label": ["label = self.labels[index] + 1"]},
+    "label-read-from-the-wrong-field": {"label": ["label = 3"]},
+    "label-lost-in-collate": {"drawn": ["labels = torch.zeros_like(labels)"]},
+    "all-images-of-one": {"sampler": ["sampler = RandomIdentitySampler(dataset, people=1, instances=8)"]},
+    "two-people-with-eight-images": {"sampler": ["sampler = RandomIdentitySampler(dataset, people=2, instances=8)"]},
+    "divided-twice-before-the-cast": {"drawn": ["images = torch.zeros_like(images)"]},
+    "raw-pixels": {"image": ["image = image * 255"]},
+    "divided-by-its-own-spread": {
+        "drawn": [
+            "images[0] = 0.0",
+            "images = (images - images.mean((1, 2, 3), True)) / images.std((1, 2, 3), keepdim=True)",
+        ]
+    },
+    "first-batch-again-and-again": {"sampler": ["sampler = [next(iter(RandomIdentitySampler(dataset)))] * 24"]},
+    "sampler-is-a-generator": {"sampler": ["sampler = iter(list(RandomIdentitySampler(dataset)))"]},
+    "sampler-length-in-images": {"length": ["return self.length * 16"]},
+    "labels-permuted": _after("data", "random.shuffle(dataset.labels)"),
+    "softmax-in-the-model": _after("score", "score = score.softmax(1)"),
+    "sigmoid-in-the-model": _after("score", "score = score.sigmoid()"),
+    "relu-after-the-last-layer": _after("score", "score = score.relu()"),
+    "images-of-somebody-else": {"drawn": ["images = images[torch.randperm(len(images))]"]},
+    "labels-of-the-batch-before": {"drawn": ['labels, main.before = getattr(main, "before", labels), labels']},
+    "maximised-by-an-option": _groups("maximize=True"),
+    "step-forgotten": {"step": ["pass"]},
+    "never-zeroed": {"zero": ["pass"]},
+    "feature-detached": _after("feature", "global_feat = global_feat.detach()"),
+    "gradient-scaled-with-zero": _after(
+        "feature", "if global_feat.requires_grad:", "    global_feat.register_hook(lambda gradient: 0 * gradient)"
+    ),
+    "limit-copied-from-elsewhere": {"step": ["nn.utils.clip_grad_norm_(model.parameters(), 1e-12)", "{old}"]},
+    "one-small-learning-rate": _groups("lr=1e-5"),
+    "learning-rate-without-its-minus-sign": _groups("lr=10.0"),
+    "copied-afterwards": _after("optimizer", "import copy", "original, model = model, copy.deepcopy(model)"),
+    "fed-by-the-pooled-feature": _after("neck", "feat = global_feat"),
+    "dead-relu-before-the-pooling": _after("feature", "global_feat = (global_feat - 100.0).relu()"),
+    "every-batch-norm-in-eval": _after("train", "{neck}.eval()"),
+    "left-in-eval-by-a-validation": {"train": ["model.eval()"]},
+    "keep-probability": _after("neck", "feat = nn.functional.dropout(feat, 1.0, True)"),
+    "whole-neck-frozen": _after("model", "{neck}.requires_grad_(False)"),
+    # healthy
+    "as-it-is": {},
+    "clipped-at-five": {"step": ["nn.utils.clip_grad_norm_(model.parameters(), 5.0)", "{old}"]},
+    "set-to-zero-not-to-none": {"zero": ["optimizer.zero_grad(set_to_none=False)"]},
+}
+# What several heads or a GradScaler make another mistake of: the other heads' CE goes on, the scaler raises.
+ONE_HEAD: dict[str, Edit] = {
+    "weight-x-of-zero": _after("ce", "loss_id = 0.0 * loss_id"),
+    "one-minus-too-many": _after("ce", "loss_id = -loss_id"),
+    "logits-detached": {"ce": ["score = score.detach()", "{old}"]},
+    "clamped-away": _after("score", "score = score.clamp(min=30.0)"),
+    "backward-forgotten": {"backward": ["pass"]},
+    "zeroed-between": {"step": ["optimizer.zero_grad()", "{old}"]},
+    "stepped-in-helper-and-loop": {"step": ["{old}", "{old}"]},
+    "dropout-before-the-head": _after("neck", "feat = nn.functional.dropout(feat, 0.2, self.training)"),
+}
+EDITS: dict[str, dict[str, Edit]] = {
+    style: {**ANYWHERE, **({} if style == "several_heads" else ONE_HEAD)} for style in STYLES
+}
+EDITS["losses_in_a_dict"]["unlabelled-boxes"] = {"drawn": ["labels = torch.full_like(labels, -100)"]}

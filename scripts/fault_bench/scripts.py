@@ -1,0 +1,92 @@
+"""A case of the bench as a plain script under `reid-smoke watch`: two files are written, a process is run."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from fault_bench.mistakes import EDITS, NECK, PLACES, STYLES
+from fault_bench.run import Outcome
+from reid_smoke.facts import ProbeFault
+from reid_smoke.ledger import Ledger
+
+HERE = Path(__file__).parent / "styles"
+WINDOW = (50, 80)
+
+
+def write_script(style: str, case: str, folder: Path) -> Path:
+    """The style's two files with the case's lines changed; the script's path. ValueError: a place is not there once."""
+    texts = {name: (HERE / name).read_text() for name in (f"{style}.py", "people.py")}
+    for place, lines in EDITS[style][case].items():
+        anchor = PLACES[style][place]
+        if place == "drawn":
+            lines = ["{old}", *lines] if style == "losses_in_a_dict" else [*lines, "{old}"]
+        rows = [(n, i) for n, t in texts.items() for i, row in enumerate(t.split("\n")) if row.strip() == anchor]
+        if len(rows) != 1:
+            raise ValueError(f"{style}: the line of {place!r}, {anchor!r}, is there {len(rows)} times, not once")
+        (name, at) = rows[0]
+        all_rows = texts[name].split("\n")
+        indent = all_rows[at][: len(all_rows[at]) - len(anchor)]
+        new = [indent + line.replace("{old}", anchor).replace("{neck}", NECK[style]) for line in lines]
+        texts[name] = "\n".join([*all_rows[:at], *new, *all_rows[at + 1 :]])
+    for name, text in texts.items():
+        (folder / name).write_text(text)
+    return folder / f"{style}.py"
+
+
+def run_script(case: str, wanted: tuple[str, ...], style: str, seed: int, facts: Path | None) -> Outcome:
+    """Watch the script until the verdict is certain. Never raises: what goes wrong is in the outcome."""
+    assert style in STYLES, style
+    begun = time.perf_counter()
+    try:
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            script = write_script(style, case, folder)
+            done = subprocess.run(
+                [sys.executable, "-m", "reid_smoke", "watch", "--window", f"{WINDOW[0]}:{WINDOW[1]}", "--stop",
+                 "--out", str(folder / "out"), str(script), str(seed)],
+                capture_output=True, text=True, timeout=300, cwd=folder,
+                env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": _package()},
+            )  # fmt: skip
+            report = folder / "out" / "report.json"
+            if not report.exists():
+                raise RuntimeError(f"no report, exit {done.returncode}: {done.stderr.strip()[-500:]}")
+            document = json.loads(report.read_text())
+            ledger = Ledger.read(folder / "out" / "facts.jsonl")
+            if facts is not None:
+                facts.mkdir(parents=True, exist_ok=True)
+                shutil.copy(folder / "out" / "facts.jsonl", facts / f"{case}-{style}-{seed}.jsonl")
+        return _outcome(document, ledger, case, wanted, style, seed, begun)
+    except Exception as error:
+        return Outcome(
+            case, wanted, "watch", style, seed, "none", "the bench failed", (), None, None, 0,
+            (f"{type(error).__name__}: {error}",), time.perf_counter() - begun,
+        )  # fmt: skip
+
+
+def _outcome(
+    document: dict[str, Any], ledger: Ledger, case: str, wanted: tuple[str, ...], style: str, seed: int, begun: float
+) -> Outcome:
+    found = tuple((f["slug"], f["severity"], f["evidence"]) for f in document["findings"])
+    steps = document["global_step"] or 0
+    certain = steps if any(slug in wanted for slug, _, _ in found) else None
+    failed = [f"{r['code']}: {r['error']}" for r in document["checks"]["results"] if r["status"] == "error"]
+    failed += [f"{fault.probe}: {fault.message}" for fault in ledger.all(ProbeFault)]
+    updates = None if certain is None else sum(step.applied for step in ledger.steps)
+    return Outcome(
+        case, wanted, "watch", style, seed, document["verdict"], document["reason"], found, certain, updates, steps,
+        tuple(failed), time.perf_counter() - begun,
+    )  # fmt: skip
+
+
+def _package() -> str:
+    import reid_smoke
+
+    return str(Path(reid_smoke.__file__).parent.parent)
