@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import traceback
 from pathlib import Path
 from types import FrameType, TracebackType
@@ -14,6 +15,7 @@ from reid_smoke.facts import CrashFacts
 from reid_smoke.probes.labels import LabelsBeforeLoss
 
 LOSSES = ("cross_entropy", "nll_loss", "gather", "one_hot", "scatter_")
+OUT_OF_BOUNDS = re.compile(r"index (-?\d+) is out of bounds for dimension \d+ with size (\d+)")
 OURS = str(Path(__file__).resolve().parents[1])
 TORCH = str(Path(torch.__file__).resolve().parent)
 
@@ -21,7 +23,12 @@ TORCH = str(Path(torch.__file__).resolve().parent)
 def read_crash(error: BaseException, step: int, labels: LabelsBeforeLoss) -> CrashFacts:
     """The facts of `error`, raised after `step` whole steps. labels: what the last losses on a GPU were given."""
     frames = list(traceback.walk_tb(error.__traceback__))
-    bad, classes = labels.bad() if "device-side assert" in str(error) else _bad_labels([frame for frame, _ in frames])
+    if "device-side assert" in str(error):
+        bad, classes = labels.bad()
+    else:
+        bad, classes = _bad_labels([frame for frame, _ in frames])
+        if not bad:
+            bad, classes = _bad_indices(str(error), [frame for frame, _ in frames])
     return CrashFacts(
         step=step,
         exception=type(error).__name__,
@@ -56,6 +63,23 @@ def _bad_labels(frames: list[FrameType]) -> tuple[tuple[int, ...], int | None]:
             ignore = frame.f_locals.get("ignore_index", -100)
             wrong = labels[((labels < 0) | (labels >= classes)) & (labels != ignore)]
             return tuple(sorted(set(wrong.flatten().tolist()))[:16]), classes
+    return (), None
+
+
+def _bad_indices(message: str, frames: list[FrameType]) -> tuple[tuple[int, ...], int | None]:
+    """The same where CE is written by hand: `scatter_`, `gather` and `log_probs[rows, labels]` have no frame of their
+    own, but say which index they were given, and whoever called them holds the labels."""
+    said = OUT_OF_BOUNDS.search(message)
+    if said is None:
+        return (), None
+    index, size = int(said[1]), int(said[2])
+    for frame in [frame for frame in reversed(frames) if not frame.f_code.co_filename.startswith(TORCH)][:3]:
+        for value in list(frame.f_locals.values()):
+            if not isinstance(value, Tensor) or value.device.type != "cpu" or value.dtype != torch.int64:
+                continue
+            wrong = value[(value < 0) | (value >= size)] if value.numel() == max(value.shape, default=0) else value[:0]
+            if index in wrong:
+                return tuple(sorted(set(wrong.flatten().tolist()))[:16]), size
     return (), None
 
 

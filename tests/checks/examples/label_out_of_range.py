@@ -1,3 +1,6 @@
+import torch
+from torch import Tensor
+
 from reid_smoke.facts import AnyFact, DatasetFacts
 from tests.checks.tiny import Crops, Model, TinyTraining
 
@@ -35,10 +38,17 @@ class OneBased(TinyTraining):
         return crops
 
 
+class OneBasedAndSmoothedByHand(OneBased):
+    def loss(self, images: Tensor, labels: Tensor) -> Tensor:
+        log_probs = self.model(images)[0].log_softmax(1)
+        targets = torch.zeros_like(log_probs).scatter_(1, labels.unsqueeze(1), 1)
+        return (-(0.9 * targets + 0.1 / targets.shape[1]) * log_probs).mean(0).sum()
+
+
 class AllInside(TinyTraining):
     def known_beforehand(self) -> list[AnyFact]:
         return [scanned(top=23, classes=24)]
 
 
-SICK = [ScannedBeforeStep1, CrashOnTheWay, OneBased]
+SICK = [ScannedBeforeStep1, CrashOnTheWay, OneBased, OneBasedAndSmoothedByHand]
 HEALTHY = [AllInside]
