@@ -19,6 +19,7 @@ from reid_smoke.trend import falling_p, noise, slope, standard_error
 BELOW_CHANCE = 0.39  # nats: exp(-0.39) = 0.68
 ENOUGH_LOOKS = 4.0  # per identity
 SURE = 0.01  # p under which a curve counts as falling
+AT_REST = 0.05  # p of the window's own trend from which on it does not fall any more
 DEFAULT_WINDOW = (200, 300)
 LEAST_STEPS = 10  # fewer hold no trend that could be told from noise
 
@@ -49,7 +50,8 @@ class Curve:
     """What CE did.
 
     passes: at or under the bar and clearly fallen, or under it from the first step on; slow: fallen, but over the bar;
-    flat: not fallen; rises: clearly above where it began; broken: not finite; short: the window has not closed.
+    flat: not fallen, or only from a rough start down to chance; rises: clearly above where it began; broken: not
+    finite; short: the window has not closed.
     """
 
     word: CurveWord
@@ -123,8 +125,10 @@ def _word(steps: Sequence[StepFacts], rule: RuleFigures, ce: CeFigures) -> Curve
     if not isfinite(ce.window_mean):
         return "broken"
     falls = _falls(steps, rule.window, rule.chance_ce)
+    if falls and ce.window_mean <= rule.max_ce:
+        return "passes"
     if falls:
-        return "passes" if ce.window_mean <= rule.max_ce else "slow"
+        return "flat" if _rests_above_chance(steps, rule) else "slow"
     first = fmean(s.ce for s in steps[:5])
     if _always_under(steps, rule.window, rule.max_ce):
         return "passes"  # resumed from a checkpoint, its head too: what was learnt earlier does not have to fall again
@@ -151,6 +155,13 @@ def _falls(steps: Sequence[StepFacts], window: tuple[int, int], chance: float | 
     # Where batches differ much, the first few say little of where it began. But nobody guesses his way under chance.
     under_chance = chance is not None and chance - fmean(inside) > max(0.2, 4 * of_inside)
     return under_chance and dropped > 0.2
+
+
+def _rests_above_chance(steps: Sequence[StepFacts], rule: RuleFigures) -> bool:
+    """A head that begins with wrong certainty falls to chance without telling anybody apart, and there it stays."""
+    inside = [s.ce for s in steps if rule.window[0] <= s.step <= rule.window[1]]
+    above = rule.chance_ce is not None and fmean(inside) > rule.chance_ce
+    return above and len(inside) >= LEAST_STEPS and falling_p(inside) >= AT_REST
 
 
 def _always_under(steps: Sequence[StepFacts], window: tuple[int, int], bar: float) -> bool:

@@ -4,10 +4,10 @@
     python scripts/bench_watch.py start [--rounds 5]                    1 s and 300 MiB at most
     python scripts/bench_watch.py long [--steps 100000]                 flat memory, facts.jsonl under 50 MB
 
-`step` trains ResNet-18 at 128x64, batch 32, bare and watched in turns within one process, in an order that changes
-from round to round, so that the machine's moods are in both; the ratio is the median over the rounds' pairs. `start`
-runs the same small script under python and under `reid-smoke watch`, in pairs of processes. `long` trains a tiny
-linear model under `watch` and prints the memory in use as it goes.
+`step` trains ResNet-18 at 128x64, batch 32, on a GPU ResNet-50 at 256x128, batch 64, bare and watched in turns within
+one process, in an order that changes from round to round, so that the machine's moods are in both; the ratio is the
+median over the rounds' pairs. `start` runs the same small script under python and under `reid-smoke watch`, in pairs of
+processes. `long` trains a tiny linear model under `watch` and prints the memory in use as it goes.
 """
 
 from __future__ import annotations
@@ -55,17 +55,20 @@ def main() -> None:
 def bench_step(rounds: int, steps: int, device: str) -> None:
     import torch
     from torch.nn import functional as F
-    from torchvision.models import resnet18
+    from torchvision.models import resnet18, resnet50
 
     import reid_smoke
     from reid_smoke.watch import watching
     from reid_smoke.watch.hooks import observing
 
     torch.manual_seed(0)
-    model = resnet18(num_classes=400).to(device).train()
+    on_gpu = device.startswith("cuda")  # what is small enough for a CPU leaves a GPU waiting for Python
+    make, name, batch, height = (resnet50, "ResNet-50", 64, 256) if on_gpu else (resnet18, "ResNet-18", 32, 128)
+    model = make(num_classes=400).to(device).train()
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4)
-    images, labels = torch.randn(32, 3, 128, 64, device=device), torch.randint(400, (32,), device=device)
-    synchronize: Callable[[], object] = torch.cuda.synchronize if device.startswith("cuda") else (lambda: None)
+    images = torch.randn(batch, 3, height, height // 2, device=device)
+    labels = torch.randint(400, (batch,), device=device)
+    synchronize: Callable[[], object] = torch.cuda.synchronize if on_gpu else (lambda: None)
 
     def train(count: int) -> float:
         """Milliseconds per step."""
@@ -112,7 +115,8 @@ def bench_step(rounds: int, steps: int, device: str) -> None:
         watch.finish(None)
     ratios = sorted(watched / bare for bare, watched in pairs)
     bare = median(p[0] for p in pairs)
-    print(f"ResNet-18, 128x64, batch 32, {device}, {torch.get_num_threads()} threads, {rounds} x 2 x {steps} steps")
+    size = f"{height}x{height // 2}, batch {batch}"
+    print(f"{name}, {size}, {device}, {torch.get_num_threads()} threads, {rounds} x 2 x {steps} steps")
     print(f"bare     {bare:8.2f} ms a step (median)")
     print(f"watched  {median(p[1] for p in pairs):8.2f} ms a step (median)")
     print(f"ratio    {median(ratios):8.3f} (median of pairs; least {ratios[0]:.3f}, most {ratios[-1]:.3f})")

@@ -134,6 +134,11 @@ def test_a_fall_from_far_above_chance_back_to_it_is_no_pass() -> None:
     assert curve(line(9.0, 5.99)).word == "slow"
 
 
+def test_a_fall_from_a_rough_start_that_ends_at_chance_is_flat() -> None:
+    made = [log(400) + 0.05 + exp(-i / 40) + draw for i, draw in enumerate(line(0.0, 0.0, sd=0.1))]
+    assert curve(made).word == "flat"
+
+
 def test_a_rise_after_a_first_drop_is_no_fall_by_trend() -> None:
     """0.05 nats under the start, and climbing since: the mean lies lower, but the trend goes up."""
     assert curve([6.0] * 15 + line(5.6, 5.95, 285)).word == "flat"

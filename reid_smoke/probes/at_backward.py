@@ -84,8 +84,8 @@ class AtBackward:
         path = self.structure.image_path if self.structure is not None else None
         node = follow(root, path) if path is not None else None
         images = images_of(node) if node is not None and is_fed_images(node) else None
-        if images is not None and images.shape[0] == batch.labels.shape[0] and not batch.soft:
-            seen.add(images, batch.labels)
+        if images is not None and images.shape[0] == batch.labels.shape[0]:
+            seen.add(images, batch.labels, batch.mixed)
 
     @guarded
     def weight(self, root: Node, consumer: Node, batch: Batch, now: Step, scale: Tensor | None) -> None:

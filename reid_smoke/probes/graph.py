@@ -55,6 +55,7 @@ class Batch:
     labels: Tensor
     counted: Tensor
     soft: bool = False  # the labels are the largest of soft targets
+    mixed: Tensor | None = None  # (B,) bool, of soft targets: more than one label, as of mixup; smoothing has one
 
 
 @dataclass
@@ -184,7 +185,7 @@ def read_batch(consumer: Node) -> Batch | None:
     if log_probs.dim() != 2:
         return None
     rows, classes = log_probs.shape
-    name, ignore, soft = name_of(consumer), -100, False
+    name, ignore, mixed = name_of(consumer), -100, None
     if name.startswith("NllLoss"):
         labels, ignore = consumer._saved_target, int(consumer._saved_ignore_index)
         if ignore >= 2**63:  # torch < 2.9 shows the int64 as unsigned
@@ -203,12 +204,17 @@ def read_batch(consumer: Node) -> Batch | None:
         targets = consumer._saved_other if _below(consumer, 0) is log_softmax else consumer._saved_self
         targets = targets.detach().float()
         # Written by hand, the minus often sits on the targets; the sign of their sum tells, without a fetch.
-        labels, soft = (targets * targets.sum().sign()).argmax(1), True
+        targets = targets * targets.sum().sign()
+        labels = targets.argmax(1)
+        first, second = targets.topk(min(2, classes), 1).values.T[[0, -1]]
+        mixed = second - targets.amin(1) > 1e-3 * first
     if labels.shape != (rows,):
         return None
     labels = labels.detach().long().to(log_probs.device)
     counted = labels != ignore
-    return Batch(log_probs, labels.clamp(0, classes - 1) if name != "Mul" else labels, counted, soft)
+    return Batch(
+        log_probs, labels.clamp(0, classes - 1) if name != "Mul" else labels, counted, mixed is not None, mixed
+    )
 
 
 def _classification(consumer: Node, log_softmax: Node, path: tuple[int, ...]) -> Classification:

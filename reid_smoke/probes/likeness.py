@@ -66,9 +66,12 @@ class Likeness:
     def wants_more(self) -> bool:
         return self._images < ENOUGH
 
-    def add(self, images: Tensor, labels: Tensor) -> None:
-        """images (B, C, H, W), labels (B,). What is kept stays on the device."""
-        self._seen.append((stripes(images), labels.detach().clone()))
+    def add(self, images: Tensor, labels: Tensor, mixed: Tensor | None = None) -> None:
+        """images (B, C, H, W), labels (B,), mixed (B,) bool: of several labels, left out. All stays on the device."""
+        described = stripes(images)
+        if mixed is not None:
+            described = described.masked_fill(mixed.to(described.device)[:, None], torch.nan)
+        self._seen.append((described, labels.detach().clone()))
         self._images += len(labels)
 
     def facts(self, step: int) -> LikenessFacts | None:

@@ -51,7 +51,7 @@ def find_live(leaves: list[Tensor]) -> Live:
             modules.append(thing)
         elif issubclass(kind, Optimizer):
             optimizers.append(thing)
-    optimizers = [o for o in optimizers if getattr(o, "param_groups", None)]
+    optimizers = [o for o in optimizers if getattr(o, "param_groups", None) and not _only_passes_on(o)]
     children = {
         id(child) for module in modules for child in module.__dict__.get("_modules", {}).values() if child is not None
     }
@@ -70,6 +70,15 @@ def find_live(leaves: list[Tensor]) -> Live:
                 live.names[id(parameter)] = clean
                 live.parameters.append((clean, parameter, index))
     return live
+
+
+def _only_passes_on(optimizer: Optimizer) -> bool:
+    """A wrapper, as of Lightning or Accelerate: it holds another optimizer, and shows that one's groups."""
+    return any(
+        issubclass(type(inner), Optimizer) and inner.param_groups is optimizer.param_groups
+        for inner in vars(optimizer).values()
+        if inner is not optimizer
+    )
 
 
 def strip_wrappers(name: str) -> str:

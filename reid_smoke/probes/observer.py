@@ -434,6 +434,7 @@ class Observer:
             if not self._open.measured:
                 return
             with torch.no_grad():
+                self._read_skip(self._open, optimizer)
                 for name, watched in (("head_update", self._head), ("backbone_update", self._backbone)):
                     change = watched.update() if watched is not None else None
                     if change is not None:
@@ -442,6 +443,14 @@ class Observer:
                         self._open.figures[name] = change if earlier is None else torch.maximum(earlier, change)
         elif self._counts["optimizer_steps"] in STEPS_WITHOUT_BACKWARD:
             self._write_counts()
+
+    def _read_skip(self, now: Step, optimizer: Optimizer) -> None:
+        """A fused optimizer is stepped by GradScaler all the same, and skips by itself what is not finite."""
+        found = getattr(optimizer, "found_inf", None)
+        if isinstance(found, Tensor):
+            skip = (found.detach().reshape(()) > 0).float()
+            earlier = now.figures.get("skips")
+            now.figures["skips"] = skip if earlier is None else earlier + skip
 
     def _read_lr(self, now: Step, optimizer: Optimizer, name: str, parameter: Tensor | None) -> None:
         lr = _lr(optimizer, parameter)
@@ -508,6 +517,11 @@ class Observer:
                     self._writer.images(step, step.images.tolist())
                 figures = dict(zip(FIGURES, row, strict=True))
                 self._labels.draws += int(figures["distinct_labels"])
+                skips = figures.pop("skips")
+                if skips > 0:
+                    step.skip(int(skips))
+                    self._counts["optimizer_steps"] -= int(skips)
+                    self._counts["skipped"] += int(skips)
                 self._writer.step(step, figures)
             except BaseException as wanted:  # whoever listens may end the training; the rest is written first
                 stop = wanted

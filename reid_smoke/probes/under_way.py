@@ -10,7 +10,7 @@ FIGURES = (
     "ce", "loss", "top1", "batch", "label_min", "label_max", "distinct_labels", "logit_std", "feat_norm", "feat_cosine",
     "channels_alive", "head_norm", "head_update", "head_moved", "head_grad_before", "head_grad", "head_grad_applied",
     "backbone_grad", "backbone_grad_applied", "backbone_update", "grad_norm_total", "amp_scale",
-    "label_checksum", "ce_weight", "ce_share", "lr_head", "lr_backbone",
+    "label_checksum", "ce_weight", "ce_share", "lr_head", "lr_backbone", "skips",
 )  # fmt: skip
 
 
@@ -37,6 +37,13 @@ class Step:
     measured: bool = True
     arrived: float = 0.0
     compute_s: float | None = None
+
+    def skip(self, times: int) -> None:
+        """So many of its optimizer steps changed nothing, as the device found out after they were noted."""
+        self.events = self.events.replace("s", "k", times)
+        self.applied = "s" in self.events
+        if not self.applied:
+            self.head_steps, self.head_optimizers = 0, set()
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,9 @@ import atexit
 import os
 import signal
 import sys
-from collections.abc import Callable
-from contextlib import suppress
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from types import FrameType
 
 ENDING = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
@@ -45,11 +46,12 @@ class LastWords:
     def say(self, ended_by: BaseException | None) -> int:
         """The report, and the exit code that it asks for. A signal that comes while it is given waits for its end."""
         self._speaking = True
-        code = self._report(ended_by)
-        self.said()
-        self._stop_listening()
-        if self._died_of is not None:
-            die_of(self._died_of)
+        with _deaf_to_children():
+            code = self._report(ended_by)
+            self.said()
+            self._stop_listening()
+            if self._died_of is not None:
+                die_of(self._died_of)
         return code
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
@@ -66,6 +68,22 @@ class LastWords:
             for number in ENDING:
                 if signal.getsignal(number) == self._handle:
                     signal.signal(number, signal.SIG_DFL)
+
+
+@contextmanager
+def _deaf_to_children() -> Iterator[None]:
+    """A signal to the whole group (timeout, Slurm, Ctrl-C) ends a DataLoader's workers, too, and torch's handler of
+    SIGCHLD raises for each of them, wherever the main thread is: in the midst of a report."""
+    number = getattr(signal, "SIGCHLD", None)
+    if number is None or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    theirs = signal.signal(number, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        if theirs is not None and signal.getsignal(number) == signal.SIG_DFL:
+            signal.signal(number, theirs)
 
 
 def die_of_from_a_thread(number: int) -> None:

@@ -22,6 +22,9 @@ def waited_for(ledger: Ledger, unclassified: Mapping[str, int] | None) -> tuple[
     if steps:
         return _too_few(ledger)
     if not unclassified:
+        end = ledger.last(EndFacts)
+        if end is not None and end.how in ("interrupted", "crashed"):
+            return ()  # it did not come so far, and why is told already
         updates = loop.optimizer_steps if loop is not None else 0
         seen = f", though an optimizer stepped {updates} times" if updates else ""
         return (

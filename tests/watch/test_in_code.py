@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import signal
 import subprocess
@@ -128,6 +129,13 @@ def test_no_training(tmp_path: Path) -> None:
     with reid_smoke.watch(out=tmp_path) as watch:
         torch.ones(3).sum()
     assert "Waited for loss.backward(), and none came." in notes(watch)
+
+
+def test_a_crash_before_training_waited_for_nothing(tmp_path: Path) -> None:
+    with pytest.raises(ModuleNotFoundError), reid_smoke.watch(out=tmp_path) as watch:
+        importlib.import_module("reid_models_of_nobody")
+    assert watch.report.verdict == "UNKNOWN"
+    assert "Waited for" not in " ".join(watch.report.notes)
 
 
 def test_another_loss(tmp_path: Path) -> None:

@@ -28,6 +28,17 @@ class SkipsAtFirst(Scaled):
     start = 2.0**24
 
 
+class Fused:
+    """It is stepped every time, and leaves out by itself what GradScaler finds infinite."""
+
+    def make_optimizer(self) -> torch.optim.Optimizer:
+        return torch.optim.AdamW(self.model.parameters(), lr=1e-3, fused=True)
+
+
+class FusedSkipsAtFirst(Fused, SkipsAtFirst):
+    pass
+
+
 class InfiniteGradient(Scaled):
     """sqrt of a distance that is 0: its gradient is infinite at every scale."""
 
@@ -36,5 +47,9 @@ class InfiniteGradient(Scaled):
         return F.cross_entropy(score, labels) + (feature - feature).pow(2).sum(1).sqrt().mean()
 
 
-SICK = [InfiniteGradient]
-HEALTHY = [Scaled, SkipsAtFirst]
+class FusedInfiniteGradient(Fused, InfiniteGradient):
+    pass
+
+
+SICK = [InfiniteGradient, FusedInfiniteGradient]
+HEALTHY = [Scaled, SkipsAtFirst, FusedSkipsAtFirst]
