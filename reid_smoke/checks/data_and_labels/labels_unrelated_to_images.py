@@ -7,6 +7,7 @@ from reid_smoke.facts import GraphFacts, LikenessFacts, RunFacts, StepFacts
 from reid_smoke.rule import Curve
 
 PAIRS = 130  # of fewer the error is too large: rendered and real people, and drawings, lie between 0.63 and 0.80
+HARDLY = 0.25  # nats under chance
 OF_ONE_PAIR = 0.29  # spread of a pair's rank where labels are drawn at random
 
 
@@ -61,6 +62,6 @@ def labels_unrelated_to_images(
 
 
 def _only_by_heart(steps: list[StepFacts], classes: int) -> bool:
-    """CE passed without ever having been under chance on images of the first epoch."""
+    """CE fell, but hardly on the images of the first epoch, which are new but for what a sampler repeats."""
     first = [s.ce for s in steps if s.epoch == 1]
-    return len(first) < len(steps) and fmean(first[2 * len(first) // 3 :]) > log(classes)
+    return len(first) < len(steps) and fmean(first[2 * len(first) // 3 :]) > log(classes) - HARDLY
