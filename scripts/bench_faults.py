@@ -33,6 +33,8 @@ def main() -> int:
         cases = all_cases(arguments)
         number, of = arguments.shard
         keys = [key for index, key in enumerate(cases) if index % of == number - 1]
+        if arguments.facts:
+            arguments.facts.mkdir(parents=True, exist_ok=True)
         outcomes = _run(keys, arguments)
         if arguments.out:
             arguments.out.write_text(json.dumps(outcomes, indent=1))

@@ -1,14 +1,13 @@
-from math import log, sqrt
+from math import log
 from statistics import fmean
 
 from reid_smoke.checks.catalogue import Finding, check
 from reid_smoke.checks.data_and_labels._coverage import overfits
+from reid_smoke.checks.data_and_labels._likeness import PAIRS, error_of
 from reid_smoke.facts import GraphFacts, LikenessFacts, RunFacts, StepFacts
 from reid_smoke.rule import Curve
 
-PAIRS = 130  # of fewer the error is too large: rendered and real people, and drawings, lie between 0.63 and 0.80
 HARDLY = 0.25  # nats under chance
-OF_ONE_PAIR = 0.29  # spread of a pair's rank where labels are drawn at random
 
 
 @check(
@@ -48,7 +47,7 @@ def labels_unrelated_to_images(
     last = likeness[-1]
     if last.pairs < PAIRS or overfits(runs) or not steps or not graphs:
         return None
-    error = OF_ONE_PAIR / sqrt(last.pairs)
+    error = error_of(last)
     if not last.auc < 0.5 + 2 * error:  # a little more than chance is hard data
         return None
     # What falls on images of the first epoch has found something in them.

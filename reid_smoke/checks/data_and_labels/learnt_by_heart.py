@@ -3,7 +3,8 @@ from statistics import fmean
 
 from reid_smoke.checks.catalogue import Finding, check
 from reid_smoke.checks.data_and_labels._coverage import overfits
-from reid_smoke.facts import GraphFacts, RunFacts, StepFacts
+from reid_smoke.checks.data_and_labels._likeness import labels_fit
+from reid_smoke.facts import GraphFacts, LikenessFacts, ParameterFacts, RunFacts, StepFacts
 from reid_smoke.rule import BELOW_CHANCE, ENOUGH_LOOKS
 from reid_smoke.trend import standard_error
 
@@ -16,9 +17,15 @@ STEPS = 5  # of the second epoch
 
 @check(
     "RS115", slug="learnt-by-heart", severity="fail", when="end", needs=[StepFacts, GraphFacts],
-    uses=[RunFacts], explains=["RS202", "RS203", "RS204", "RS403"],
+    uses=[RunFacts, LikenessFacts, ParameterFacts], explains=["RS202", "RS203", "RS204", "RS403"],
 )  # fmt: skip
-def learnt_by_heart(steps: list[StepFacts], graphs: list[GraphFacts], runs: list[RunFacts]) -> Finding | None:
+def learnt_by_heart(
+    steps: list[StepFacts],
+    graphs: list[GraphFacts],
+    runs: list[RunFacts],
+    likeness: list[LikenessFacts],
+    parameters: list[ParameterFacts],
+) -> Finding | None:
     """Labels are only learnt by heart: nothing carries over to the next image.
 
     What it means:
@@ -45,6 +52,8 @@ def learnt_by_heart(steps: list[StepFacts], graphs: list[GraphFacts], runs: list
     second = [s for s in steps if s.epoch == 2]
     if (
         overfits(runs)
+        # Labels that fit the images, and a backbone frozen on purpose: what its features carry over, no training decides.
+        or (labels_fit(likeness) and _backbone_frozen(parameters))
         or len(first) < EPOCH
         or len(second) < STEPS
         or not all(isfinite(s.ce) for s in (*first, *second))
@@ -68,3 +77,8 @@ def learnt_by_heart(steps: list[StepFacts], graphs: list[GraphFacts], runs: list
         f"(log {classes} = {log(classes):.2f}), and {after:.2f} as soon as the same images come again",
         step=soon[-1].step,
     )
+
+
+def _backbone_frozen(parameters: list[ParameterFacts]) -> bool:
+    backbone = [p for p in parameters[-1].parameters if p.role == "backbone"] if parameters else []
+    return bool(backbone) and not any(p.requires_grad for p in backbone)

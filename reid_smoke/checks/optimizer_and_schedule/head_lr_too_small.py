@@ -46,7 +46,8 @@ def head_lr_too_small(steps: list[StepFacts], parameters: list[ParameterFacts], 
     moving = lr > 0 and update > 0 and bool(gradient)
     moved = recent[-1].head_moved
     narrow = spread <= NARROW and not (norm is not None and norm < 1.0)  # a feature of no length narrows any logits
-    if not moving or not (narrow or moved <= HARDLY_MOVED):
+    # A curve that falls says that the head moves enough, however large its weights are.
+    if not moving or not (narrow or (curve.word == "flat" and moved <= HARDLY_MOVED)):
         return None
     head = next((p for p in parameters[-1].parameters if p.role == "head"), None)
     planned = ""
