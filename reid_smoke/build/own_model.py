@@ -21,11 +21,12 @@ from typing import Any, TypeAlias
 import torch
 from torch import Tensor, nn
 
+from reid_smoke.build.image_text import ImageTextOutput
 from reid_smoke.build.model import BNNeckOutput
 from reid_smoke.config.schema import ModelConfig
 from reid_smoke.errors import ModelError, nearest
 
-Forward: TypeAlias = Callable[..., "BNNeckOutput | Tensor"]
+Forward: TypeAlias = Callable[..., "BNNeckOutput | ImageTextOutput | Tensor"]
 SAMPLES = 4
 CLASS_ARGUMENTS = ("num_classes", "class_num", "num_class", "n_classes", "nclasses", "num_pids", "num_ids")
 _STEP = re.compile(r"\[(?:(-?\d+)|'([^']*)'|\"([^\"]*)\")\]")
