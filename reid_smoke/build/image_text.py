@@ -62,8 +62,12 @@ class PairForward:
     def __init__(self, model: nn.Module) -> None:
         self._model = model
 
-    def __call__(self, images: Tensor, labels: Tensor, tokens: Tensor) -> ImageTextOutput:
-        output: ImageTextOutput = self._model(images, tokens)
+    def over(self, model: nn.Module) -> PairForward:
+        """The same call of another module."""
+        return PairForward(model)
+
+    def __call__(self, images: Tensor, labels: Tensor, beside: Tensor) -> ImageTextOutput:
+        output: ImageTextOutput = self._model(images, beside)
         return output
 
 

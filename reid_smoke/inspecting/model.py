@@ -7,6 +7,7 @@ from collections import Counter
 import yaml
 from torch import nn
 
+from reid_smoke.build.image_text import build_image_text_model
 from reid_smoke.build.model import build_model
 from reid_smoke.build.optimizer import build_optimizer, with_head
 from reid_smoke.build.own_model import Understood, make_model, understand
@@ -17,14 +18,19 @@ Lines = list[tuple[str, str | None]]
 PARTS = 8  # shown at most
 
 
-def inspect_model(config: Config, num_classes: int) -> tuple[Lines, str | None]:
+def inspect_model(config: Config, num_classes: int, vocabulary: int = 0) -> tuple[Lines, str | None]:
     """What there is to say of the config's model as labelled lines, and the block to paste: None for a built-in model.
 
-    Raises ModelError as a run would.
+    vocabulary: numbers that a caption's words may be, of a config with model.text. Raises ModelError as a run would.
     """
     size = {"height": config.data.height, "width": config.data.width}
+    text = config.model.text
     if config.model.target is None:
-        model: nn.Module = build_model(config.model, num_classes, **size)
+        model: nn.Module
+        if text is not None:
+            model = build_image_text_model(config.model, text, num_classes, vocabulary, **size)
+        else:
+            model = build_model(config.model, num_classes, **size)
         understood = Understood(
             logits="", feature="", head=BUILT_IN_HEAD, fed_by="bn_neck.bn, scaled", neck="bn_neck.bn"
         )
@@ -50,6 +56,13 @@ def inspect_model(config: Config, num_classes: int) -> tuple[Lines, str | None]:
     rest = f", and {len(parts) - PARTS} more" if len(parts) > PARTS else ""
     lines: Lines = [
         ("model", config.model.target or config.model.backbone),
+        (
+            "text",
+            f"a transformer {text.width} wide over {vocabulary:,} words; text_bn, scaled, feeds the same head. The image's "
+            "CE is judged"
+            if text is not None
+            else None,
+        ),
         ("head", f"{understood.head}{width}" if understood.head else "not found: name it as model.head"),
         ("fed by", understood.fed_by or "not seen: the classifier is no module of its own"),
         ("neck", understood.neck or "none: nothing normalises the feature right before the classifier"),
