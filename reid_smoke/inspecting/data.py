@@ -67,9 +67,7 @@ def _captions(training_set: TrainingSet, batch: Batch, read: bool) -> list[tuple
     lengths = sorted(len(words_of(str(sample.caption))) for sample in training_set.samples)
     cut = sum(length > MOST_WORDS for length in lengths)
     longest = f"{lengths[-1]}" + (f", cut at {MOST_WORDS} ({cut:,} captions)" if cut else "")
-    said = (
-        f"{lengths[0]} to {longest} words, median {lengths[len(lengths) // 2]}; {len(vocabulary.words):,} known words"
-    )
+    said = f"{lengths[0]} to {longest} words, median {lengths[len(lengths) // 2]}; {len(vocabulary.words):,} in use"
     note = "" if read else "; no part of the training, without model.text"
     return [("captions", said + note), ("", f"like: {batch.captions[0]}")]
 

@@ -12,7 +12,7 @@ from reid_smoke.build.model import build_model
 from reid_smoke.build.optimizer import build_optimizer, with_head
 from reid_smoke.build.own_model import Understood, make_model, understand
 from reid_smoke.build.training import BUILT_IN_HEAD
-from reid_smoke.config.schema import Config, ModelConfig
+from reid_smoke.config.schema import Config, ModelConfig, TextConfig
 
 Lines = list[tuple[str, str | None]]
 PARTS = 8  # shown at most
@@ -56,13 +56,7 @@ def inspect_model(config: Config, num_classes: int, vocabulary: int = 0) -> tupl
     rest = f", and {len(parts) - PARTS} more" if len(parts) > PARTS else ""
     lines: Lines = [
         ("model", config.model.target or config.model.backbone),
-        (
-            "text",
-            f"a transformer {text.width} wide over {vocabulary:,} words; text_bn, scaled, feeds the same head. The image's "
-            "CE is judged"
-            if text is not None
-            else None,
-        ),
+        ("text", _text(text, vocabulary) if text is not None else None),
         ("head", f"{understood.head}{width}" if understood.head else "not found: name it as model.head"),
         ("fed by", understood.fed_by or "not seen: the classifier is no module of its own"),
         ("neck", understood.neck or "none: nothing normalises the feature right before the classifier"),
@@ -73,6 +67,13 @@ def inspect_model(config: Config, num_classes: int, vocabulary: int = 0) -> tupl
         *(("groups" if number == 0 else "", line) for number, line in enumerate(groups)),
     ]
     return lines, block
+
+
+def _text(text: TextConfig, vocabulary: int) -> str:
+    return (
+        f"a transformer {text.width} wide over {vocabulary:,} words; scaled behind text_bn, it feeds the same head. "
+        "The rule judges the image's CE"
+    )
 
 
 def _place(selector: str | None, model: ModelConfig) -> str | None:
