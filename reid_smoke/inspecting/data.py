@@ -65,9 +65,11 @@ def _captions(training_set: TrainingSet, batch: Batch, read: bool) -> list[tuple
     if vocabulary is None or not isinstance(batch, Delivery):
         return []
     lengths = sorted(len(words_of(str(sample.caption))) for sample in training_set.samples)
+    said = f"{lengths[0]} to {lengths[-1]} words, median {lengths[len(lengths) // 2]}"
     cut = sum(length > MOST_WORDS for length in lengths)
-    longest = f"{lengths[-1]}" + (f", cut at {MOST_WORDS} ({cut:,} captions)" if cut else "")
-    said = f"{lengths[0]} to {longest} words, median {lengths[len(lengths) // 2]}; {len(vocabulary.words):,} in use"
+    if cut:
+        said += f"; {cut:,} are cut to {MOST_WORDS}"
+    said += f"; a vocabulary of {len(vocabulary.words):,}"
     note = "" if read else "; no part of the training, without model.text"
     return [("captions", said + note), ("", f"like: {batch.captions[0]}")]
 
