@@ -57,13 +57,12 @@ def config_text(found: Recognised, census: Census, proposal: Proposal, path: str
     looked_at = DEFAULT_WINDOW[1] * proposal.batch_size / census.identities
     chance = log(census.identities)
     sampler = f"pk\n  instances: {INSTANCES}" if proposal.pk else "random"
-    captions = "# The captions are read, too; a model that learns from them is described in configs/image_text.yaml.\n"
+    text = "  # text: {}  # a text tower that learns from the captions, too; without it they are left alone\n"
     return f"""\
 # {found.title}: {in_words(census)}.
 #     reid-smoke inspect {path}    shows what a batch looks like
 #     reid-smoke run {path}
 # What stands here is the recipe. Write down what you plan instead: that is what gets judged.
-{captions if found.source in CAPTIONED else ""}\
 name: {dump_text(proposal.name)}
 data:
   source: {found.source}
@@ -77,6 +76,7 @@ data:
 model:
   backbone: resnet50  # any classification model of torchvision's; resnet18 on a CPU
   # weights: resnet50.pth  # a local checkpoint; without one it starts from scratch
+{text if found.source in CAPTIONED else ""}\
 optimizer:
   name: adamw
   lr: 1e-5  # the backbone
