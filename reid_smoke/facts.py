@@ -157,6 +157,8 @@ class GraphFacts(Fact):
     backbone_reached: int
     backbone_trainable: int
     sharded: bool = False  # the weights are divided among the ranks, so that none could be looked at
+    classifications: int = 1  # of the same loss: two of an image-text model, one of each head of a model of parts
+    cut_off: tuple[int, ...] = ()  # which of them, as computed, from 1 on, have no weight behind their feature
 
 
 class ModeFacts(Fact):

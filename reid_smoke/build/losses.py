@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from reid_smoke.build.image_text import ImageTextOutput
 from reid_smoke.build.model import BNNeckOutput
 from reid_smoke.errors import UsageError
 
@@ -49,12 +50,17 @@ class TrainingLoss(nn.Module):
     left out. BN features, since SDM compares by cosine, and it is behind the neck that cosines mean something (Luo et
     al. 2019).
 
+    Of pairs of image and caption: CE on both sides, added up, and SDM between the two sides' BN features. Every row is
+    a pair, so that no PK batch is needed.
+
+    `instances`: None of pairs of image and caption.
+
     Raises UsageError for SDM with fewer than two images of an identity.
     """
 
-    def __init__(self, label_smoothing: float = 0.0, sdm_weight: float = 0.0, instances: int = 1) -> None:
+    def __init__(self, label_smoothing: float = 0.0, sdm_weight: float = 0.0, instances: int | None = 1) -> None:
         super().__init__()
-        if sdm_weight > 0 and instances < 2:
+        if sdm_weight > 0 and instances is not None and instances < 2:
             raise UsageError(
                 f"loss.sdm_weight compares two views of each identity, but data.instances is {instances}: "
                 "give at least 2 images of an identity in a batch, or set loss.sdm_weight to 0"
@@ -63,19 +69,32 @@ class TrainingLoss(nn.Module):
         self.sdm_weight = sdm_weight
         self.instances = instances
 
-    def forward(self, output: BNNeckOutput | Tensor, labels: Tensor) -> Tensor:
+    def forward(self, output: BNNeckOutput | ImageTextOutput | Tensor, labels: Tensor) -> Tensor:
         """Model output and labels (B,) int64 in 0..C-1 -> a scalar in nats. A scalar is a loss already."""
         if isinstance(output, Tensor):
             return output
-        # Under AMP the logits come in half precision, in which a softmax over many classes loses digits.
-        logits = output.logits.to(torch.promote_types(output.logits.dtype, torch.float32))  # (B, C)
-        loss = F.cross_entropy(logits, labels, label_smoothing=self.label_smoothing)
+        if isinstance(output, ImageTextOutput):
+            loss = self._ce(output.image.logits, labels) + self._ce(output.text.logits, labels)
+        else:
+            loss = self._ce(output.logits, labels)
         if self.sdm_weight > 0:
-            loss = loss + self.sdm_weight * sdm_loss(*self._two_views(output.bn_feature, labels))
+            loss = loss + self.sdm_weight * sdm_loss(*self.two_sides(output, labels))
         return loss
+
+    def two_sides(self, output: BNNeckOutput | ImageTextOutput, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """What SDM compares: features a and b (B', D), and the labels (B',) of both; B' = B of image and text."""
+        if isinstance(output, ImageTextOutput):
+            return output.image.bn_feature, output.text.bn_feature, labels
+        return self._two_views(output.bn_feature, labels)
+
+    def _ce(self, logits: Tensor, labels: Tensor) -> Tensor:
+        # Under AMP the logits come in half precision, in which a softmax over many classes loses digits.
+        logits = logits.to(torch.promote_types(logits.dtype, torch.float32))  # (B, C)
+        return F.cross_entropy(logits, labels, label_smoothing=self.label_smoothing)
 
     def _two_views(self, feature: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """BN features (B, D), labels (B,) -> views a and b (B', D), their labels (B',); B' = B/K * floor(K/2)."""
+        assert self.instances is not None, "pairs of image and caption are no views of one image's identity"
         pairs = self.instances // 2 * 2
         by_identity = feature.reshape(-1, self.instances, feature.shape[1])[:, :pairs]  # (P, K or K-1, D)
         view_a, view_b = by_identity[:, 0::2].flatten(0, 1), by_identity[:, 1::2].flatten(0, 1)  # (B', D)

@@ -24,6 +24,23 @@ class BNNeckOutput(NamedTuple):
     bn_feature: Tensor  # (B, D), as the classifier sees it
 
 
+def make_bn(width: int) -> nn.BatchNorm1d:
+    """A BNNeck's batch norm, its bias frozen at 0."""
+    bn = nn.BatchNorm1d(width)
+    # Centred features make the classes' hyperplanes pass through the origin, as cosine retrieval needs them to.
+    bn.bias.requires_grad_(False)
+    return bn
+
+
+def to_norm(bn_feature: Tensor, feat_norm: float | None) -> Tensor:
+    """Features (B, D), each scaled to an L2 norm of `feat_norm`; None leaves them as they come."""
+    if feat_norm is None:
+        return bn_feature
+    # normalize divides by max(norm, 1e-12), and fp16 knows no 1e-12. Without AMP this changes nothing.
+    bn_feature = bn_feature.to(torch.promote_types(bn_feature.dtype, torch.float32))
+    return feat_norm * F.normalize(bn_feature, dim=1)  # (B, D)
+
+
 class BNNeck(nn.Module):
     """Batch norm, scaling to a fixed norm, classifier.
 
@@ -34,20 +51,13 @@ class BNNeck(nn.Module):
     def __init__(self, width: int, num_classes: int, feat_norm: float | None) -> None:
         super().__init__()
         self.feat_norm = feat_norm
-        self.bn = nn.BatchNorm1d(width)
-        # Centred features make the classes' hyperplanes pass through the origin, as cosine retrieval needs them to.
-        self.bn.bias.requires_grad_(False)
+        self.bn = make_bn(width)
         self.classifier = nn.Linear(width, num_classes, bias=False)
         nn.init.normal_(self.classifier.weight, std=0.001)  # logits near 0: CE starts at log C
 
     def normalise(self, feature: Tensor) -> Tensor:
         """Pooled features (B, D) -> BN features (B, D), each of norm `feat_norm`."""
-        bn_feature: Tensor = self.bn(feature)  # (B, D)
-        if self.feat_norm is None:
-            return bn_feature
-        # normalize divides by max(norm, 1e-12), and fp16 knows no 1e-12. Without AMP this changes nothing.
-        bn_feature = bn_feature.to(torch.promote_types(bn_feature.dtype, torch.float32))
-        return self.feat_norm * F.normalize(bn_feature, dim=1)  # (B, D)
+        return to_norm(self.bn(feature), self.feat_norm)
 
     def forward(self, feature: Tensor) -> tuple[Tensor, Tensor]:
         """Pooled features (B, D) -> logits (B, C), BN features (B, D)."""

@@ -16,16 +16,27 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 
+from reid_smoke.build.image_text import ImageTextOutput
 from reid_smoke.build.model import BNNeckOutput
 from reid_smoke.config.schema import ModelConfig
 from reid_smoke.errors import ModelError, nearest
 
-Forward: TypeAlias = Callable[..., "BNNeckOutput | Tensor"]
+
+class Forward(Protocol):
+    """Calls a model with a batch as it wants to be called. `beside`: cameras (B,), or tokens (B, L)."""
+
+    def __call__(self, images: Tensor, labels: Tensor, beside: Tensor) -> BNNeckOutput | ImageTextOutput | Tensor: ...
+
+    def over(self, model: nn.Module) -> Forward:
+        """The same call of another module: of what keeps the model the same on all ranks, say."""
+        ...
+
+
 SAMPLES = 4
 CLASS_ARGUMENTS = ("num_classes", "class_num", "num_class", "n_classes", "nclasses", "num_pids", "num_ids")
 _STEP = re.compile(r"\[(?:(-?\d+)|'([^']*)'|\"([^\"]*)\")\]")
@@ -112,6 +123,7 @@ class OwnForward:
 
     def __init__(self, model: nn.Module, config: ModelConfig, understood: Understood | None = None) -> None:
         self._model = model
+        self._config, self._understood = config, understood
         self._call = config.call
         self._logits = understood.logits if understood else None
         self._feature = understood.feature if understood else None
@@ -126,8 +138,12 @@ class OwnForward:
             return self._model(images, labels, cam_label=cameras, view_label=torch.zeros_like(cameras))
         return self._model({"images": images, "pids": labels, "targets": labels, "labels": labels, "camids": cameras})
 
-    def __call__(self, images: Tensor, labels: Tensor, cameras: Tensor) -> BNNeckOutput | Tensor:
-        output = self.raw(images, labels, cameras)
+    def over(self, model: nn.Module) -> OwnForward:
+        """The same call of another module."""
+        return OwnForward(model, self._config, self._understood)
+
+    def __call__(self, images: Tensor, labels: Tensor, beside: Tensor) -> BNNeckOutput | Tensor:
+        output = self.raw(images, labels, beside)
         if self._logits is None:
             return torch.stack([loss for _, loss in losses_in(output)]).sum()
         logits: Tensor = select(output, self._logits)

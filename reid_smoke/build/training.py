@@ -11,13 +11,14 @@ from torch.optim.lr_scheduler import LRScheduler
 from torch.utils.data import DataLoader
 
 from reid_smoke.build.data.training_set import TrainingSet, scan
+from reid_smoke.build.image_text import PairForward, build_image_text_model
 from reid_smoke.build.losses import TrainingLoss
 from reid_smoke.build.model import build_model
 from reid_smoke.build.optimizer import build_optimizer, freeze, with_head
 from reid_smoke.build.own_model import Forward, Understood, make_model, understand
 from reid_smoke.build.schedule import build_scheduler
 from reid_smoke.build.weights import load_weights
-from reid_smoke.config.schema import Config
+from reid_smoke.config.schema import CAPTIONED, Config
 from reid_smoke.errors import UsageError
 from reid_smoke.facts import DatasetFacts, FreezeFacts, WeightsFacts
 
@@ -40,7 +41,9 @@ class Training:
     num_classes: int
     steps_per_epoch: int  # batches, as the loader promises them
     facts: tuple[DatasetFacts | WeightsFacts | FreezeFacts, ...]  # in the order in which they were found
-    forward: Forward | None = None  # (images, labels, cameras) -> output, of a model of the user's; None: model(images)
+    # (images, labels, cameras) -> output, of a model of the user's; (images, labels, tokens) -> output, of the built-in
+    # image-text model; None: model(images)
+    forward: Forward | None = None
     head: str | None = BUILT_IN_HEAD  # name of the classifier's weight, where it is known
     understood: Understood | None = None  # how a model of the user's was understood
 
@@ -79,9 +82,20 @@ def build_training(
     model: nn.Module
     forward: Forward | None = None
     understood: Understood | None = None
-    if config.model.target is None:
+    head: str | None
+    text = config.model.text
+    if text is not None:
+        vocabulary = training_set.vocabulary
+        if vocabulary is None:
+            raise UsageError(
+                f"model.text is a text tower, and {training_set.source} has no captions: "
+                f"set data.source to one of {', '.join(CAPTIONED)}, or leave model.text out"
+            )
+        model = build_image_text_model(config.model, text, num_classes, len(vocabulary), **size)
+        forward, head = PairForward(model), BUILT_IN_HEAD
+    elif config.model.target is None:
         model = build_model(config.model, num_classes, **size)
-        head: str | None = BUILT_IN_HEAD
+        head = BUILT_IN_HEAD
     else:
         model = make_model(config.model, num_classes)
         forward, understood = understand(model, config.model, num_classes, **size)
@@ -103,7 +117,9 @@ def build_training(
         config=config,
         model=model,
         loader=loader,
-        loss=TrainingLoss(config.loss.label_smoothing, config.loss.sdm_weight, config.data.instances),
+        loss=TrainingLoss(
+            config.loss.label_smoothing, config.loss.sdm_weight, config.data.instances if text is None else None
+        ),
         optimizer=optimizer,
         scheduler=build_scheduler(config.schedule, optimizer, optimizer_steps),
         scaler=scaler,

@@ -47,18 +47,20 @@ def inspect(
     show(console, f"The data of {config}", inspect_data(planned, out))
     from reid_smoke.build.data.training_set import open_training_set
 
-    _show_model(console, planned, planned.model.num_classes or open_training_set(planned.data).identities, config)
+    training_set = open_training_set(planned.data)
+    vocabulary = len(training_set.vocabulary or ())
+    _show_model(console, planned, planned.model.num_classes or training_set.identities, config, vocabulary)
 
 
 def _is_target(text: str) -> bool:
     return ":" in text and not Path(text).exists() and not text.endswith((".yaml", ".yml"))
 
 
-def _show_model(console: Console, planned: Config, num_classes: int, of: str) -> None:
+def _show_model(console: Console, planned: Config, num_classes: int, of: str, vocabulary: int = 0) -> None:
     from reid_smoke.inspecting.lines import show
     from reid_smoke.inspecting.model import inspect_model
 
-    lines, block = inspect_model(planned, num_classes)
+    lines, block = inspect_model(planned, num_classes, vocabulary)
     show(console, f"The model of {of}, for {num_classes:,} identities", lines)
     if block is not None:
         console.print(f"\nTo paste into a config:\n\n{block}", soft_wrap=True, highlight=False, markup=False)

@@ -41,9 +41,10 @@ Selector = Annotated[str, Field(pattern=r"^(\[(-?\d+|'[^']*'|\"[^\"]*\")\])*$")]
 
 Source = Literal[
     "market1501", "dukemtmc", "occluded_duke", "msmt17", "cuhk03", "veri776", "vehicleid", "image_folder", "csv",
-    "cuhk_pedes", "icfg_pedes", "rstp_reid", "pedestrians",
+    "cuhk_pedes", "icfg_pedes", "rstp_reid", "pedestrians", "captioned_pedestrians",
 ]  # fmt: skip
-EMBEDDED = ("pedestrians",)  # rendered when needed: no data.root
+EMBEDDED = ("pedestrians", "captioned_pedestrians")  # rendered when needed: no data.root
+CAPTIONED = ("cuhk_pedes", "icfg_pedes", "rstp_reid", "captioned_pedestrians")
 HEAD_PATTERN = r"^bn_neck\.classifier"
 
 
@@ -59,7 +60,8 @@ class DataConfig(Section):
     """The training set, how a batch is drawn from it, and what is done to an image."""
 
     source: Source = "pedestrians"
-    """`pedestrians` is embedded, all others are read from root. `reid-smoke init DATA_DIR` finds out which it is."""
+    """`pedestrians` is embedded, and `captioned_pedestrians` the same with captions; all others are read from root.
+    `reid-smoke init DATA_DIR` finds out which it is."""
     root: LocalPath | None = None
     """The data set's folder (of `csv`: or the file), relative to where the command is started. Needed for every source
     that is not embedded."""
@@ -93,6 +95,13 @@ class DataConfig(Section):
         return self
 
 
+class TextConfig(Section):
+    """A small text tower over the captions' words, beside the backbone: image and caption share the classifier."""
+
+    width: Annotated[PositiveInt, Field(multiple_of=4)] = 256
+    """Of a word's embedding; the tower is a transformer of two layers with four heads."""
+
+
 class ModelConfig(Section):
     """A BNNeck over a backbone, or a factory of the user's."""
 
@@ -104,6 +113,9 @@ class ModelConfig(Section):
     """The BN feature is scaled to this L2 norm before the classifier; null leaves it as it comes."""
     num_classes: PositiveInt | None = None
     """Width of the classifier; by default the number of training identities."""
+    text: TextConfig | None = None
+    """For sets of images with captions; `{}` puts a text tower beside the backbone. CE is then of both, and the image's
+    is judged. null looks at the images alone."""
     weights: LocalPath | None = None
     """A local checkpoint of the backbone, or of the whole model, loaded with weights_only=True. Relative to where the
     command is started."""
@@ -128,6 +140,8 @@ class ModelConfig(Section):
 
     @model_validator(mode="after")
     def _belongs_to_target(self) -> ModelConfig:
+        if self.target is not None and self.text is not None:
+            raise ValueError("text is a tower beside backbone: a target, a model of your own, brings its own")
         if self.target is None:
             own = {"kwargs", "cwd", "call", "logits", "head", "bn_feature"} & {
                 key for key in self.model_fields_set if getattr(self, key) != type(self).model_fields[key].get_default()
@@ -143,7 +157,8 @@ class LossConfig(Section):
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Share of the target that is spread over all identities; the field's usual value is 0.1."""
     sdm_weight: NonNegative = 0.0
-    """Weight of SDM between two views of each identity; 0 does not compute it at all."""
+    """Weight of SDM between two views of each identity, or between image and caption where there is model.text; 0 does
+    not compute it at all."""
 
 
 class GroupConfig(Section):
@@ -270,7 +285,11 @@ class Config(Section):
         if self.train.steps is not None and self.rule.window[1] > self.train.steps:
             window, steps = list(self.rule.window), self.train.steps
             raise ValueError(f"rule.window {window} ends after the run's last step: train.steps is {steps}")
-        if self.loss.sdm_weight > 0 and self.data.sampler != "pk":
+        if self.model.text is not None and self.data.source not in CAPTIONED:
+            raise ValueError(
+                f"model.text reads captions, and data.source {self.data.source} has none: {', '.join(CAPTIONED)} have"
+            )
+        if self.loss.sdm_weight > 0 and self.data.sampler != "pk" and self.model.text is None:
             raise ValueError("loss.sdm_weight needs data.sampler: pk, since SDM compares two views of each identity")
         return self
 

@@ -7,8 +7,9 @@ from pathlib import Path
 
 from reid_smoke.build.data.contact_sheet import MOST, save_sheet, sheet_of_batch
 from reid_smoke.build.data.formats.reading import FORMATS
-from reid_smoke.build.data.loader import build_loader
-from reid_smoke.build.data.training_set import open_part, open_training_set
+from reid_smoke.build.data.loader import Batch, Delivery, build_loader
+from reid_smoke.build.data.training_set import TrainingSet, open_part, open_training_set
+from reid_smoke.build.data.words import MOST_WORDS, words_of
 from reid_smoke.config.schema import Config, DataConfig
 from reid_smoke.facts import UnreadableFacts
 from reid_smoke.inspecting.census import Census, count, image_size, in_words, looks
@@ -41,6 +42,7 @@ def inspect_data(config: Config, sheet: Path) -> list[tuple[str, str | None]]:
             f"about {size[0]}x{size[1]} (height x width), resized to {data.height}x{data.width}" if size else None,
         ),
         ("batch", f"{tuple(batch.images.shape)} float32, {', '.join(data.augment) or 'no augmentation'}"),
+        *_captions(training_set, batch, config.model.text is not None),
         ("sampler", _sampler(data, census)),
         ("epoch", f"{len(loader):,} step{'' if len(loader) == 1 else 's'}"),
         ("looks", looks(data.batch_size, census.identities, config.rule.window)),
@@ -51,7 +53,25 @@ def inspect_data(config: Config, sheet: Path) -> list[tuple[str, str | None]]:
 
 
 def _source(data: DataConfig) -> str:
-    return f"{FORMATS[data.source].title} in {data.root}" if data.source in FORMATS else f"embedded {data.source}"
+    return (
+        f"{FORMATS[data.source].title} in {data.root}"
+        if data.source in FORMATS
+        else f"embedded {data.source.replace('_', ' ')}"
+    )
+
+
+def _captions(training_set: TrainingSet, batch: Batch, read: bool) -> list[tuple[str, str | None]]:
+    vocabulary = training_set.vocabulary
+    if vocabulary is None or not isinstance(batch, Delivery):
+        return []
+    lengths = sorted(len(words_of(str(sample.caption))) for sample in training_set.samples)
+    said = f"{lengths[0]} to {lengths[-1]} words, median {lengths[len(lengths) // 2]}"
+    cut = sum(length > MOST_WORDS for length in lengths)
+    if cut:
+        said += f"; {cut:,} are cut to {MOST_WORDS}"
+    said += f"; a vocabulary of {len(vocabulary.words):,}"
+    note = "" if read else "; no part of the training, without model.text"
+    return [("captions", said + note), ("", f"like: {batch.captions[0]}")]
 
 
 def _sampler(data: DataConfig, census: Census) -> str:

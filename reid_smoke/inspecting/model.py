@@ -7,24 +7,30 @@ from collections import Counter
 import yaml
 from torch import nn
 
+from reid_smoke.build.image_text import build_image_text_model
 from reid_smoke.build.model import build_model
 from reid_smoke.build.optimizer import build_optimizer, with_head
 from reid_smoke.build.own_model import Understood, make_model, understand
 from reid_smoke.build.training import BUILT_IN_HEAD
-from reid_smoke.config.schema import Config, ModelConfig
+from reid_smoke.config.schema import Config, ModelConfig, TextConfig
 
 Lines = list[tuple[str, str | None]]
 PARTS = 8  # shown at most
 
 
-def inspect_model(config: Config, num_classes: int) -> tuple[Lines, str | None]:
+def inspect_model(config: Config, num_classes: int, vocabulary: int = 0) -> tuple[Lines, str | None]:
     """What there is to say of the config's model as labelled lines, and the block to paste: None for a built-in model.
 
-    Raises ModelError as a run would.
+    vocabulary: numbers that a caption's words may be, of a config with model.text. Raises ModelError as a run would.
     """
     size = {"height": config.data.height, "width": config.data.width}
+    text = config.model.text
     if config.model.target is None:
-        model: nn.Module = build_model(config.model, num_classes, **size)
+        model: nn.Module
+        if text is not None:
+            model = build_image_text_model(config.model, text, num_classes, vocabulary, **size)
+        else:
+            model = build_model(config.model, num_classes, **size)
         understood = Understood(
             logits="", feature="", head=BUILT_IN_HEAD, fed_by="bn_neck.bn, scaled", neck="bn_neck.bn"
         )
@@ -50,6 +56,7 @@ def inspect_model(config: Config, num_classes: int) -> tuple[Lines, str | None]:
     rest = f", and {len(parts) - PARTS} more" if len(parts) > PARTS else ""
     lines: Lines = [
         ("model", config.model.target or config.model.backbone),
+        ("text", _text(text, vocabulary) if text is not None else None),
         ("head", f"{understood.head}{width}" if understood.head else "not found: name it as model.head"),
         ("fed by", understood.fed_by or "not seen: the classifier is no module of its own"),
         ("neck", understood.neck or "none: nothing normalises the feature right before the classifier"),
@@ -60,6 +67,13 @@ def inspect_model(config: Config, num_classes: int) -> tuple[Lines, str | None]:
         *(("groups" if number == 0 else "", line) for number, line in enumerate(groups)),
     ]
     return lines, block
+
+
+def _text(text: TextConfig, vocabulary: int) -> str:
+    return (
+        f"a transformer {text.width} wide over {vocabulary:,} words; scaled behind text_bn, it feeds the same head. "
+        "The rule judges the image's CE"
+    )
 
 
 def _place(selector: str | None, model: ModelConfig) -> str | None:

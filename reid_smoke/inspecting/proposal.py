@@ -10,11 +10,11 @@ from pathlib import Path
 
 from reid_smoke.build.data.formats.reading import Recognised
 from reid_smoke.config.dump import dump_text
+from reid_smoke.config.schema import CAPTIONED
 from reid_smoke.inspecting.census import Census, in_words, times
 from reid_smoke.rule import BELOW_CHANCE, DEFAULT_WINDOW
 
 BATCH, INSTANCES = 64, 4  # the field's usual PK batch: 16 identities x 4
-IMAGE_TEXT = ("cuhk_pedes", "icfg_pedes", "rstp_reid")
 VEHICLES = ("veri776", "vehicleid")
 IN_MEMORY = 512 * 2**20  # bytes of decoded images that a loader keeps
 _NO_NAME = {"detected", "labeled", "images_detected", "images_labeled", "train", "bounding_box_train", "data", "images"}
@@ -57,13 +57,12 @@ def config_text(found: Recognised, census: Census, proposal: Proposal, path: str
     looked_at = DEFAULT_WINDOW[1] * proposal.batch_size / census.identities
     chance = log(census.identities)
     sampler = f"pk\n  instances: {INSTANCES}" if proposal.pk else "random"
-    captions = "# The captions are read, too; a model that learns from them is described in configs/image_text.yaml.\n"
+    text = "  # text: {}  # a text tower that learns from the captions, too; without it they are left alone\n"
     return f"""\
 # {found.title}: {in_words(census)}.
 #     reid-smoke inspect {path}    shows what a batch looks like
 #     reid-smoke run {path}
 # What stands here is the recipe. Write down what you plan instead: that is what gets judged.
-{captions if found.source in IMAGE_TEXT else ""}\
 name: {dump_text(proposal.name)}
 data:
   source: {found.source}
@@ -77,6 +76,7 @@ data:
 model:
   backbone: resnet50  # any classification model of torchvision's; resnet18 on a CPU
   # weights: resnet50.pth  # a local checkpoint; without one it starts from scratch
+{text if found.source in CAPTIONED else ""}\
 optimizer:
   name: adamw
   lr: 1e-5  # the backbone
@@ -91,7 +91,7 @@ optimizer:
 
 def _size(source: str, size: tuple[int, int] | None) -> tuple[int, int]:
     """Height and width for the model: the field's for people and vehicles, else what is near to the pictures."""
-    if source in IMAGE_TEXT:
+    if source in CAPTIONED:
         return 384, 128
     if source in VEHICLES:
         return 256, 256

@@ -317,6 +317,23 @@ def _only_leaf(node: Node | None) -> Tensor | None:
     return leaf
 
 
+def has_weight_behind(product: Product) -> bool:
+    """Whether a weight that a gradient reaches is behind the classifier's feature; a norm's scale alone is none."""
+    queue: deque[Node | None] = deque([product.feature_edge])
+    seen: set[Node] = set()
+    while queue:
+        node = queue.popleft()
+        if node is None or node in seen:
+            continue
+        seen.add(node)
+        if _is(node, (ACCUMULATE,)):
+            if node.variable.dim() >= 2:
+                return True
+            continue
+        queue.extend(edges(node))
+    return False
+
+
 def _describe_feature(found: Classification, product: Node, node: Node | None) -> None:
     """Fill in the way from the classifier's input down to the norm that feeds it, or to where it ends."""
     names: list[str] = []

@@ -19,6 +19,7 @@ from reid_smoke.probes.graph import (
     Node,
     Product,
     follow,
+    has_weight_behind,
     leaves_on_the_way,
     log_softmax_of,
     norm_training,
@@ -74,14 +75,16 @@ def read_structure(
         gc.collect()  # models and optimizers of an earlier training, held by nothing but their own cycles, are dead
     if live is None or any(id(leaf) not in live.names for leaf in found.leaves):
         live = find_live(found.leaves)
-    names = [_head_name(root, candidate, live) for candidate in candidates]
+    products = [_product(follow(root, candidate.path), candidate) for candidate in candidates]
+    heads = [_head(made, live) for made in products]
+    names = [live.name(weight) if weight is not None else None for weight in heads]
+    cut_off = [at for at, made in enumerate(products, start=1) if made is not None and not has_weight_behind(made)]
     index = next((i for i, name in enumerate(names) if wanted is not None and name and wanted.search(name)), 0)
     classification = candidates[index]
     batch = _batch(root, classification)
     num_classes = batch.log_probs.shape[1] if batch is not None else 0
     consumer = follow(root, classification.path)
-    product = _product(consumer, classification)
-    head = _head(product, live)
+    product, head = products[index], heads[index]
     scale = _logit_scale(consumer, classification)
     leaves = {id(leaf) for leaf in found.leaves}
     head_ids = {id(head)} if head is not None else set()
@@ -120,6 +123,8 @@ def read_structure(
         backbone_reached=sum(id(p) in leaves for _, p in backbone),
         backbone_trainable=len(backbone),
         sharded=sharded,
+        classifications=len(candidates),
+        cut_off=tuple(cut_off),
     )
     return Structure(
         classification,
@@ -155,11 +160,6 @@ def _product(consumer: Node | None, classification: Classification) -> Product |
         return None
     node = follow(log_softmax_of(consumer), classification.product_path)
     return read_product(node) if node is not None else None
-
-
-def _head_name(root: Node, classification: Classification, live: Live) -> str | None:
-    head = _head(_product(follow(root, classification.path), classification), live)
-    return live.name(head) if head is not None else None
 
 
 def _logit_scale(consumer: Node | None, classification: Classification) -> float | None:

@@ -41,7 +41,10 @@ class Learner:
         training = self._training
         with self._autocast:
             # logits (B, C), feature (B, D), bn_feature (B, D)
-            output = training.model(images) if training.forward is None else training.forward(images, labels, beside)
+            if training.forward is None or beside is None:
+                output = training.model(images)
+            else:
+                output = training.forward(images, labels, beside)
             loss = training.loss(output, labels)
         # Gradients of the accumulated batches add up; divided, they are those of one large batch's mean.
         loss = loss / self._accumulate

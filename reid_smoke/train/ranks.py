@@ -113,7 +113,9 @@ class Ranks:
         ids = [training.device.index] if training.device.type == "cuda" else None
         model = DistributedDataParallel(training.model, device_ids=ids)
         torch.manual_seed(training.config.seed + self.place.rank)
-        return replace(training, model=model)
+        # A model that is called in a way of its own must be called through what averages its gradients, too.
+        forward = None if training.forward is None else training.forward.over(model)
+        return replace(training, model=model, forward=forward)
 
     def tell(self, what: str, word: str) -> None:
         """The first rank's word, for `hear`."""

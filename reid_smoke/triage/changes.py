@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from reid_smoke.config.schema import (
+    EMBEDDED,
     Config,
     DataConfig,
     LossConfig,
@@ -63,15 +64,16 @@ def _reference_optimizer(config: Config) -> Config:
 
 
 def _reference_model(config: Config) -> Config:
-    return config.model_copy(update={"model": ModelConfig(backbone=REFERENCE_BACKBONE)})
+    return config.model_copy(update={"model": ModelConfig(backbone=REFERENCE_BACKBONE, text=config.model.text)})
 
 
 def _embedded_data(config: Config) -> Config | None:
-    if config.data.source == "pedestrians":
+    if config.data.source in EMBEDDED:
         return None
     usual = DataConfig()
     identities = min(EMBEDDED_IDENTITIES, config.data.identities or EMBEDDED_IDENTITIES)
-    swapped = {"source": usual.source, "root": None, "identities": identities, "mean": usual.mean, "std": usual.std}
+    source = usual.source if config.model.text is None else "captioned_pedestrians"
+    swapped = {"source": source, "root": None, "identities": identities, "mean": usual.mean, "std": usual.std}
     # A head for their identities would not be one for these.
     return _put(_put(config, "data", **swapped), "model", num_classes=None)
 
@@ -104,7 +106,7 @@ CHANGES: tuple[Trial[Config], ...] = (
     Trial("the usual eps", lambda c: _put(c, "optimizer", eps=_RECIPE.eps), mends=("RS410",)),
     Trial(
         "random batches",
-        lambda c: None if c.loss.sdm_weight else _put(c, "data", sampler="random"),
+        lambda c: None if c.loss.sdm_weight and c.model.text is None else _put(c, "data", sampler="random"),
         mends=("RS102", "RS117"),
     ),
     Trial("weights from scratch", lambda c: _put(c, "model", weights=None), mends=("RS504",)),

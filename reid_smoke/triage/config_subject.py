@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader
 from reid_smoke.build.data.loader import build_loader
 from reid_smoke.build.data.training_set import TrainingSet, open_training_set
 from reid_smoke.build.training import Training, build_training
-from reid_smoke.config.schema import Config, DataConfig
+from reid_smoke.config.schema import EMBEDDED, Config, DataConfig
 from reid_smoke.facts import UnreadableFacts
 from reid_smoke.train.loop import train
 from reid_smoke.triage.changes import CHANGES, settings
@@ -101,7 +101,7 @@ class Builder:
 
 def _whose(data: DataConfig) -> tuple[Any, ...]:
     """What decides which images there are; the rest decides how they come."""
-    drawn = (data.height, data.width) if data.source == "pedestrians" else ()
+    drawn = (data.height, data.width) if data.source in EMBEDDED else ()
     return (data.source, data.root, data.identities, *drawn)
 
 

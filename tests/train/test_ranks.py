@@ -14,10 +14,15 @@ from typing import Any
 import pytest
 import torch
 
+from reid_smoke.build.data.loader import build_loader
+from reid_smoke.build.data.training_set import open_training_set
+from reid_smoke.build.training import build_training
+from reid_smoke.config.schema import Config
 from reid_smoke.errors import UsageError
 from reid_smoke.facts import RankFacts, RankStartFacts, RunFacts, StepFacts
 from reid_smoke.ledger import Ledger
-from reid_smoke.train.ranks import WORDS, Place, device_of, find_place
+from reid_smoke.train.loop import train
+from reid_smoke.train.ranks import WORDS, Place, Ranks, device_of, find_place
 from tests.cli.test_run import LEARNS, QUICK, sets
 
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
@@ -136,3 +141,34 @@ def test_each_rank_has_the_gpu_of_its_local_rank(monkeypatch: pytest.MonkeyPatch
     assert device_of(Place(5, 8, 1, 4), torch.device("cuda")) == torch.device("cuda:1")
     assert device_of(Place(), torch.device("cuda")) == torch.device("cuda")
     assert device_of(Place(1, 2, 1, 2), torch.device("cpu")) == torch.device("cpu")
+
+
+def test_an_own_model_is_called_through_what_averages_its_gradients(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Averaging(torch.nn.Module):
+        calls = 0
+
+        def __init__(self, module: torch.nn.Module, device_ids: object) -> None:
+            super().__init__()
+            self.module = module
+
+        def forward(self, *arguments: torch.Tensor) -> Any:
+            Averaging.calls += 1
+            return self.module(*arguments)
+
+    monkeypatch.setattr(torch.nn.parallel, "DistributedDataParallel", Averaging)
+    (tmp_path / "theirs.py").write_text(
+        "from torch import nn\n"
+        "def make(num_classes):\n"
+        "    return nn.Sequential(nn.Flatten(), nn.Linear(3 * 32 * 16, num_classes))\n"
+    )
+    data = {"identities": 5, "height": 32, "width": 16, "batch_size": 8}
+    config = Config.model_validate(
+        {"device": "cpu", "data": data, "model": {"target": "theirs:make", "cwd": str(tmp_path)}}
+    )
+    training_set = open_training_set(config.data)
+    loader = build_loader(training_set, config.data, seed=0, on_unreadable=lambda fact: None)
+    training = build_training(config, training_set, loader, torch.device("cpu"))
+    train(Ranks(Place(0, 2, 0, 2)).share(training), max_steps=3, stop=lambda step: False)
+    assert Averaging.calls == 3

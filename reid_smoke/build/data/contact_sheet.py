@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from reid_smoke.build.data.loader import Batch
+from reid_smoke.build.data.loader import Batch, Delivery
 from reid_smoke.build.data.training_set import TrainingSet
 from reid_smoke.config.schema import DataConfig
 from reid_smoke.errors import UsageError
@@ -23,6 +23,7 @@ from reid_smoke.errors import UsageError
 CELL = 128  # px, the longer side of an image on the sheet
 WIDEST = 1160  # px, of a row
 MOST = 128  # images
+CAPTION, CAPTION_LINES = 170, 6  # px, the width of an image that has a caption below it; lines at most
 GAP, TEXT, MARGIN = 6, 11, 14  # px
 _PAPER, _INK, _FAINT = (250, 250, 248), (30, 30, 30), (120, 120, 116)
 # Colours that can be told apart beside each other; an identity's is that of its label.
@@ -37,6 +38,7 @@ class Cell(NamedTuple):
 
     label: int
     lines: tuple[str, ...]
+    caption: str = ""
 
 
 def contact_sheet(
@@ -63,8 +65,12 @@ def contact_sheet(
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
     # Enlarged, pixels are shown as they are; made smaller, they are averaged.
     how = Image.Resampling.NEAREST if scale > 1 else Image.Resampling.BOX
-    step_x, step_y = max(size[0], 58) + GAP, size[1] + 4 + (TEXT + 3) * max(len(cell.lines) for cell in cells) + 2 * GAP
+    font = _font(TEXT)
     shown = len(pixels)
+    captioned = any(cell.caption for cell in cells)
+    step_x = max(size[0], CAPTION if captioned else 58) + GAP
+    below_each = [[*cell.lines, *_wrapped(cell.caption, font, step_x - GAP)] for cell in cells[:shown]]
+    step_y = size[1] + 4 + (TEXT + 3) * max(map(len, below_each)) + 2 * GAP
     between = GAP if group > 1 else 0  # groups stand a little apart
     if group > 1:
         columns = max(1, WIDEST // (step_x * group + GAP)) * group
@@ -72,30 +78,30 @@ def contact_sheet(
         columns = max(1, min(WIDEST // step_x, round((2 * shown * step_y / step_x) ** 0.5)))
     columns = min(shown, columns)
     rows = -(-shown // columns)
-    font = _font(TEXT)
     top = MARGIN + (TEXT + 14 if title else 0)
     sheet_width = 2 * MARGIN + columns * step_x - GAP + (columns - 1) // group * between
     sheet = Image.new("RGB", (max(sheet_width, 320), top + rows * step_y + MARGIN - GAP), _PAPER)
     draw = ImageDraw.Draw(sheet)
     if title:
         draw.text((MARGIN, MARGIN - 2), title, fill=_INK, font=_font(TEXT + 2))
-    for place, (image, cell) in enumerate(zip(pixels, cells, strict=False)):
+    for place, (image, cell, lines) in enumerate(zip(pixels, cells, below_each, strict=False)):
         row, column = divmod(place, columns)
         x, y = MARGIN + column * step_x + column // group * between, top + row * step_y
         sheet.paste(Image.fromarray(image).resize(size, how), (x, y))
         below = y + size[1]
         draw.rectangle((x, below, x + size[0] - 1, below + 2), fill=_COLOURS[cell.label % len(_COLOURS)])
-        for number, line in enumerate(cell.lines):
-            ink = _FAINT if number else _INK
+        for number, line in enumerate(lines):
+            ink = _FAINT if 0 < number < len(cell.lines) else _INK
             draw.text((x, below + 5 + number * (TEXT + 3)), _cut(line, font, step_x - GAP), fill=ink, font=font)
     return sheet
 
 
 def sheet_of_batch(batch: Batch, training_set: TrainingSet, config: DataConfig, title: str = "") -> Image.Image:
     """The contact sheet of a loader's batch. `training_set`: the one that its labels are of."""
+    captions = (batch.captions if isinstance(batch, Delivery) else ()) or ("",) * len(batch.labels)
     cells = [
-        Cell(label, (f"pid {training_set.pids[label]}", f"label {label}" + (f"  c{camera}" if camera else "")))
-        for label, camera in zip(batch.labels.tolist(), batch.cameras.tolist(), strict=True)
+        Cell(label, (f"pid {training_set.pids[label]}", f"label {label}" + (f"  c{camera}" if camera else "")), caption)
+        for label, camera, caption in zip(batch.labels.tolist(), batch.cameras.tolist(), captions, strict=True)
     ]
     group = config.instances if config.sampler == "pk" else 1
     return contact_sheet(batch.images, cells, mean=config.mean, std=config.std, group=group, title=title)
@@ -132,6 +138,17 @@ def _font(size: int) -> ImageFont.ImageFont | ImageFont.FreeTypeFont:
         return ImageFont.load_default(size)
     except (TypeError, OSError, ImportError):  # Pillow 10.0, or one without FreeType: its only size
         return ImageFont.load_default()
+
+
+def _wrapped(text: str, font: ImageFont.ImageFont | ImageFont.FreeTypeFont, room: float) -> list[str]:
+    """The text in lines that fit, `CAPTION_LINES` at most; a word that is wider than that goes alone."""
+    lines: list[str] = []
+    for word in text.split():
+        if lines and font.getlength(f"{lines[-1]} {word}") <= room:
+            lines[-1] += f" {word}"
+        else:
+            lines.append(word)
+    return lines if len(lines) <= CAPTION_LINES else [*lines[: CAPTION_LINES - 1], f"{lines[CAPTION_LINES - 1]} .."]
 
 
 def _cut(line: str, font: ImageFont.ImageFont | ImageFont.FreeTypeFont, room: float) -> str:

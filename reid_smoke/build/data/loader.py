@@ -13,6 +13,7 @@ from reid_smoke.build.data.ahead import Ahead, LookingAhead
 from reid_smoke.build.data.images import augment, mean_colour, normalise, resize
 from reid_smoke.build.data.samplers import BatchPlan, BatchSampler, PKSampler, RandomSampler, RankSampler
 from reid_smoke.build.data.training_set import TrainingSet, UnreadableImage
+from reid_smoke.build.data.words import padded
 from reid_smoke.config.schema import DataConfig
 from reid_smoke.errors import DataError
 from reid_smoke.facts import UnreadableFacts
@@ -32,8 +33,11 @@ class Batch(NamedTuple):
 
 
 class Delivery(Batch):
-    """A batch with the bad news of how it came about, which loader processes have no other way to pass on."""
+    """A batch with what only some sets have, and the bad news of how it came about, which loader processes have no
+    other way to pass on."""
 
+    captions: tuple[str, ...] = ()  # B of them, or none
+    tokens: Tensor | None = None  # (B, L) int64, the captions by the set's vocabulary
     unreadable: tuple[UnreadableFacts, ...] = ()
 
 
@@ -41,6 +45,7 @@ class Decoded(NamedTuple):
     """A batch as it comes from the files."""
 
     batch: Batch  # images (B, 3, H, W) uint8, as they are; B is 0 where not one could be read
+    used: list[int]  # (B), their places in the set
     unreadable: tuple[UnreadableFacts, ...]
 
 
@@ -78,6 +83,10 @@ class BatchDataset(Dataset[Delivery]):
         make = self._finish if self._device is None else self._finish_on_gpu
         delivery = Delivery(*make(decoded.batch, plan.seed))
         delivery.unreadable = decoded.unreadable
+        vocabulary = self._set.vocabulary
+        if vocabulary is not None:
+            delivery.captions = tuple(str(self._set.samples[index].caption) for index in decoded.used)
+            delivery.tokens = torch.tensor(padded([vocabulary.encode(caption) for caption in delivery.captions]))
         return delivery
 
     def _finish(self, batch: Batch, seed: int) -> Batch:
@@ -120,7 +129,7 @@ class BatchDataset(Dataset[Delivery]):
         batch = Batch(torch.stack(images) if images else none, self._labels[used], self._cameras[used])
         if self._device is not None:  # out of pinned memory a GPU fetches by itself, while the host goes on
             batch = Batch(*(part.pin_memory() for part in batch))
-        return Decoded(batch, tuple(unreadable))
+        return Decoded(batch, used, tuple(unreadable))
 
     def _image(self, index: int) -> Tensor:
         """(3, H, W) uint8. Raises UnreadableImage."""

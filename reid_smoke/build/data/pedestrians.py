@@ -38,6 +38,8 @@ class Pedestrians(NamedTuple):
     pixels: NDArray[np.uint8]  # (N, height, width, 3) RGB
     identities: NDArray[np.int64]  # (N,) 0..identities-1
     cameras: NDArray[np.int64]  # (N,) 1..4, as in file names
+    people: Wardrobe  # one row an identity
+    poses: Poses  # (N,) each
 
 
 def render_pedestrians(identities: int, height: int, width: int, seed: int = 0) -> Pedestrians:
@@ -65,7 +67,7 @@ def render_pedestrians(identities: int, height: int, width: int, seed: int = 0) 
         behind = windows[cameras[chunk], view[chunk, 0], view[chunk, 1]]
         seen = _compose(people.of(who[chunk]), _rows(poses, chunk), obstacles[chunk], behind)
         pixels[chunk] = _expose(seen, light[chunk], HAZE[cameras[chunk]], random)
-    return Pedestrians(pixels, who, cameras + 1)
+    return Pedestrians(pixels, who, cameras + 1, people, poses)
 
 
 def _draw_poses(cameras: NDArray[np.int64], random: np.random.RandomState) -> Poses:

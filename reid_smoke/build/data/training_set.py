@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,10 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from reid_smoke.build.data.captions import captions_of
 from reid_smoke.build.data.formats.found import Part, Reading
 from reid_smoke.build.data.formats.reading import read
 from reid_smoke.build.data.pedestrians import IDENTITIES, render_pedestrians
-from reid_smoke.config.schema import DataConfig
+from reid_smoke.build.data.words import Vocabulary
+from reid_smoke.config.schema import EMBEDDED, DataConfig
 from reid_smoke.errors import DataError
 from reid_smoke.facts import DatasetFacts
 
@@ -63,6 +66,12 @@ class TrainingSet:
     def cameras(self) -> int:
         return len({sample.camera for sample in self.samples})
 
+    @cached_property
+    def vocabulary(self) -> Vocabulary | None:
+        """Of the captions; None where an image has none."""
+        captions = [sample.caption for sample in self.samples if sample.caption is not None]
+        return Vocabulary(captions) if len(captions) == len(self.samples) else None
+
     def name(self, index: int) -> str:
         """What to call this image before people: its path, or its place among the rendered ones."""
         image = self.samples[index].image
@@ -104,8 +113,9 @@ def open_training_set(config: DataConfig) -> TrainingSet:
 
     Raises DataError: no such folder, an empty one, one in another layout, fewer identities than asked for, or only one.
     """
-    if config.source == "pedestrians":
-        return _pedestrians(config.identities or IDENTITIES, config.height, config.width)
+    if config.source in EMBEDDED:
+        captioned = config.source == "captioned_pedestrians"
+        return _pedestrians(config.identities or IDENTITIES, config.height, config.width, captioned)
     reading = read(config.source, _root(config), "train")
     assert reading is not None, "there is always a training part"
     training_set = _labelled(str(_root(config)), reading, config.identities)
@@ -119,7 +129,7 @@ def open_training_set(config: DataConfig) -> TrainingSet:
 
 def open_part(config: DataConfig, part: Part) -> TrainingSet | None:
     """The set's query or gallery images, labelled for themselves; None where it has none. Raises DataError."""
-    if config.source == "pedestrians":
+    if config.source in EMBEDDED:
         return None
     reading = read(config.source, _root(config), part)
     return None if reading is None else _labelled(str(_root(config)), reading, None)
@@ -186,14 +196,15 @@ def fixed_subset(training_set: TrainingSet, n: int, seed: int) -> TrainingSet:
     return subset
 
 
-def _pedestrians(identities: int, height: int, width: int) -> TrainingSet:
+def _pedestrians(identities: int, height: int, width: int, captioned: bool) -> TrainingSet:
     if identities < 2:
         raise DataError("data.identities is 1: with one identity there is nothing to tell apart")
     rendered = render_pedestrians(identities, height, width)
-    people, cameras = rendered.identities.tolist(), rendered.cameras.tolist()
+    seen = enumerate(zip(rendered.identities.tolist(), rendered.cameras.tolist(), strict=True))
+    captions = captions_of(rendered) if captioned else [(None,)] * len(rendered.pixels)
     return TrainingSet(
-        source="embedded pedestrians",
-        samples=tuple(Sample(who, who, camera, i) for i, (who, camera) in enumerate(zip(people, cameras, strict=True))),
+        source=f"embedded {'captioned ' if captioned else ''}pedestrians",
+        samples=tuple(Sample(who, who, camera, i, caption) for i, (who, camera) in seen for caption in captions[i]),
         pids=tuple(range(identities)),
         pixels=rendered.pixels,
     )

@@ -35,10 +35,17 @@ CLOTH = np.array(
         (92, 98, 66),  # olive
     ]
 )
+CLOTH_NAMES = (
+    "black", "navy", "grey", "white", "denim blue", "red", "green", "beige", "brown", "yellow", "light blue", "pink",
+    "purple", "orange", "teal", "olive",
+)  # fmt: skip
+HAIR_NAMES = ("black", "dark brown", "brown", "blond", "red", "grey")
 UPPER_ODDS = (16, 11, 11, 12, 6, 7, 5, 5, 4, 4, 5, 4, 3, 3, 3, 3)
 LOWER_ODDS = (22, 14, 10, 4, 24, 1, 1, 9, 6, 0, 2, 1, 1, 0, 0, 5)
 SHOE_ODDS = (26, 6, 10, 22, 2, 6, 2, 6, 14, 2, 2, 3, 1, 2, 1, 1)
 BAG_ODDS = (18, 8, 8, 3, 4, 9, 5, 5, 9, 5, 3, 5, 3, 5, 4, 4)
+
+COAT_HEM = 600  # an upper garment that ends lower than this is a coat; all others end above it
 
 PLAIN, HOOPS, STRIPES, BLOCK, OPEN_JACKET, LOGO = range(6)
 TROUSERS, SHORTS, SKIRT = range(3)
@@ -120,5 +127,5 @@ def draw_wardrobe(identities: int, random: np.random.RandomState) -> Wardrobe:
         girth=between(206, 312),
         shoulders=between(94, 122),
         hip=between(492, 536),
-        hem=np.where(coat, between(600, 690), between(505, 560)),
+        hem=np.where(coat, between(COAT_HEM, 690), between(505, 560)),
     )
