@@ -39,6 +39,7 @@ from reid_smoke.probes.graph import (
     Batch,
     Node,
     follow,
+    log_softmax_of,
     loss_in_words,
     read_batch,
     root_of,
@@ -289,7 +290,7 @@ class Observer:
             return None
         for path, name in self._paths:
             consumer = follow(root, path)
-            if consumer is not None and consumer.name() == name:
+            if consumer is not None and consumer.name() == name and log_softmax_of(consumer) is not None:
                 return consumer
         return None
 
