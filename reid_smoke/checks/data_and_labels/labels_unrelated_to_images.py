@@ -50,7 +50,9 @@ def labels_unrelated_to_images(
     if last.pairs < PAIRS or overfits(runs) or not steps or not graphs:
         return None
     error = OF_ONE_PAIR / sqrt(last.pairs)
-    if not last.auc < 0.5 + max(2 * error, NEAR_CHANCE):  # a little more than chance is hard data
+    if not last.auc < 0.5 + max(
+        2 * error, NEAR_CHANCE if curve.word == "flat" else 0.0
+    ):  # a little more than chance is hard data
         return None
     # What falls on images of the first epoch has found something in them.
     if curve.word in ("passes", "slow", "short") and not _only_by_heart(steps, graphs[-1].num_classes):
