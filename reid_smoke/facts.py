@@ -95,6 +95,7 @@ class WeightsFacts(Fact):
     unexpected: int  # keys of the file that the model lacks
     wrong_shape: int
     examples: tuple[str, ...] = ()
+    by: Literal["config", "script"] = "config"  # script: their own load_state_dict(strict=False)
 
 
 class FreezeFacts(Fact):

@@ -29,6 +29,8 @@ SUMS = (
     "Add", "Sub", "Sum", "Mean", "View", "UnsafeView", "Reshape", "Squeeze", "Unsqueeze", "ToCopy", "Stack", "Cat",
     "Select", "Expand", "Alias", "Clone", "MaskedSelect", "Index",
 )  # fmt: skip  # operations that pass a gradient on as it is, up to a positive factor
+PICKS = ("Gather", "Index")  # of each row the value at its label
+SHAPES = ("ToCopy", "View", "UnsafeView", "Reshape", "Squeeze", "Unsqueeze", "Expand", "Alias", "Clone")
 LONGEST_PATH = 24  # nodes; beyond this the classifier's input is not "what feeds it" any more
 
 
@@ -136,17 +138,77 @@ def follow(node: Node | None, path: tuple[int, ...]) -> Node | None:
 def _labelled_log_softmax(node: Node) -> Node | None:
     """The log-softmax whose labels `node` holds; None where it is no such node."""
     name = name_of(node)
-    if name.startswith("NllLoss"):
-        return _below(node, 0)
-    if name in ("Gather", "Index"):
-        return _below(node, 0)
+    if name.startswith("NllLoss") or name in PICKS:
+        return _below(node, 0) or _shifted(node)
+    if name in ("Sub", "Add", "Log"):
+        by_hand = _by_hand(node)
+        return by_hand[0] if by_hand is not None else None
     if name == "Mul":  # targets * log_probs, written by hand or by F.cross_entropy with probabilities
         for index, saved in ((0, "_saved_other"), (1, "_saved_self")):
             below = _below(node, index)
             targets = getattr(node, saved, None)
-            if below is not None and isinstance(targets, Tensor) and targets.shape == _log_probs(below).shape:
+            if below is not None and isinstance(targets, Tensor) and targets.shape == log_probs_of(below).shape:
                 return below
     return None
+
+
+def _by_hand(node: Node) -> tuple[Node, Node, bool] | None:
+    """CE without a log-softmax: `logsumexp(x) - x[label]`, or the log of a softmax's picked probability.
+
+    The node that stands for the log-softmax, the one that picked, and whether `node` gives CE itself and not minus CE.
+    """
+    if name_of(node) == "Log":
+        pick, _ = _through(follow(node, (0,)), (*SHAPES, "Clamp", "ClampMin", "Add"))
+        softmax, _ = _through(follow(pick, (0,)), SHAPES) if pick is not None and name_of(pick) in PICKS else (None, 1)
+        found = softmax is not None and pick is not None and name_of(softmax) == "Softmax"
+        return (softmax, pick, False) if found else None
+    sides = [_through(child, (*SHAPES, "Neg", "Mean", "Sum")) for child in edges(node)[:2]]
+    if len(sides) < 2:
+        return None
+    if name_of(node) == "Sub":
+        sides[1] = (sides[1][0], -sides[1][1])
+    for (whole, sign), (pick, other) in (sides, sides[::-1]):
+        if whole is None or pick is None or name_of(pick) not in PICKS or sign == other or not _sums_up(whole):
+            continue
+        # The same logits on either side: a cast to fp32 may stand on one of them only.
+        if _through(_summed(whole), SHAPES)[0] is _through(follow(pick, (0,)), SHAPES)[0]:
+            return whole, pick, sign > 0
+    return None
+
+
+def _shifted(pick: Node) -> Node | None:
+    """The logsumexp of a log-softmax written by hand, `x - logsumexp(x)`, from which `pick` picks."""
+    minus, _ = _through(follow(pick, (0,)), SHAPES)
+    if minus is None or name_of(minus) != "Sub" or len(edges(minus)) < 2:
+        return None
+    logits, whole = (_through(child, SHAPES)[0] for child in edges(minus)[:2])
+    same = whole is not None and _sums_up(whole) and _through(_summed(whole), SHAPES)[0] is logits
+    return whole if same and logits is not None else None
+
+
+def _through(node: Node | None, names: tuple[str, ...]) -> tuple[Node | None, int]:
+    """The first node below with another name than these, and the sign that the minuses on the way make."""
+    sign = 1
+    while node is not None and name_of(node) in names:
+        sign = -sign if name_of(node) == "Neg" else sign
+        node = follow(node, (0,))
+    return node, sign
+
+
+def _sums_up(node: Node) -> bool:
+    """A logsumexp, in one piece or as `x.exp().sum(1).log()`."""
+    if name_of(node) == "Logsumexp":
+        return True
+    return name_of(node) == "Log" and [
+        name_of(n) if (n := follow(node, w)) is not None else "" for w in ((0,), (0, 0))
+    ] == [
+        "Sum",
+        "Exp",
+    ]
+
+
+def _summed(node: Node) -> Node | None:
+    return follow(node, (0,) if name_of(node) == "Logsumexp" else (0, 0, 0))
 
 
 def _below(node: Node, index: int) -> Node | None:
@@ -168,9 +230,20 @@ def _below(node: Node, index: int) -> Node | None:
     return None
 
 
-def _log_probs(node: Node) -> Tensor:
+def log_probs_of(node: Node) -> Tensor:
+    """(B, C), of what stands for the log-softmax."""
+    if name_of(node) == "Logsumexp":
+        return _less(node._saved_self, node._saved_result)
+    if name_of(node) == "Log":
+        return _less(node.next_functions[0][0].next_functions[0][0]._saved_result.log(), node._saved_self.log())
     result: Tensor = node._saved_result
     return result if name_of(node) == "LogSoftmax" else result.clamp_min(1e-30).log()
+
+
+def _less(logits: Tensor, whole: Tensor) -> Tensor:
+    """(B, C) less (B,) or (B, 1); what has another shape stays as it is, and is nobody's log-softmax."""
+    fits = logits.dim() == 2 and whole.numel() == logits.shape[0]
+    return logits.detach() - whole.detach().reshape(-1, 1) if fits else logits.detach()[None]
 
 
 def read_batch(consumer: Node) -> Batch | None:
@@ -181,10 +254,12 @@ def read_batch(consumer: Node) -> Batch | None:
     log_softmax = _labelled_log_softmax(consumer)
     if log_softmax is None:
         return None
-    log_probs = _log_probs(log_softmax).detach()
+    log_probs = log_probs_of(log_softmax).detach()
     if log_probs.dim() != 2:
         return None
     rows, classes = log_probs.shape
+    by_hand = _by_hand(consumer) if name_of(consumer) in ("Sub", "Add", "Log") else None
+    consumer = consumer if by_hand is None else by_hand[1]
     name, ignore, mixed = name_of(consumer), -100, None
     if name.startswith("NllLoss"):
         labels, ignore = consumer._saved_target, int(consumer._saved_ignore_index)
@@ -422,6 +497,9 @@ def scale_of_logits(log_softmax: Node, path: tuple[int, ...]) -> float:
 
 def _sign_of_picked(consumer: Node, weight: Tensor | float) -> Tensor | float | None:
     """The weight where CE was written by hand: log-probabilities are picked or multiplied, and a minus is outside."""
+    by_hand = _by_hand(consumer) if name_of(consumer) in ("Sub", "Add", "Log") else None
+    if by_hand is not None:
+        return weight if by_hand[2] else -weight
     index = 0 if _below(consumer, 0) is not None else 1
     node, log_softmax = follow(consumer, (index,)), _labelled_log_softmax(consumer)
     while node is not None and node is not log_softmax:

@@ -16,13 +16,14 @@ from __future__ import annotations
 import math
 import re
 import time
+from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from typing import Any
 from weakref import WeakKeyDictionary
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from reid_smoke.facts import (
@@ -30,6 +31,7 @@ from reid_smoke.facts import (
     LoopFacts,
     ParameterFacts,
     ProbeFault,
+    WeightsFacts,
 )
 from reid_smoke.ledger import Ledger
 from reid_smoke.probes import measure
@@ -39,6 +41,7 @@ from reid_smoke.probes.graph import (
     Batch,
     Node,
     follow,
+    log_softmax_of,
     loss_in_words,
     read_batch,
     root_of,
@@ -58,6 +61,7 @@ MOST_FAULTS = 3  # of one probe, before it is switched off
 STEPS_WITHOUT_BACKWARD = (3, 10, 100)  # where a loop that steps without any backward is written down
 DENSE_UNTIL = 2000  # steps, each of which is measured
 STRIDES = (11, 53)  # from there on, and from ten times there on
+MOST_LOADS = 16  # checkpoints that are told of
 MOST_PATHS = 8  # shapes of the graph between loss and labels that are remembered
 HEAD_SAMPLE, SENTINEL_SAMPLE = 1 << 16, 1 << 14  # elements of the head, and of each sentinel, whose way is followed
 OFTEN = 1000  # steps, or epochs tenfold, within which whatever changed is written each time
@@ -106,12 +110,35 @@ class Observer:
         self._stepped = False
         self._counts = {"backwards": 0, "other_backwards": 0, "optimizer_steps": 0, "skipped": 0, "zero_grads": 0}
         self._fruitless_walks = 0
+        self._loads = 0
         self._faults: dict[str, int] = {}
 
     @property
     def structure(self) -> Structure | None:
         """What the last walk found; None before the first classification."""
         return self._structure
+
+    @guarded
+    def loaded(self, module: nn.Module, state_dict: object, result: Any, where: str) -> None:
+        """A checkpoint was loaded with strict=False, which says nothing of what does not arrive."""
+        if not isinstance(state_dict, Mapping) or self._loads >= MOST_LOADS:
+            return
+        unexpected, missing = ([k for k in keys if not k.endswith("num_batches_tracked")] for keys in result[::-1])
+        if not unexpected:  # all of the file has arrived; it may well be of a part of the model
+            return
+        self._loads += 1
+        given = sum(not key.endswith("num_batches_tracked") for key in state_dict)
+        self.ledger.add(
+            WeightsFacts(
+                path=f"load_state_dict(strict=False) of {type(module).__name__} at {where}",
+                matched=given - len(unexpected),
+                missing=len(missing),
+                unexpected=len(unexpected),
+                wrong_shape=0,
+                examples=(*(f"unexpected: {k}" for k in unexpected[:2]), *(f"missing: {k}" for k in missing[:2])),
+                by="script",
+            )
+        )
 
     # --- batches ---
 
@@ -289,7 +316,7 @@ class Observer:
             return None
         for path, name in self._paths:
             consumer = follow(root, path)
-            if consumer is not None and consumer.name() == name:
+            if consumer is not None and consumer.name() == name and log_softmax_of(consumer) is not None:
                 return consumer
         return None
 

@@ -10,7 +10,17 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.graph import GradientEdge
 
-from reid_smoke.probes.graph import PRODUCTS, Node, follow, log_softmax_of, read_batch, read_product, walk
+from reid_smoke.probes.graph import (
+    PRODUCTS,
+    Node,
+    follow,
+    log_probs_of,
+    log_softmax_of,
+    name_of,
+    read_batch,
+    read_product,
+    walk,
+)
 from reid_smoke.triage.replay_kept import Batch, CannotReplay, Given, Parts, at, replaced, tensors_in
 
 SEARCHED = 24  # nodes below the logits, within which the classifier's product is looked for
@@ -56,9 +66,10 @@ def forward(parts: Parts, batch: Batch, device: torch.device, *, feature: bool =
     if feature:
         return _feature(log_softmax, starts=False)
     # log-probabilities are logits up to a constant in each row, and CE's gradient is the same at both.
-    saved = log_softmax._saved_result.detach()
-    values = saved if "LogSoftmax" in log_softmax.name() else saved.clamp_min(1e-30).log()
-    return Logits(values, lambda gradient: _from_edge(log_softmax, 0, gradient.to(saved.dtype)))
+    if name_of(log_softmax) == "Log":
+        raise CannotReplay("the loss sums up the logits' exponentials by itself")
+    values = log_probs_of(log_softmax).detach()
+    return Logits(values, lambda gradient: _from_edge(log_softmax, 0, gradient.to(values.dtype)))
 
 
 def _inside(result: Any) -> Node:

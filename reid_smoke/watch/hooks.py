@@ -8,10 +8,12 @@ have a global hook of their own, which does not fire when GradScaler skips a ste
 from __future__ import annotations
 
 import functools
+import sys
 import time
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -52,6 +54,7 @@ def _install(observer: Observer, undo: list[Callable[[], None]]) -> None:
     replace(torch.autograd, "backward", lambda original: _backward(original, observer))
     replace(Optimizer, "zero_grad", lambda original: _then(original, observer.zeroed))
     replace(nn.Module, "zero_grad", lambda original: _then(original, observer.zeroed))
+    replace(nn.Module, "load_state_dict", lambda original: _load(original, observer))
     replace(_BaseDataLoaderIter, "__next__", lambda original: _next_batch(original, observer))
     # Both names of each clipping function: users import either.
     for name in ("clip_grad_norm_", "clip_grad_value_"):
@@ -82,6 +85,20 @@ def _then(original: Callable[..., Any], tell: Callable[[], None]) -> Callable[..
         return result
 
     return wrapped
+
+
+def _load(original: Callable[..., Any], observer: Observer) -> Callable[..., Any]:
+    @functools.wraps(original)
+    def load_state_dict(self: Any, *args: Any, **kwargs: Any) -> Any:
+        result = original(self, *args, **kwargs)
+        strict = kwargs.get("strict", args[1] if len(args) > 1 else True)
+        if not strict:
+            caller = sys._getframe(1)
+            where = f"{Path(caller.f_code.co_filename).name}:{caller.f_lineno}"
+            observer.loaded(self, args[0] if args else kwargs.get("state_dict"), result, where)
+        return result
+
+    return load_state_dict
 
 
 def _backward(original: Callable[..., Any], observer: Observer) -> Callable[..., Any]:

@@ -118,7 +118,7 @@ def scaler_skips_its_first_steps(parts: Parts) -> None:
 
 @control("model", on=("bnneck", "omniglot"), window=(110, 150))
 def margin_softmax_at_64(parts: Parts) -> None:
-    """An additive margin of 0.2 at a scale of 64: CE starts far above chance, accuracy at 0, and takes long to come down."""
+    """An additive margin of 0.2 at a scale of 64: CE starts far above chance, accuracy at 0, and takes its time."""
     width, classes = parts.neck.num_features, parts.classes
     head = parts.head = nn.Linear(width, classes, bias=False)
     nn.init.xavier_uniform_(head.weight)

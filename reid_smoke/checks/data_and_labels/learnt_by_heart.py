@@ -52,7 +52,7 @@ def learnt_by_heart(
     second = [s for s in steps if s.epoch == 2]
     if (
         overfits(runs)
-        # Labels that fit the images, and a backbone frozen on purpose: what its features carry over, no training decides.
+        # The labels fit, and the backbone is frozen on purpose: what its features carry over, no training decides.
         or (labels_fit(likeness) and _backbone_frozen(parameters))
         or len(first) < EPOCH
         or len(second) < STEPS

@@ -1,5 +1,9 @@
+from math import isfinite
+from statistics import median
+
 from reid_smoke.checks._gravity import grave_if_ce_fails
 from reid_smoke.checks.catalogue import Finding, check
+from reid_smoke.checks.gradient_flow.clipped_to_nothing import LEFT
 from reid_smoke.checks.reading import figures, typical
 from reid_smoke.facts import StepFacts
 from reid_smoke.rule import Curve
@@ -7,10 +11,11 @@ from reid_smoke.rule import Curve
 # Of the gradient at the feature. CE beside a triplet loss, both at 1, has 0.2 to 0.9; under 1 in 50 it is less than the
 # other loss differs from batch to batch.
 SHARE = 0.02
+MANY_TIMES = 1000  # the loss over CE; CE summed over a batch is its size, a few hundred, and its share stays 1
 
 
 @check(
-    "RS210", slug="ce-drowned", severity="fail", when="end", needs=[StepFacts],
+    "RS210", slug="ce-drowned", severity="fail", needs=[StepFacts],
     uses=[Curve],
     explains=["RS201", "RS202", "RS203", "RS204", "RS309", "RS401", "RS403", "RS503"],
 )  # fmt: skip
@@ -32,13 +37,29 @@ def ce_drowned(steps: list[StepFacts], curve: Curve) -> Finding | None:
     Seen in:
         torchreid #357 (weights of CE and triplet); centre losses without their small weight.
     """
+    broken = not isfinite(steps[-1].ce)
+    if curve.word == "short" and not broken:
+        return None  # too early to say whether CE bears it
     share = typical(steps, "ce_share")
-    if share is None or share > SHARE:
+    if share is None:
         return None
-    last = steps[-1]
+    # A loss that overshoots is large at one step and flat at the next: its gradient comes and goes, its size stays.
+    least, times = min(figures(steps, "ce_share")), _times_ce(steps)
+    if share > SHARE and not (least <= SHARE and times > MANY_TIMES):
+        return None
+    # Where the limit would leave nothing of CE's own gradient either, it is the clipping that is at fault.
+    gradient, limit = typical(steps, "head_grad"), typical(steps, "clip_at")
+    clipped_anyway = bool(gradient) and limit is not None and limit < LEFT * (gradient or 0.0)
     return Finding(
-        f"{share:.1e} of the gradient at the feature is CE's (median of {len(figures(steps, 'ce_share'))} steps); "
-        f"the loss is {last.loss:.3g}, CE {last.ce:.3g}",
-        step=last.step,
-        severity=grave_if_ce_fails(curve),
+        f"{share:.1e} of the gradient at the feature is CE's (median of {len(figures(steps, 'ce_share'))} steps, the "
+        f"least {least:.1e}); the loss is {times:.3g} times CE (median), {steps[-1].loss:.3g} and {steps[-1].ce:.3g} "
+        "at the last step",
+        step=steps[-1].step,
+        severity="warn" if clipped_anyway else "fail" if broken else grave_if_ce_fails(curve),
     )
+
+
+def _times_ce(steps: list[StepFacts]) -> float:
+    """The loss over CE, the median of the steps at which both are numbers; 0 where there is none."""
+    ratios = [abs(s.loss) / s.ce for s in steps if isfinite(s.loss) and isfinite(s.ce) and s.ce > 0]
+    return median(ratios) if ratios else 0.0

@@ -1,20 +1,23 @@
 from reid_smoke.checks._gravity import grave_if_ce_fails
 from reid_smoke.checks.catalogue import Finding, check
-from reid_smoke.checks.reading import listed, typical
+from reid_smoke.checks.reading import first_run, listed, typical
 from reid_smoke.facts import ModeFacts, StepFacts
 from reid_smoke.rule import Curve
+
+STEPS = 5
 
 
 @check(
     "RS508", slug="dropout-of-one", severity="fail", needs=[ModeFacts, StepFacts],
     uses=[Curve],
-    explains=["RS202", "RS203", "RS207", "RS311", "RS312", "RS401", "RS502", "RS503"],
+    explains=["RS202", "RS203", "RS207", "RS210", "RS311", "RS312", "RS401", "RS502", "RS503"],
 )  # fmt: skip
 def dropout_of_one(modes: list[ModeFacts], steps: list[StepFacts], curve: Curve) -> Finding | None:
     """A dropout drops everything.
 
     What it means:
-        Its `p` is 1: the share that is dropped was taken for the share that is kept.
+        Its `p` is 1: the share that is dropped was taken for the share that is kept. Or the classifier's input is
+        exactly 0 although the neck before it varies, as `F.dropout` or a mask of zeros between the two leaves it.
 
     Why it stops learning:
         Zeros come out of it, and a gradient of zeros goes back. A dropout that is built and never called does no harm;
@@ -29,8 +32,16 @@ def dropout_of_one(modes: list[ModeFacts], steps: list[StepFacts], curve: Curve)
         TensorFlow 1's `keep_prob=1.0` ported as `p=1.0`; layumi's models have a dropout before the classifier.
     """
     names = modes[-1].drop_everything
-    if not names:
+    lost = first_run(steps, lambda s: s.feat_norm == 0 and s.channels_alive > 0, STEPS)
+    if not names and lost is None:
         return None
+    if not names and lost is not None:  # a dropout that is no module: F.dropout, or a mask by hand
+        return Finding(
+            f"{lost.channels_alive:.0%} of the channels before it vary within the batch, and the classifier's input "
+            f"has a norm of 0 in {STEPS} steps in a row: what lies between the two multiplies with 0",
+            step=lost.step,
+            severity="fatal",
+        )
     norm = typical(steps[-5:], "feat_norm")
     dead = norm == 0
     return Finding(

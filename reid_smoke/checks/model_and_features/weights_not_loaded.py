@@ -1,12 +1,22 @@
+from reid_smoke.checks._gravity import grave_if_ce_fails
 from reid_smoke.checks.catalogue import Finding, check
 from reid_smoke.checks.reading import listed
 from reid_smoke.facts import WeightsFacts
+from reid_smoke.rule import Curve
 
 MOST_MISSING = 0.2  # share of the model's keys; a replaced head is one of a hundred
+MOST_UNKNOWN = 0.5  # share of a file that a script loads; what a model lacks may have come from elsewhere
 
 
-@check("RS504", slug="weights-not-loaded", severity="fatal", needs=[WeightsFacts], explains=["RS202", "RS203"])
-def weights_not_loaded(files: list[WeightsFacts]) -> Finding | None:
+@check(
+    "RS504",
+    slug="weights-not-loaded",
+    severity="fatal",
+    needs=[WeightsFacts],
+    uses=[Curve],
+    explains=["RS202", "RS203", "RS115"],
+)
+def weights_not_loaded(files: list[WeightsFacts], curve: Curve) -> Finding | None:
     """The checkpoint was read, but it did not arrive in the model.
 
     What it means:
@@ -31,6 +41,11 @@ def weights_not_loaded(files: list[WeightsFacts]) -> Finding | None:
         )
         if facts.examples:
             evidence += f" ({listed(facts.examples)})"
+        if facts.by == "script":
+            # Whose model it is, and whether a later load mends it, is not known: CE tells how grave it is.
+            if facts.unexpected > MOST_UNKNOWN * (facts.matched + facts.unexpected):
+                return Finding(evidence, severity=grave_if_ce_fails(curve))
+            continue
         if not facts.matched:
             return Finding(evidence)
         if wanted and facts.missing + facts.wrong_shape > MOST_MISSING * wanted:

@@ -1,4 +1,5 @@
-from torch import nn
+from torch import Tensor, nn
+from torch.nn import functional as F
 
 from tests.checks.tiny import Model, TinyTraining
 
@@ -16,5 +17,13 @@ class Half(KeepProbability):
     p = 0.5
 
 
-SICK = [KeepProbability]
+class NoModule(TinyTraining):
+    """`F.dropout` within the forward: no module tells of it."""
+
+    def loss(self, images: Tensor, labels: Tensor) -> Tensor:
+        feature = F.dropout(self.model.neck(self.model.base(images)), 1.0)
+        return F.cross_entropy(self.model.classifier(feature), labels)
+
+
+SICK = [KeepProbability, NoModule]
 HEALTHY = [Half]

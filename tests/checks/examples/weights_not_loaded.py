@@ -1,3 +1,5 @@
+import torch
+
 from reid_smoke.facts import AnyFact, WeightsFacts
 from tests.checks.tiny import TinyTraining
 
@@ -17,5 +19,27 @@ class AllButTheHead(TinyTraining):
         return [WeightsFacts(path="resnet50.pth", matched=318, missing=6, unexpected=2, wrong_shape=0)]
 
 
-SICK = [AnotherPrefix, HalfOfIt]
-HEALTHY = [AllButTheHead]
+class ScriptsOwnPrefix(TinyTraining):
+    """`module.` before all keys, strict=False: nothing arrives, and nobody says so; CE bears it here: a warning."""
+
+    prefix = "module."
+
+    def train(self) -> None:
+        trained = {self.prefix + name: torch.clone(value) for name, value in self.model.state_dict().items()}
+        self.model.load_state_dict(trained, strict=False)
+        super().train()
+
+
+class ScriptsOwnWithAnotherHead(ScriptsOwnPrefix):
+    """An old head among the keys is left out, and the rest arrives."""
+
+    prefix = ""
+
+    def train(self) -> None:
+        trained = dict(self.model.state_dict(), **{"fc.weight": torch.zeros(1000, 512)})
+        self.model.load_state_dict(trained, strict=False)
+        TinyTraining.train(self)
+
+
+SICK = [AnotherPrefix, HalfOfIt, ScriptsOwnPrefix]
+HEALTHY = [AllButTheHead, ScriptsOwnWithAnotherHead]

@@ -1,0 +1,79 @@
+"""CE in the ways that people write it: each is seen, with its labels, its value and its sign."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from reid_smoke.probes.graph import follow, log_softmax_of, read_batch, walk, weight_of_ce
+
+LABELS = torch.tensor([1, 9, 3, 0])
+ROWS = torch.arange(4)
+
+
+def picked(logits: Tensor) -> Tensor:  # (B, C) -> (B,)
+    return logits.gather(1, LABELS[:, None]).squeeze(1)
+
+
+def shifted(logits: Tensor) -> Tensor:
+    logits = logits - logits.max(1, keepdim=True)[0]
+    return (logits.exp().sum(1).log() - logits[ROWS, LABELS]).mean()
+
+
+FORMS: dict[str, Callable[[Tensor], Tensor]] = {
+    "cross_entropy": lambda x: F.cross_entropy(x, LABELS),
+    "logsumexp less what is gathered": lambda x: (x.logsumexp(1) - picked(x)).mean(),
+    "logsumexp less what is indexed": lambda x: (x.logsumexp(1) - x[ROWS, LABELS]).mean(),
+    "the means apart": lambda x: x.logsumexp(1).mean() - picked(x).mean(),
+    "minus what is gathered": lambda x: (-x.gather(1, LABELS[:, None]) + x.logsumexp(1, keepdim=True)).mean(),
+    "a minus outside": lambda x: -(picked(x) - x.logsumexp(1)).mean(),
+    "a cast on one side": lambda x: (x.double().logsumexp(1) - picked(x)).mean(),
+    "exp, sum, log": lambda x: (x.exp().sum(1).log() - picked(x)).mean(),
+    "shifted by the largest": shifted,
+    "log of a picked probability": lambda x: -(x.softmax(1)[ROWS, LABELS] + 1e-12).log().mean(),
+    "log of a clamped one": lambda x: -picked(x.softmax(1)).clamp(min=1e-9).log().mean(),
+    "a log-softmax by hand": lambda x: -picked(x - x.logsumexp(1, keepdim=True)).mean(),
+    "nll_loss of one": lambda x: F.nll_loss(x - x.logsumexp(1, keepdim=True), LABELS),
+}
+
+
+@pytest.mark.parametrize("sign", [1.0, -1.0], ids=["minimised", "maximised"])
+@pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
+def test_ce_is_read_with_its_labels_and_its_sign(form: Callable[[Tensor], Tensor], sign: float) -> None:
+    torch.manual_seed(0)
+    weight, feature = torch.randn(10, 6, requires_grad=True), torch.randn(4, 6, requires_grad=True)
+    logits = F.linear(feature, weight)
+    root = (sign * form(logits)).grad_fn
+
+    (found,) = walk(root).classifications
+    consumer = follow(root, found.path)
+    batch = read_batch(consumer)
+
+    assert batch is not None
+    assert batch.labels.tolist() == LABELS.tolist()
+    assert batch.log_probs.numpy() == pytest.approx(logits.detach().log_softmax(1).numpy(), abs=1e-5)
+    weighed = weight_of_ce(root, found)
+    assert weighed is not None
+    assert float(weighed) * sign > 0
+    assert found.product_path is not None
+    product = follow(log_softmax_of(consumer), found.product_path)
+    assert product is not None
+    assert product.name() == "MmBackward0"
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        lambda x: (x.logsumexp(1) - (2 * x)[ROWS, LABELS]).mean(),  # other logits are summed up than are picked from
+        lambda x: x.softmax(1).gather(1, LABELS[:, None]).mean(),  # a router's gates
+        lambda x: (x.logsumexp(1) + picked(x)).mean(),
+        lambda x: (x - x.exp().sum(1, keepdim=True).log()).square().mean(),
+    ],
+)
+def test_what_only_looks_like_it_is_left_alone(loss: Callable[[Tensor], Tensor]) -> None:
+    logits = F.linear(torch.randn(4, 6), torch.randn(10, 6, requires_grad=True))
+    assert walk(loss(logits).grad_fn).classifications == []
