@@ -27,6 +27,7 @@ class Plot:
     says: str  # what it shows, in figures
     legend: tuple[tuple[str, str], ...]  # (look, name)
     pictures: tuple[str, ...]  # one SVG, or a wide one and a narrow one
+    note: str = ""  # what the curves do not show, in words that everybody sees
     evidence: str = ""  # code of the finding whose evidence shows here
 
 
@@ -160,8 +161,7 @@ def _small(figure: _Figure, report: Report, steps: Sequence[StepFacts]) -> Plot 
             said.append(_range_in_words(name, points))
     if not lines:
         return None
-    if figure.key == "amp":
-        said.append(_skips(steps))
+    note = _skips(steps) if figure.key == "amp" else ""
     heights = [y for line in lines for _, y in line.points]
     last = max(steps[-1].step, report.rule.window[1])
     marks = (
@@ -179,7 +179,7 @@ def _small(figure: _Figure, report: Report, steps: Sequence[StepFacts]) -> Plot 
         size=SMALL,
     )
     legend = tuple((line.look, line.name) for line in lines) if len(figure.names) > 1 else ()
-    return Plot(figure.key, figure.title, says, legend, (picture,))
+    return Plot(figure.key, figure.title, says, legend, (picture,), note)
 
 
 def _skips(steps: Sequence[StepFacts]) -> str:

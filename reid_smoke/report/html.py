@@ -110,7 +110,7 @@ def _trial_groups(report: Report) -> list[list[Any]]:
 
 
 def _histogram(labels: LabelFacts | None) -> list[Bar]:
-    """How many labels came up how often, in at most a dozen columns of equal width."""
+    """How many labels came up how often, in at most a dozen columns of equal width; none before the first label."""
     if labels is None or not labels.histogram:
         return []
     most = labels.histogram[-1][0]
@@ -122,6 +122,7 @@ def _histogram(labels: LabelFacts | None) -> list[Bar]:
     return [
         Bar(str(n) if width == 1 else f"{n * width} to {(n + 1) * width - 1}", count, count / highest)
         for n, count in enumerate(columns)
+        if any(columns[: n + 1])
     ]
 
 
