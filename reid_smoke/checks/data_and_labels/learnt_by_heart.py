@@ -3,8 +3,7 @@ from statistics import fmean
 
 from reid_smoke.checks.catalogue import Finding, check
 from reid_smoke.checks.data_and_labels._coverage import overfits
-from reid_smoke.checks.data_and_labels._likeness import labels_fit
-from reid_smoke.facts import GraphFacts, LikenessFacts, ParameterFacts, RunFacts, StepFacts
+from reid_smoke.facts import GraphFacts, ParameterFacts, RunFacts, StepFacts
 from reid_smoke.rule import BELOW_CHANCE, ENOUGH_LOOKS
 from reid_smoke.trend import standard_error
 
@@ -17,13 +16,12 @@ STEPS = 5  # of the second epoch
 
 @check(
     "RS115", slug="learnt-by-heart", severity="fail", when="end", needs=[StepFacts, GraphFacts],
-    uses=[RunFacts, LikenessFacts, ParameterFacts], explains=["RS202", "RS203", "RS204", "RS403"],
+    uses=[RunFacts, ParameterFacts], explains=["RS202", "RS203", "RS204", "RS403"],
 )  # fmt: skip
 def learnt_by_heart(
     steps: list[StepFacts],
     graphs: list[GraphFacts],
     runs: list[RunFacts],
-    likeness: list[LikenessFacts],
     parameters: list[ParameterFacts],
 ) -> Finding | None:
     """Labels are only learnt by heart: nothing carries over to the next image.
@@ -52,8 +50,7 @@ def learnt_by_heart(
     second = [s for s in steps if s.epoch == 2]
     if (
         overfits(runs)
-        # The labels fit, and the backbone is frozen on purpose: what its features carry over, no training decides.
-        or (labels_fit(likeness) and _backbone_frozen(parameters))
+        or _backbone_frozen(parameters)  # on purpose: what its features carry over, no training decides
         or len(first) < EPOCH
         or len(second) < STEPS
         or not all(isfinite(s.ce) for s in (*first, *second))
