@@ -434,7 +434,8 @@ class CompiledEagerly(Style):
 
 
 STYLES = [
-    Style, Lists, DictOfLosses, HeadWithBias, HeadInTheLoss, HeadOfItsOwn, CenterLoss, SmoothedByHand, SmoothedByTorch,
+    Style, Lists, DictOfLosses, HeadWithBias, HeadInTheLoss, HeadOfItsOwn, CenterLoss, ByHand, SmoothedByHand,
+    SmoothedByTorch,
     Gathered, Indexed, SmoothedAndGathered, Probabilities, LogOfSoftmax, Margin, ScaledAndAccumulated, TwoBackwards,
     Checkpointed, Compiled, CompiledEagerly,
 ]  # fmt: skip
