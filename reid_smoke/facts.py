@@ -160,6 +160,7 @@ class GraphFacts(Fact):
     sharded: bool = False  # the weights are divided among the ranks, so that none could be looked at
     classifications: int = 1  # of the same loss: two of an image-text model, one of each head of a model of parts
     cut_off: tuple[int, ...] = ()  # which of them, as computed, from 1 on, have no weight behind their feature
+    left_out: tuple[str, ...] = ()  # of such: weights not reached, in an optimizer that holds others which are
 
 
 class ModeFacts(Fact):
@@ -367,7 +368,7 @@ class TrialFacts(Fact):
 
     kind: Literal["trial"] = "trial"
     name: str  # what was changed, for people
-    settings: tuple[str, ...] = ()  # the change as it would be written down, `key: value`; empty: nothing, or no config
+    settings: tuple[str, ...] = ()  # the change as it would be written down, `key=value`; empty: nothing, or no config
     swaps: tuple[Literal["model", "data", "optimizer"], ...] = ()  # whole parts that the reference's took the place of
     together: int = 1  # how many changes were made at once; 0: none, the training as it is
     batches: Literal["few", "stream"]  # the same few over and over, or those of the training one after another

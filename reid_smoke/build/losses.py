@@ -45,15 +45,13 @@ def _kl(similarity: Tensor, log_q: Tensor) -> Tensor:
 class TrainingLoss(nn.Module):
     """Label-smoothed CE on the logits, plus `sdm_weight` times SDM on the BN features; SDM is not computed at weight 0.
 
-    `instances`: K of PK sampling, needed for SDM alone. The batch must then hold its identities one after another, K
-    images of each. Images 0, 2, 4, ... of an identity are view a, images 1, 3, 5, ... view b; the last of an odd K is
-    left out. BN features, since SDM compares by cosine, and it is behind the neck that cosines mean something (Luo et
-    al. 2019).
+    `instances`: K of PK sampling, needed for SDM alone; None of pairs of image and caption. The batch must hold its
+    identities one after another, K images of each. Images 0, 2, 4, ... of an identity are view a, images 1, 3, 5, ...
+    view b; the last of an odd K is left out. BN features, since SDM compares by cosine, and it is behind the neck that
+    cosines mean something (Luo et al. 2019).
 
     Of pairs of image and caption: CE on both sides, added up, and SDM between the two sides' BN features. Every row is
     a pair, so that no PK batch is needed.
-
-    `instances`: None of pairs of image and caption.
 
     Raises UsageError for SDM with fewer than two images of an identity.
     """

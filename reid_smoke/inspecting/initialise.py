@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import shlex
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +17,7 @@ from reid_smoke.errors import DataError, UsageError
 from reid_smoke.inspecting.census import count, image_size, in_words, looks
 from reid_smoke.inspecting.proposal import INSTANCES, config_text, default_path, propose
 from reid_smoke.rule import DEFAULT_WINDOW
+from reid_smoke.whole import whole
 
 
 @dataclass(frozen=True)
@@ -101,13 +100,9 @@ def _write(path: Path, text: str, *, force: bool) -> None:
         raise UsageError(f"{path}: this is a folder; give --out the config's name")
     if path.exists() and not force:
         raise UsageError(f"{path} exists already: --force writes over it, --out names another file")
-    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        beside.write_text(text, encoding="utf-8")
-        load_config(beside)
-        beside.replace(path)
+        with whole(path) as beside:
+            beside.write_text(text, encoding="utf-8")
+            load_config(beside)
     except OSError as error:
         raise UsageError(f"{path}: cannot be written ({error.strerror or error})") from None
-    finally:
-        with suppress(OSError):
-            beside.unlink()

@@ -13,20 +13,13 @@ import torch
 from torch import Tensor
 
 from reid_smoke.probes import measure
-from reid_smoke.probes.graph import (
-    Batch,
-    Node,
-    follow,
-    images_of,
-    is_fed_images,
-    log_softmax_of,
-    norm_input,
-    read_product,
-    weight_of_ce,
-)
+from reid_smoke.probes.classifier import norm_input, read_product
+from reid_smoke.probes.cross_entropy import Batch, log_softmax_of, weight_of_ce
+from reid_smoke.probes.graph import images_of, is_fed_images
 from reid_smoke.probes.guard import Accountable, guarded
 from reid_smoke.probes.likeness import Likeness
 from reid_smoke.probes.margin import without_margin
+from reid_smoke.probes.nodes import Node, follow
 from reid_smoke.probes.structure import Structure
 from reid_smoke.probes.under_way import Step
 
@@ -92,7 +85,7 @@ class AtBackward:
         known = self.structure.classification if self.structure is not None else None
         if known is None or follow(root, known.path) is not consumer:
             return
-        weight = weight_of_ce(root, known)
+        weight = weight_of_ce(root, known.path)
         if weight is None:
             return
         if not isinstance(weight, Tensor):

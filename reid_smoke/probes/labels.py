@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from reid_smoke.facts import LabelFacts
-from reid_smoke.probes.graph import Batch
+from reid_smoke.probes.cross_entropy import Batch
 
 
 class LabelCounts:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 import torch
 from torch import Tensor
 
-from reid_smoke.probes.graph import Batch
+from reid_smoke.probes.cross_entropy import Batch
 
 Figures = dict[str, Tensor]
 

@@ -16,7 +16,6 @@ from __future__ import annotations
 import math
 import re
 import time
-from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from typing import Any
@@ -31,25 +30,17 @@ from reid_smoke.facts import (
     LoopFacts,
     ParameterFacts,
     ProbeFault,
-    WeightsFacts,
 )
 from reid_smoke.ledger import Ledger
 from reid_smoke.probes import measure
 from reid_smoke.probes.at_backward import AtBackward
 from reid_smoke.probes.beside import Beside
-from reid_smoke.probes.graph import (
-    Batch,
-    Node,
-    follow,
-    log_softmax_of,
-    loss_in_words,
-    read_batch,
-    root_of,
-    scalar_of,
-)
+from reid_smoke.probes.checkpoint import not_arrived
+from reid_smoke.probes.cross_entropy import Batch, log_softmax_of, read_batch
 from reid_smoke.probes.guard import guarded
 from reid_smoke.probes.labels import LabelCounts, LabelsBeforeLoss
 from reid_smoke.probes.likeness import Likeness
+from reid_smoke.probes.nodes import Node, follow, loss_in_words, root_of, scalar_of
 from reid_smoke.probes.outbox import Outbox
 from reid_smoke.probes.structure import Structure, as_float, read_leaves, read_structure
 from reid_smoke.probes.under_way import FIGURES, Loader, Recorded, Step, images_of_dataset, sampler_of
@@ -120,25 +111,11 @@ class Observer:
 
     @guarded
     def loaded(self, module: nn.Module, state_dict: object, result: Any, where: str) -> None:
-        """A checkpoint was loaded with strict=False, which says nothing of what does not arrive."""
-        if not isinstance(state_dict, Mapping) or self._loads >= MOST_LOADS:
-            return
-        unexpected, missing = ([k for k in keys if not k.endswith("num_batches_tracked")] for keys in result[::-1])
-        if not unexpected:  # all of the file has arrived; it may well be of a part of the model
-            return
-        self._loads += 1
-        given = sum(not key.endswith("num_batches_tracked") for key in state_dict)
-        self.ledger.add(
-            WeightsFacts(
-                path=f"load_state_dict(strict=False) of {type(module).__name__} at {where}",
-                matched=given - len(unexpected),
-                missing=len(missing),
-                unexpected=len(unexpected),
-                wrong_shape=0,
-                examples=(*(f"unexpected: {k}" for k in unexpected[:2]), *(f"missing: {k}" for k in missing[:2])),
-                by="script",
-            )
-        )
+        """A checkpoint was loaded with strict=False."""
+        facts = not_arrived(module, state_dict, result, where) if self._loads < MOST_LOADS else None
+        if facts is not None:
+            self._loads += 1
+            self.ledger.add(facts)
 
     # --- batches ---
 

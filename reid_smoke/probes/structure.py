@@ -13,24 +13,19 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.dropout import _DropoutNd
 
 from reid_smoke.facts import GraphFacts, ModeFacts, ParameterFacts, ParameterRecord, Role
-from reid_smoke.probes.graph import (
-    Batch,
-    Classification,
-    Node,
+from reid_smoke.probes.classifier import (
     Product,
-    follow,
     has_weight_behind,
     leaves_on_the_way,
-    log_softmax_of,
     norm_training,
-    read_batch,
     read_product,
-    saved_storage,
     scale_of_logits,
-    walk,
 )
+from reid_smoke.probes.cross_entropy import Batch, log_softmax_of, read_batch
+from reid_smoke.probes.graph import Classification, walk
 from reid_smoke.probes.live import Live, find_batch_norm, find_live, strip_wrappers
 from reid_smoke.probes.margin import has_margin
+from reid_smoke.probes.nodes import Node, follow, saved_storage
 
 MOST_NAMES = 64  # names listed in a fact
 
@@ -125,6 +120,7 @@ def read_structure(
         sharded=sharded,
         classifications=len(candidates),
         cut_off=tuple(cut_off),
+        left_out=_left_out(live, leaves, head_ids | neck_ids) if cut_off else (),
     )
     return Structure(
         classification,
@@ -148,6 +144,20 @@ def read_leaves(root: Node, step: int) -> ParameterFacts:
     gc.collect()
     live = find_live(found.leaves)
     return _parameter_facts(live, {id(leaf) for leaf in found.leaves}, None, set(), None, step)
+
+
+def _left_out(live: Live, leaves: set[int], besides: set[int]) -> tuple[str, ...]:
+    """Trainable parameters that the loss does not reach, of optimizers that hold some which it does.
+
+    An optimizer of which the loss reaches nothing is another training's: of a critic, say.
+    """
+    names = []
+    for optimizer in live.optimizers:
+        held = [p for group in optimizer.param_groups for p in group["params"]]
+        if any(id(p) in leaves for p in held):
+            left = (p for p in held if p.requires_grad and id(p) not in leaves | besides)
+            names += [live.name(p) for p in left]
+    return tuple(names)
 
 
 def _batch(root: Node, classification: Classification) -> Batch | None:

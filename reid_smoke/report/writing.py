@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from contextlib import suppress
 from pathlib import Path
 
 from reid_smoke.errors import ReidSmokeError
 from reid_smoke.ledger import Ledger
 from reid_smoke.report.document import Report
 from reid_smoke.report.formats import FORMATS
+from reid_smoke.whole import whole
 
 # Beside facts.jsonl and config.yaml, which are there from the start. What matters most comes first.
 FILES = {"report.json": "json", "report.html": "html", "junit.xml": "junit"}
@@ -32,18 +32,13 @@ def write_reports(report: Report, ledger: Ledger, folder: Path) -> None:
 
 def write_whole(path: Path, text: str) -> None:
     """Write a text file. Raises ReidSmokeError; what stood there before is then untouched."""
-    # Beside the target, not in the system's temporary folder: a rename is atomic only within one disk.
-    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         # A file name that is no valid UTF-8 becomes an escape, which JSON knows.
-        with beside.open("w", encoding="utf-8", errors="backslashreplace") as file:
+        with whole(path) as beside, beside.open("w", encoding="utf-8", errors="backslashreplace") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
-        beside.replace(path)
     except OSError as error:
-        with suppress(OSError):
-            beside.unlink()
         raise ReidSmokeError(
             f"{path}: the report could not be written ({error.strerror or error}). "
             "The facts seen so far are kept; make room or name another folder, then run `reid-smoke report` on it."

@@ -10,17 +10,10 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.graph import GradientEdge
 
-from reid_smoke.probes.graph import (
-    PRODUCTS,
-    Node,
-    follow,
-    log_probs_of,
-    log_softmax_of,
-    name_of,
-    read_batch,
-    read_product,
-    walk,
-)
+from reid_smoke.probes.classifier import read_product
+from reid_smoke.probes.cross_entropy import log_probs_of, log_softmax_of, read_batch
+from reid_smoke.probes.graph import walk
+from reid_smoke.probes.nodes import PRODUCTS, Node, follow, name_of
 from reid_smoke.triage.replay_kept import Batch, CannotReplay, Given, Parts, at, replaced, tensors_in
 
 SEARCHED = 24  # nodes below the logits, within which the classifier's product is looked for

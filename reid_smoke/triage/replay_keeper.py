@@ -13,7 +13,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from reid_smoke.probes.graph import Node, follow, log_softmax_of, read_batch, root_of, scale_of_logits
+from reid_smoke.probes.classifier import scale_of_logits
+from reid_smoke.probes.cross_entropy import log_softmax_of, read_batch
+from reid_smoke.probes.nodes import Node, follow, root_of
 from reid_smoke.probes.structure import Structure
 from reid_smoke.triage.replay_kept import (
     MOST_BATCHES,

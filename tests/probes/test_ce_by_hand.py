@@ -9,7 +9,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from reid_smoke.probes.graph import follow, log_softmax_of, read_batch, walk, weight_of_ce
+from reid_smoke.probes.cross_entropy import log_softmax_of, read_batch, weight_of_ce
+from reid_smoke.probes.graph import walk
+from reid_smoke.probes.nodes import follow
 
 LABELS = torch.tensor([1, 9, 3, 0])
 ROWS = torch.arange(4)
@@ -56,7 +58,7 @@ def test_ce_is_read_with_its_labels_and_its_sign(form: Callable[[Tensor], Tensor
     assert batch is not None
     assert batch.labels.tolist() == LABELS.tolist()
     assert batch.log_probs.numpy() == pytest.approx(logits.detach().log_softmax(1).numpy(), abs=1e-5)
-    weighed = weight_of_ce(root, found)
+    weighed = weight_of_ce(root, found.path)
     assert weighed is not None
     assert float(weighed) * sign > 0
     assert found.product_path is not None

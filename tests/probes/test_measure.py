@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch.nn import functional as F
 
 from reid_smoke.probes import measure
-from reid_smoke.probes.graph import Batch
+from reid_smoke.probes.cross_entropy import Batch
 
 
 def batch_of(rows: int, classes: int, ignored: list[int], seed: int) -> tuple[Batch, torch.Tensor]:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
-from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
 from typing import NamedTuple
@@ -19,6 +17,7 @@ from reid_smoke.build.data.loader import Batch, Delivery
 from reid_smoke.build.data.training_set import TrainingSet
 from reid_smoke.config.schema import DataConfig
 from reid_smoke.errors import UsageError
+from reid_smoke.whole import whole
 
 CELL = 128  # px, the longer side of an image on the sheet
 WIDEST = 1160  # px, of a row
@@ -114,13 +113,10 @@ def save_sheet(sheet: Image.Image, path: Path) -> None:
     if form not in ("PNG", "JPEG", "WEBP"):
         raise UsageError(f"{path}: a contact sheet is a .png, a .jpg or a .webp")
     sheet.save(buffer, form, **({"quality": 85} if form == "JPEG" else {}))
-    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        beside.write_bytes(buffer.getvalue())
-        beside.replace(path)
+        with whole(path) as beside:
+            beside.write_bytes(buffer.getvalue())
     except OSError as error:
-        with suppress(OSError):
-            beside.unlink()
         raise UsageError(
             f"{path}: cannot be written ({error.strerror or error}). Name another file with --out"
         ) from None

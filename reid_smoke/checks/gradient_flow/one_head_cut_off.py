@@ -1,10 +1,10 @@
 from reid_smoke.checks.catalogue import Finding, check
 from reid_smoke.checks.reading import listed
-from reid_smoke.facts import GraphFacts, ParameterFacts
+from reid_smoke.facts import GraphFacts
 
 
-@check("RS314", slug="one-head-cut-off", severity="fail", needs=[GraphFacts, ParameterFacts])
-def one_head_cut_off(graphs: list[GraphFacts], parameters: list[ParameterFacts]) -> Finding | None:
+@check("RS314", slug="one-head-cut-off", severity="fail", needs=[GraphFacts])
+def one_head_cut_off(graphs: list[GraphFacts]) -> Finding | None:
     """One of several classifications has no path to what made its feature, although that is to be trained.
 
     What it means:
@@ -26,18 +26,11 @@ def one_head_cut_off(graphs: list[GraphFacts], parameters: list[ParameterFacts])
         Text encoders that are run under `no_grad` as they were for retrieval; features cached for another loss.
     """
     last = graphs[-1]
-    if not last.cut_off or len(last.cut_off) == last.classifications:
-        return None
-    left = [
-        p.name
-        for p in parameters[-1].parameters
-        if p.role == "backbone" and p.requires_grad and not p.reached and p.group is not None
-    ]
-    if not left:
+    if len(last.cut_off) == last.classifications or not last.left_out:
         return None
     which = ", ".join(map(str, last.cut_off))
     return Finding(
         f"of {last.classifications} classifications number {which} has no weight behind its feature, and the loss does "
-        f"not reach {len(left)} parameters that the optimizer holds ({listed(left)})",
+        f"not reach {len(last.left_out)} parameters that the optimizer holds ({listed(last.left_out)})",
         step=last.step,
     )

@@ -49,7 +49,7 @@ def ce_drowned(steps: list[StepFacts], curve: Curve) -> Finding | None:
         return None
     # Where the limit would leave nothing of CE's own gradient either, it is the clipping that is at fault.
     gradient, limit = typical(steps, "head_grad"), typical(steps, "clip_at")
-    clipped_anyway = bool(gradient) and limit is not None and limit < LEFT * (gradient or 0.0)
+    clipped_anyway = gradient is not None and limit is not None and limit < LEFT * gradient
     return Finding(
         f"{share:.1e} of the gradient at the feature is CE's (median of {len(figures(steps, 'ce_share'))} steps, the "
         f"least {least:.1e}); the loss is {times:.3g} times CE (median), {steps[-1].loss:.3g} and {steps[-1].ce:.3g} "

@@ -33,9 +33,9 @@ def dropout_of_one(modes: list[ModeFacts], steps: list[StepFacts], curve: Curve)
     """
     names = modes[-1].drop_everything
     lost = first_run(steps, lambda s: s.feat_norm == 0 and s.channels_alive > 0, STEPS)
-    if not names and lost is None:
-        return None
-    if not names and lost is not None:  # a dropout that is no module: F.dropout, or a mask by hand
+    if not names:  # a dropout that is no module: F.dropout, or a mask by hand
+        if lost is None:
+            return None
         return Finding(
             f"{lost.channels_alive:.0%} of the channels before it vary within the batch, and the classifier's input "
             f"has a norm of 0 in {STEPS} steps in a row: what lies between the two multiplies with 0",

@@ -56,5 +56,14 @@ class FrozenTower(TowerWithoutGrad):
         return model
 
 
+class FrozenTowerBesideACritic(FrozenTower):
+    """Another model with an optimizer of its own lives in the same process, and this loss is no business of it."""
+
+    def make_model(self) -> Towers:
+        self.critic = nn.Linear(8, 1)
+        self.critics_optimizer = torch.optim.SGD(self.critic.parameters(), lr=0.1)
+        return super().make_model()
+
+
 SICK = [DetachedTower, TowerWithoutGrad]
-HEALTHY = [TwoTowers, FrozenTower]
+HEALTHY = [TwoTowers, FrozenTower, FrozenTowerBesideACritic]

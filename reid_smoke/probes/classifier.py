@@ -1,0 +1,121 @@
+"""The classifier in the graph: the product that makes the logits, its two sides, and what lies beside and behind it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from reid_smoke.probes.nodes import (
+    ACCUMULATE,
+    LONGEST_PATH,
+    NORMS,
+    POOLS,
+    PRODUCTS,
+    Node,
+    behind,
+    edges,
+    is_a,
+    name_of,
+)  # fmt: skip
+
+
+@dataclass
+class Product:
+    """The classifier: the product of a feature and a weight that makes the logits."""
+
+    node: Node
+    feature_edge: Node | None
+    weight: Tensor | None  # the leaf parameter; None where the weight asks for no gradient or is no leaf
+    weight_value: Tensor | None  # as saved for backward, transposed or not; to find a frozen head by its storage
+    feature: Tensor | None  # (B, D); None where backward has no need of it
+    bias: Tensor | None
+
+
+def read_product(node: Node) -> Product | None:
+    """The two sides of a classifier's product, told apart: the weight's side ends in one leaf and nothing else."""
+    name, children = name_of(node), edges(node)
+    if name == "Mm":
+        sides = ((children[0], node._saved_self), (children[1], node._saved_mat2))
+        bias_edge = None
+    elif name == "Addmm":
+        sides = ((children[1], node._saved_mat1), (children[2], node._saved_mat2))
+        bias_edge = children[0]
+    elif name in ("Convolution", "MkldnnConvolution"):
+        sides = ((children[0], node._saved_input), (children[1], node._saved_weight))
+        bias_edge = children[2] if len(children) > 2 else None
+    elif name == "Bmm":
+        sides = ((children[0], node._saved_self), (children[1], node._saved_mat2))
+        bias_edge = None
+    else:
+        return None
+    (left, left_value), (right, right_value) = sides
+    bias = _only_leaf(bias_edge) if bias_edge is not None else None
+    right_leaf, left_leaf = _only_leaf(right), _only_leaf(left)
+    # F.linear puts the weight on the right; weight @ feature.T, seen in hand-written margins, on the left.
+    if right_leaf is None and left_leaf is not None and right is not None:
+        return Product(node, right, left_leaf, left_value, right_value, bias)
+    return Product(node, left, right_leaf, right_value, left_value, bias)
+
+
+def _only_leaf(node: Node | None) -> Tensor | None:
+    """The one leaf behind `node`, through views, casts and normalising; None where there is more behind it."""
+    leaf: Tensor | None = None
+    for count, passed in enumerate(behind(node), start=1):
+        if count > LONGEST_PATH or is_a(passed, PRODUCTS + NORMS + POOLS):
+            return None
+        if is_a(passed, (ACCUMULATE,)):
+            if leaf is not None and leaf is not passed.variable:
+                return None
+            leaf = passed.variable
+    return leaf
+
+
+def leaves_on_the_way(log_softmax: Node, product: Product) -> list[Tensor]:
+    """The parameters between the log-softmax and the classifier's feature: its weight, its bias, a learned scale."""
+
+    def ends(node: Node) -> bool:
+        if node is product.node or node is log_softmax:
+            return False
+        # Beyond the feature lies the backbone, and beyond another product another classifier, added to this one.
+        return node is product.feature_edge or is_a(node, PRODUCTS + NORMS + POOLS)
+
+    on_the_way = behind(log_softmax, ends)
+    return [node.variable for node in on_the_way if is_a(node, (ACCUMULATE,)) and node is not product.feature_edge]
+
+
+def has_weight_behind(product: Product) -> bool:
+    """Whether a weight that a gradient reaches is behind the classifier's feature; a norm's scale alone is none."""
+    return any(is_a(node, (ACCUMULATE,)) and node.variable.dim() >= 2 for node in behind(product.feature_edge))
+
+
+def scale_of_logits(log_softmax: Node, path: tuple[int, ...]) -> float:
+    """The product of the plain numbers that the logits are multiplied with between the classifier and the loss.
+
+    What lies on a device (a learned temperature) is left out: reading it would wait for the device.
+    """
+    scale = 1.0
+    node: Node | None = log_softmax
+    for index in path:
+        if node is None:
+            break
+        name = name_of(node)
+        if name == "Mul" or (name == "Div" and index == 0):
+            factor = node._saved_self if index else node._saved_other
+            if isinstance(factor, Tensor):
+                factor = factor.item() if factor.numel() == 1 and factor.device.type == "cpu" else 1.0
+            scale = scale * factor if name == "Mul" else scale / factor
+        node = node.next_functions[index][0]
+    return float(scale)
+
+
+def norm_input(node: Node) -> Tensor | None:
+    """What a batch norm's node normalised, (B, D, ...); None where it is not kept."""
+    value = getattr(node, "_saved_input", None)
+    return value.detach() if isinstance(value, Tensor) else None
+
+
+def norm_training(node: Node) -> bool | None:
+    """Whether a batch norm's node used the batch's own statistics; None where it does not tell."""
+    value = getattr(node, "_saved_training", None)
+    return None if value is None else bool(value)

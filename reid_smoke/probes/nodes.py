@@ -1,0 +1,96 @@
+"""The nodes of an autograd graph: their names, their edges, and what lies behind them.
+
+torch's nodes are C++ objects whose attributes depend on the operation; whatever reads a graph stands on these few.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from typing import Any, TypeAlias
+
+import torch
+from torch import Tensor
+
+# There is no type for them in torch.
+Node: TypeAlias = Any
+
+ACCUMULATE = "AccumulateGrad"
+PRODUCTS = ("MmBackward", "AddmmBackward", "BmmBackward", "BaddbmmBackward", "ConvolutionBackward", "LinearBackward")
+POOLS = ("MeanBackward", "AdaptiveAvgPool", "AvgPool", "MaxPool", "AdaptiveMaxPool")
+NORMS = ("BatchNorm", "LayerNorm", "GroupNorm")
+LONGEST_PATH = 24  # nodes; beyond this the classifier's input is not "what feeds it" any more
+
+
+def name_of(node: Node) -> str:
+    """The operation's name without its overload number: `Mm`, `NativeBatchNorm`, `AccumulateGrad`."""
+    full: str = node.name().rsplit("::", 1)[-1]
+    return full.split("Backward")[0] if "Backward" in full else full
+
+
+def is_a(node: Node, kinds: tuple[str, ...]) -> bool:
+    """Whether the operation's full name holds one of these."""
+    name: str = node.name()
+    return any(kind in name for kind in kinds)
+
+
+def edges(node: Node) -> list[Node | None]:
+    return [edge[0] for edge in node.next_functions]
+
+
+def follow(node: Node | None, path: tuple[int, ...]) -> Node | None:
+    """The node at the end of a remembered path; None where the graph has another shape now."""
+    for index in path:
+        if node is None:
+            return None
+        children = node.next_functions
+        if index >= len(children):
+            return None
+        node = children[index][0]
+    return node
+
+
+def behind(start: Node | None, ends: Callable[[Node], bool] = lambda node: False) -> Iterator[Node]:
+    """`start` and every node behind it, each once, the nearest first; nothing behind those that `ends` holds for."""
+    queue, seen = deque([start]), set()
+    while queue:
+        node = queue.popleft()
+        if node is None or node in seen:
+            continue
+        seen.add(node)
+        yield node
+        if not ends(node):
+            queue.extend(edges(node))
+
+
+def saved_storage(node: Node, attribute: str) -> int | None:
+    """Address of a saved tensor's storage, to find the module that it belongs to."""
+    value = getattr(node, attribute, None)
+    return value.data_ptr() if isinstance(value, Tensor) else None
+
+
+def root_of(tensors: object) -> Node | None:
+    """The graph's root for what backward was called on: a tensor or a sequence of them; the first with a graph."""
+    candidates = (
+        [tensors] if isinstance(tensors, Tensor) else list(tensors) if isinstance(tensors, (list, tuple)) else []
+    )
+    return next((t.grad_fn for t in candidates if isinstance(t, Tensor) and t.grad_fn is not None), None)
+
+
+def loss_in_words(root: Node) -> str:
+    """The last few operations behind a loss, the last in front: `Mean < Pow < Sub`."""
+    names: list[str] = []
+    node: Node | None = root
+    while node is not None and len(names) < 4 and not is_a(node, (ACCUMULATE,)):
+        names.append(name_of(node))
+        node = next((child for child in edges(node) if child is not None), None)
+    return " < ".join(names)
+
+
+def scalar_of(tensors: object) -> Tensor | None:
+    """The loss itself as a detached 0-d tensor, where there is just one."""
+    if isinstance(tensors, (list, tuple)) and len(tensors) == 1:
+        tensors = tensors[0]
+    if isinstance(tensors, Tensor) and tensors.numel() == 1:
+        return tensors.detach().reshape(()).to(torch.float32)
+    return None
