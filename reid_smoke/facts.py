@@ -135,6 +135,17 @@ class ParameterFacts(Fact):
     optimizer_holds_head: bool | None = None  # None: no optimizer seen yet
 
 
+class SharedFacts(Fact):
+    """Parameters that were stepped more than once for one gradient. Written once it has happened at a few steps."""
+
+    kind: Literal["shared"] = "shared"
+    step: int
+    count: int  # such parameters
+    names: tuple[str, ...]  # the first few of them
+    by: tuple[str, ...]  # where the first of them is held: class of the optimizer, once for each place
+    lrs: tuple[float | None, ...] = ()  # in each of these places
+
+
 class GraphFacts(Fact):
     """What the autograd graph behind the loss says of the way from the feature to the loss."""
 
@@ -453,6 +464,7 @@ AnyFact: TypeAlias = Annotated[
     | WeightsFacts
     | FreezeFacts
     | ParameterFacts
+    | SharedFacts
     | GraphFacts
     | ModeFacts
     | StepFacts

@@ -42,6 +42,7 @@ from reid_smoke.probes.labels import LabelCounts, LabelsBeforeLoss
 from reid_smoke.probes.likeness import Likeness
 from reid_smoke.probes.nodes import Node, follow, loss_in_words, root_of, scalar_of
 from reid_smoke.probes.outbox import Outbox
+from reid_smoke.probes.sharing import Sharing
 from reid_smoke.probes.structure import Structure, as_float, read_leaves, read_structure
 from reid_smoke.probes.under_way import FIGURES, Loader, Recorded, Step, images_of_dataset, sampler_of
 from reid_smoke.probes.writer import FactWriter
@@ -93,6 +94,7 @@ class Observer:
         self._labels = LabelCounts()
         self._likeness = Likeness()
         self.labels_before = LabelsBeforeLoss()
+        self._sharing = Sharing()
         self._labels_due = False
         self._training_sampler = 0
         self._dry = 0  # epochs that gave no batch
@@ -181,6 +183,7 @@ class Observer:
         root = root_of(tensors)
         if root is None:
             return
+        self._look_for_shared()
         self._counts["other_backwards"] += 1
         measured = self._is_measured(self.step + 1)
         consumer = self._remembered(root)
@@ -189,6 +192,8 @@ class Observer:
             if consumer is None:  # nothing that a walk would compute is computed while a graph records
                 return
         elif consumer is None or (measured and self._is_walked(self.step + 1)):
+            if consumer is not None:  # a classification, however many losses without one went before
+                self._fruitless_walks = 0
             consumer, walked = self._look(root), True
         batch = read_batch(consumer) if consumer is not None and measured else None
         if consumer is None or (measured and batch is None):
@@ -421,9 +426,11 @@ class Observer:
             with self._aside():  # a step reads the gradients, and leaves them as they are
                 self._read_gradients(now, "head_grad_applied", "backbone_grad_applied")
         # A wrapper (Lookahead, say) steps the optimizer inside of it: that is one step.
-        if self._stepping == 1 and _lr(optimizer, self._structure.head) is not None:
-            now.head_steps += 1
-            now.head_optimizers.add(id(optimizer))
+        if self._stepping == 1:
+            self._sharing.step(optimizer)
+            if _lr(optimizer, self._structure.head) is not None:
+                now.head_steps += 1
+                now.head_optimizers.add(id(optimizer))
         self._read_lr(now, optimizer, "lr_head", self._structure.head)
         sentinels = self._backbone.parameters if self._backbone is not None else []
         self._read_lr(now, optimizer, "lr_backbone", sentinels[-1] if sentinels else None)
@@ -447,6 +454,13 @@ class Observer:
                         self._open.figures[name] = change if earlier is None else torch.maximum(earlier, change)
         elif self._counts["optimizer_steps"] in STEPS_WITHOUT_BACKWARD:
             self._write_counts()
+
+    @guarded
+    def _look_for_shared(self) -> None:
+        if self._structure is not None:
+            facts = self._sharing.next_gradient(self.step, self._structure.live.name)
+            if facts is not None:
+                self.ledger.add(facts)
 
     def _read_skip(self, now: Step, optimizer: Optimizer) -> None:
         """A fused optimizer is stepped by GradScaler all the same, and skips by itself what is not finite."""
@@ -569,6 +583,7 @@ class Observer:
         """Write what is still pending and how the training ended: finished, stopped, interrupted or crashed."""
         self.settle()
         self.fetch()
+        self._look_for_shared()
         self._write_labels()
         self._write_counts()
         now = time.perf_counter()

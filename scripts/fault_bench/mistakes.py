@@ -121,6 +121,14 @@ ONE_HEAD: dict[str, Edit] = {
     "backward-forgotten": {"backward": ["pass"]},
     "zeroed-between": {"step": ["optimizer.zero_grad()", "{old}"]},
     "stepped-in-helper-and-loop": {"step": ["{old}", "{old}"]},
+    "second-optimizer-holds-all": {
+        **_after("optimizer", "second = torch.optim.SGD(model.parameters(), lr=0.05)"),
+        "step": ["{old}", "second.step()"],
+    },
+    "backbone-in-a-second-optimizer": {
+        **_after("optimizer", "second = torch.optim.SGD(list(model.parameters())[:6], lr=0.05)"),
+        "step": ["{old}", "second.step()"],
+    },
     "dropout-before-the-head": _after("neck", "feat = nn.functional.dropout(feat, 0.2, self.training)"),
 }
 EDITS: dict[str, dict[str, Edit]] = {

@@ -9,7 +9,7 @@ STEPS = 5
 
 @check(
     "RS406", slug="head-in-two-optimizers", severity="fail", needs=[StepFacts],
-    uses=[Curve], explains=["RS202", "RS203", "RS204", "RS403"],
+    uses=[Curve], explains=["RS202", "RS203", "RS204", "RS403", "RS411"],
 )  # fmt: skip
 def head_in_two_optimizers(steps: list[StepFacts], curve: Curve) -> Finding | None:
     """Two optimizers step the same head.
@@ -30,11 +30,11 @@ def head_in_two_optimizers(steps: list[StepFacts], curve: Curve) -> Finding | No
     Seen in:
         A second optimizer for the centre loss that is handed `model.parameters()` as well.
     """
-    step = first_run(steps, lambda s: (s.head_optimizers or 0) > 1, STEPS)
+    step = first_run([s for s in steps if s.applied], lambda s: (s.head_optimizers or 0) > 1, STEPS)
     if step is None:
         return None
     return Finding(
-        f"{step.head_optimizers} optimizers step the head for each batch, the last at lr {step.lr_head}; "
+        f"{step.head_optimizers} optimizers step the head after one backward, the last at lr {step.lr_head}; "
         f"|dw|/|w| {step.head_update:.1e} a step",
         step=step.step,
         severity=grave_if_ce_fails(curve),

@@ -31,11 +31,13 @@ def optimizer_steps_twice(steps: list[StepFacts], curve: Curve) -> Finding | Non
     Seen in:
         Loops moved to AMP in which the old `optimizer.step()` was left standing; `step()` in a helper and in the loop.
     """
-    step = first_run(steps, lambda s: (s.head_steps or 0) > (s.head_optimizers or 0) > 0, STEPS)
+    step = first_run(
+        [s for s in steps if s.applied], lambda s: (s.head_steps or 0) > (s.head_optimizers or 0) > 0, STEPS
+    )
     if step is None:
         return None
     return Finding(
-        f"{step.head_steps} steps of the head's optimizer after one backward, in {STEPS} batches in a row "
+        f"{step.head_steps} steps of the head's optimizer after one backward, in {STEPS} updates in a row "
         f"(events of batch {step.step}: {step.events})",
         step=step.step,
         severity=grave_if_ce_fails(curve),

@@ -71,6 +71,25 @@ def second_optimizer_holds_all(parts: Parts) -> None:
     parts.step_with(around)
 
 
+@fault("parameter-held-twice", at="built", structural=True)
+def backbone_in_a_second_optimizer(parts: Parts) -> None:
+    """A second optimizer, for another loss, is handed the backbone as well."""
+    second = torch.optim.SGD(parts.other_parameters(), lr=0.05)
+
+    def around(step: Any) -> Any:
+        step()
+        return second.step()
+
+    parts.step_with(around)
+
+
+@fault("parameter-held-twice", at="built", structural=True)
+def head_added_to_a_list_that_has_it(parts: Parts) -> None:
+    """`[*model.parameters(), *head.parameters()]`: torch warns, and steps the head twice."""
+    known = parts.optimizer.param_groups[-1]
+    parts.optimizer = torch.optim.AdamW([*parts.model.parameters(), *parts.head_parameters()], lr=known["lr"])
+
+
 @fault("optimizer-steps-twice", at="built", structural=True)
 def stepped_in_helper_and_loop(parts: Parts) -> None:
     """`step()` in a helper, and once more in the loop."""

@@ -1,0 +1,77 @@
+"""Which parameters are stepped more than once for one gradient: by two optimizers, or by one that holds them twice."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from weakref import WeakKeyDictionary
+
+from torch import Tensor
+from torch.optim import Optimizer
+
+from reid_smoke.facts import SharedFacts
+
+SEEN = 3  # batches in which it happened, before it is written down
+MOST_NAMES = 8
+
+
+@dataclass(frozen=True)
+class _Held:
+    """What an optimizer holds, by id, and how often each."""
+
+    parameters: dict[int, Tensor]
+    places: Counter[int]
+
+
+class Sharing:
+    """Told of each backward and each step. Between two backwards the gradient is one and the same."""
+
+    def __init__(self) -> None:
+        self._held: WeakKeyDictionary[Optimizer, _Held] = WeakKeyDictionary()
+        self._stepped: list[Optimizer] = []  # since the last backward
+        self._shared: dict[int, Tensor] = {}
+        self._times = 0
+        self._written: set[int] = set()
+
+    def step(self, optimizer: Optimizer) -> None:
+        """An optimizer is about to step."""
+        if any(optimizer is other for other in self._stepped):
+            return  # it steps once more: that is counted elsewhere
+        held = self._what_it_holds(optimizer)
+        ids = {key for key, times in held.places.items() if times > 1}
+        for other in self._stepped:
+            ids |= held.parameters.keys() & self._held[other].parameters.keys()
+        self._shared.update((key, held.parameters[key]) for key in ids if held.parameters[key].grad is not None)
+        self._stepped.append(optimizer)
+
+    def next_gradient(self, step: int, name: Callable[[Tensor], str]) -> SharedFacts | None:
+        """Another backward begins, or the training ended. What is to be written down, once it is certain."""
+        stepped, self._stepped = self._stepped, []
+        shared, self._shared = self._shared, {}
+        self._times += bool(shared)
+        if not shared or self._times < SEEN or self._written >= shared.keys():
+            return None
+        self._written |= shared.keys()
+        first = next(iter(shared))
+        places = [
+            (type(optimizer).__name__, group.get("lr"))
+            for optimizer in stepped
+            for group in optimizer.param_groups
+            for parameter in group["params"]
+            if id(parameter) == first
+        ]
+        return SharedFacts(
+            step=step,
+            count=len(shared),
+            names=tuple(name(parameter) for parameter in list(shared.values())[:MOST_NAMES]),
+            by=tuple(kind for kind, _ in places),
+            lrs=tuple(float(lr) if isinstance(lr, (int, float)) else None for _, lr in places),
+        )
+
+    def _what_it_holds(self, optimizer: Optimizer) -> _Held:
+        known = self._held.get(optimizer)
+        if known is None or known.places.total() != sum(len(group["params"]) for group in optimizer.param_groups):
+            held = [p for group in optimizer.param_groups for p in group["params"]]
+            known = self._held[optimizer] = _Held({id(p): p for p in held}, Counter(map(id, held)))
+        return known
