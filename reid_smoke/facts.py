@@ -146,6 +146,28 @@ class SharedFacts(Fact):
     lrs: tuple[float | None, ...] = ()  # in each of these places
 
 
+class ScheduleRecord(Fact):
+    """One schedule of the head's learning rate. Lengths are in its own steps, None where its settings do not tell."""
+
+    name: str  # its class
+    position: int  # where on its way it is
+    calls: int  # how far it went since it was first seen
+    length: int | None = None
+    warm_up: int | None = None  # over which it rises
+
+
+class ScheduleFacts(Fact):
+    """The schedules of the optimizer that holds the head. Written at the walks, after each epoch and at the end."""
+
+    kind: Literal["schedule"] = "schedule"
+    step: int
+    updates: int  # optimizer steps so far
+    epochs: int  # that were over, and the first steps of the next one done
+    lr: float | None  # of the head's group
+    lr_set: float | None  # the one that the schedules are to reach
+    schedules: tuple[ScheduleRecord, ...]
+
+
 class GraphFacts(Fact):
     """What the autograd graph behind the loss says of the way from the feature to the loss."""
 
@@ -465,6 +487,7 @@ AnyFact: TypeAlias = Annotated[
     | FreezeFacts
     | ParameterFacts
     | SharedFacts
+    | ScheduleFacts
     | GraphFacts
     | ModeFacts
     | StepFacts

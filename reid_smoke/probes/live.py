@@ -14,6 +14,9 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+
+from reid_smoke.probes.schedules import outermost
 
 SHARDING = ("FullyShardedDataParallel", "FSDPModule")  # torch's two ways to divide the weights among the ranks
 WRAPPERS = ("module.", "_orig_mod.", "_forward_module.")  # DDP and DataParallel, torch.compile, Fabric
@@ -21,12 +24,13 @@ WRAPPERS = ("module.", "_orig_mod.", "_forward_module.")  # DDP and DataParallel
 
 @dataclass
 class Live:
-    """What is alive: names by id of the parameter, the root modules, the optimizers."""
+    """What is alive: names by id of the parameter, the root modules, the optimizers, their schedules."""
 
     roots: list[tuple[str, nn.Module]]  # prefix of its parameters' names, module
     names: dict[int, str]  # id of a parameter -> its name
     parameters: list[tuple[str, nn.Parameter, int]]  # name, parameter, index of its root; in the models' order
     optimizers: list[Optimizer]
+    schedulers: list[LRScheduler]
 
     @property
     def is_sharded(self) -> bool:
@@ -45,12 +49,15 @@ def find_live(leaves: list[Tensor]) -> Live:
     """Modules that hold a leaf of the loss or a parameter of an optimizer, and all optimizers."""
     modules: list[nn.Module] = []
     optimizers: list[Optimizer] = []
+    schedulers: list[object] = []
     for thing in gc.get_objects():
         kind = type(thing)  # not isinstance: a user's proxy may answer to __class__ with side effects
         if issubclass(kind, nn.Module):
             modules.append(thing)
         elif issubclass(kind, Optimizer):
             optimizers.append(thing)
+        elif issubclass(kind, LRScheduler):
+            schedulers.append(thing)
     optimizers = [o for o in optimizers if getattr(o, "param_groups", None) and not _only_passes_on(o)]
     children = {
         id(child) for module in modules for child in module.__dict__.get("_modules", {}).values() if child is not None
@@ -59,7 +66,7 @@ def find_live(leaves: list[Tensor]) -> Live:
     roots = [m for m in modules if id(m) not in children and any(id(p) in wanted for p in m.parameters())]
     reached = {id(leaf) for leaf in leaves}
     roots.sort(key=lambda m: -sum(id(p) in reached for p in m.parameters()))
-    live = Live([], {}, [], optimizers)
+    live = Live([], {}, [], optimizers, outermost(schedulers))
     for index, root in enumerate(roots):
         # The root that the loss reaches most is "the model"; others are told apart by their class.
         prefix = "" if index == 0 else f"{type(root).__name__}."

@@ -42,6 +42,7 @@ from reid_smoke.probes.labels import LabelCounts, LabelsBeforeLoss
 from reid_smoke.probes.likeness import Likeness
 from reid_smoke.probes.nodes import Node, follow, loss_in_words, root_of, scalar_of
 from reid_smoke.probes.outbox import Outbox
+from reid_smoke.probes.schedules import Schedules
 from reid_smoke.probes.sharing import Sharing
 from reid_smoke.probes.structure import Structure, as_float, read_leaves, read_structure
 from reid_smoke.probes.under_way import FIGURES, Loader, Recorded, Step, images_of_dataset, sampler_of
@@ -95,6 +96,7 @@ class Observer:
         self._likeness = Likeness()
         self.labels_before = LabelsBeforeLoss()
         self._sharing = Sharing()
+        self._schedules = Schedules()
         self._labels_due = False
         self._training_sampler = 0
         self._dry = 0  # epochs that gave no batch
@@ -333,6 +335,8 @@ class Observer:
         due = not isinstance(written, ParameterFacts) or self.step < OFTEN or self.step > 1.1 * written.step
         if due and not structure.sharded:
             self._writer.if_new(structure.parameter_facts(self.step + 1))
+        if due:
+            self._write_schedules()
         self._write_counts()
         return follow(root, structure.classification.path)
 
@@ -565,6 +569,21 @@ class Observer:
         if likeness is not None:
             self._writer.if_new(likeness)
 
+    @guarded
+    def _write_schedules(self) -> None:
+        """Where a schedule is stepped at an epoch's end, it has been by the third step of the next."""
+        if self._structure is None:
+            return
+        facts = self._schedules.facts(
+            self._structure.live.schedulers,
+            self._structure.head,
+            step=self.step,
+            updates=self._counts["optimizer_steps"],
+            epochs=max(0, self._epoch - (1 if self._loader.given >= 3 else 2)),
+        )
+        if facts is not None:
+            self._writer.if_new(facts)
+
     def _write_counts(self) -> None:
         counts = self._counts
         self._writer.if_new(
@@ -584,6 +603,7 @@ class Observer:
         self.settle()
         self.fetch()
         self._look_for_shared()
+        self._write_schedules()
         self._write_labels()
         self._write_counts()
         now = time.perf_counter()

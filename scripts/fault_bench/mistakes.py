@@ -25,6 +25,8 @@ PLACES: dict[str, dict[str, str]] = {
         "ce": "loss_id = xent(score, labels)",
         "model": "model = Baseline(num_classes)",
         "optimizer": "optimizer = make_optimizer(model)",
+        "schedule": "scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda epoch: min(1.0, 0.25 * (epoch + 1)))",
+        "schedule's step": "scheduler.step()",
         "backward": "loss.backward()",
         "step": "optimizer.step()",
     },
@@ -135,3 +137,15 @@ EDITS: dict[str, dict[str, Edit]] = {
     style: {**ANYWHERE, **({} if style == "several_heads" else ONE_HEAD)} for style in STYLES
 }
 EDITS["losses_in_a_dict"]["unlabelled-boxes"] = {"drawn": ["labels = torch.full_like(labels, -100)"]}
+
+_LINEAR = "torch.optim.lr_scheduler.LinearLR(optimizer, 0.01, total_iters={})"
+EDITS["strong_baseline"]["warm-up-of-500-steps-per-epoch"] = {"schedule": ["scheduler = " + _LINEAR.format(500)]}
+EDITS["strong_baseline"]["schedule-never-stepped"] = {
+    "schedule": ["scheduler = " + _LINEAR.format(10)],
+    "schedule's step": ["pass"],
+}
+EDITS["several_heads"]["warm-up-of-500-steps-per-epoch"] = {
+    **_after("optimizer", "scheduler = " + _LINEAR.format(500)),
+    "train": ["if epoch:", "    scheduler.step()", "{old}"],
+}
+EDITS["several_heads"]["schedule-never-stepped"] = _after("optimizer", "scheduler = " + _LINEAR.format(10))

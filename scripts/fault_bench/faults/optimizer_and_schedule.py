@@ -20,10 +20,27 @@ def one_small_learning_rate(parts: Parts) -> None:
     parts.plan["optimizer"].update(lr=1e-5, groups=[])
 
 
-@fault("head-lr-too-small", at="plan")
+@fault("schedule-stepped-too-seldom", at="plan")
 def warm_up_per_epoch(parts: Parts) -> None:
     """A warm-up that is stepped once an epoch and spends the first one at a thousandth."""
     parts.plan["schedule"] = {"name": "warmup", "per": "epoch", "warmup": 1000, "warmup_factor": 0.001}
+
+
+@fault("schedule-stepped-too-seldom", at="built")
+def warm_up_of_500_steps_per_epoch(parts: Parts) -> None:
+    """torch's LinearLR over 500 steps, stepped once an epoch."""
+    parts.plan["schedule"] = {"per": "epoch"}
+    parts.config = type(parts.config).model_validate(parts.plan)
+    parts.scheduler = torch.optim.lr_scheduler.LinearLR(parts.optimizer, 0.01, total_iters=500)
+
+
+@fault("schedule-stepped-too-seldom", at="built")
+def schedule_never_stepped(parts: Parts) -> None:
+    """A warm-up over ten epochs, and nobody steps it."""
+    parts.folder_holds = torch.optim.lr_scheduler.LinearLR(  # type: ignore[attr-defined]
+        parts.optimizer, 0.01, total_iters=10
+    )
+    parts.scheduler = None
 
 
 @fault("head-lr-zero", at="plan", structural=True)
