@@ -25,7 +25,9 @@ PLACES: dict[str, dict[str, str]] = {
         "ce": "loss_id = xent(score, labels)",
         "model": "model = Baseline(num_classes)",
         "optimizer": "optimizer = make_optimizer(model)",
-        "schedule": "scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda epoch: min(1.0, 0.25 * (epoch + 1)))",
+        "schedule": (
+            "scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda epoch: min(1.0, 0.25 * (epoch + 1)))"
+        ),
         "schedule's step": "scheduler.step()",
         "backward": "loss.backward()",
         "step": "optimizer.step()",

@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 from reid_smoke.checks._gravity import grave_if_ce_fails
 from reid_smoke.checks.catalogue import Finding, check
 from reid_smoke.facts import ScheduleFacts, ScheduleRecord, StepFacts
@@ -12,7 +14,7 @@ HELD_FAR_DOWN = 0.1  # a factor of ten is what a training feels
 
 @check(
     "RS412", slug="schedule-stepped-too-seldom", severity="fail", when="end", needs=[StepFacts, ScheduleFacts],
-    uses=[Curve], explains=["RS202", "RS203", "RS204", "RS401"],
+    uses=[Curve], explains=["RS202", "RS203", "RS204", "RS210", "RS401"],
 )  # fmt: skip
 def schedule_stepped_too_seldom(steps: list[StepFacts], schedules: list[ScheduleFacts], curve: Curve) -> Finding | None:
     """The schedule is stepped too seldom, and the learning rate stays where its warm-up begins.
@@ -23,7 +25,8 @@ def schedule_stepped_too_seldom(steps: list[StepFacts], schedules: list[Schedule
 
     Why it stops learning:
         A warm-up begins at a hundredth or a thousandth of the learning rate that was set. Stepped once an epoch, one of
-        500 steps takes 500 epochs to let it through. A decay counted in steps never comes: that is a warning.
+        500 steps takes 500 epochs to let it through, and beside a head that stands still any other loss looks large. A
+        decay counted in steps never comes: that is a warning.
 
     Mend:
         Step the schedule where its lengths are counted; in steps that is right after the optimizer:
@@ -75,8 +78,7 @@ def _held(steps: list[StepFacts], lr_set: float | None) -> float | None:
 def _stands_still(steps: list[StepFacts]) -> bool:
     """Within an epoch the head's learning rate does not move: no other schedule lifts it step by step."""
     recent = steps[-UPDATES:]
-    pairs = zip(recent, recent[1:], strict=False)
-    return len(recent) > UPDATES // 2 and all(a.lr_head == b.lr_head for a, b in pairs if a.epoch == b.epoch)
+    return len(recent) > UPDATES // 2 and all(a.lr_head == b.lr_head for a, b in pairwise(recent) if a.epoch == b.epoch)
 
 
 def _times(schedule: ScheduleRecord) -> str:
