@@ -64,6 +64,7 @@ class DatasetFacts(Fact):
     instances: int | None = None  # images that PK sampling draws of each identity; None: another sampler
     unreadable: int = 0
     unreadable_examples: tuple[str, ...] = ()
+    empty_folders: tuple[str, ...] = ()  # with nothing in them, beside those of identities
 
 
 class UnreadableFacts(Fact):
@@ -83,6 +84,7 @@ class LoaderFacts(Fact):
     batches_given: int
     finished: bool
     images: int | None = None  # len(dataset); None: it has no length
+    parts: tuple[int, ...] = ()  # len of each data set that it is put together from
 
 
 class WeightsFacts(Fact):

@@ -45,7 +45,7 @@ from reid_smoke.probes.outbox import Outbox
 from reid_smoke.probes.schedules import Schedules
 from reid_smoke.probes.sharing import Sharing
 from reid_smoke.probes.structure import Structure, as_float, read_leaves, read_structure
-from reid_smoke.probes.under_way import FIGURES, Loader, Recorded, Step, images_of_dataset, sampler_of
+from reid_smoke.probes.under_way import FIGURES, Loader, Recorded, Step, images_of_dataset, parts_of_dataset, sampler_of
 from reid_smoke.probes.writer import FactWriter
 
 WALK_AT = (1, 2, 5)  # and at every hundredth step
@@ -133,7 +133,7 @@ class Observer:
         loader = self._iterators.get(id(iterator))
         if loader is None:
             loader = Loader(key=id(iterator), promised=promised, sampler=sampler_of(iterator))
-            loader.images = images_of_dataset(iterator)
+            loader.images, loader.parts = images_of_dataset(iterator), parts_of_dataset(iterator)
             self._iterators[id(iterator)] = loader
             if len(self._iterators) > 32:  # a loop that makes an iterator per batch must not fill the memory
                 self._iterators.pop(next(iter(self._iterators)))
@@ -355,6 +355,7 @@ class Observer:
                         batches_given=loader.given,
                         finished=False,
                         images=loader.images,
+                        parts=loader.parts,
                     )
                 )
         self._first_batch = self._first_batch or self._arrived

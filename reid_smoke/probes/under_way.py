@@ -65,6 +65,7 @@ class Loader:
     fed: bool = False  # one of its batches went through the loss
     sampler: int = 0  # id of what draws its batches
     images: int | None = None  # of its dataset
+    parts: tuple[int, ...] = ()  # of the dataset, where it is put together from several
 
 
 def sampler_of(iterator: object) -> int:
@@ -79,3 +80,15 @@ def images_of_dataset(iterator: object) -> int | None:
         return len(iterator._dataset)  # type: ignore[attr-defined]  # every one of torch's has it
     except Exception:  # an iterable dataset, or one whose __len__ is broken: theirs to find out
         return None
+
+
+def parts_of_dataset(iterator: object) -> tuple[int, ...]:
+    """`len` of each data set that a ConcatDataset, or one written alike, is put together from."""
+    try:
+        dataset = iterator._dataset  # type: ignore[attr-defined]
+        while (inner := vars(dataset).get("dataset")) is not None:  # a Subset, a data set with transforms
+            dataset = inner
+        parts = vars(dataset).get("datasets")
+        return tuple(map(len, parts)) if isinstance(parts, (list, tuple)) and len(parts) > 1 else ()
+    except Exception:  # theirs, and not as we guessed
+        return ()

@@ -54,6 +54,7 @@ class TrainingSet:
     pids: tuple[int | str, ...]
     junk_dropped: int = 0  # images of pid -1
     pixels: NDArray[np.uint8] | None = None  # (M, H, W, 3) RGB; samples' `image` indexes it. None: images are files
+    empty_folders: tuple[str, ...] = ()  # of identities, with nothing in them
 
     def __len__(self) -> int:
         return len(self.samples)
@@ -105,6 +106,7 @@ class TrainingSet:
             pids=tuple(self.pids[label] for label in labels),
             junk_dropped=self.junk_dropped,
             pixels=self.pixels,
+            empty_folders=self.empty_folders,
         )
 
 
@@ -159,6 +161,7 @@ def scan(training_set: TrainingSet, num_classes: int, instances: int | None = No
         example_out_of_range=example,
         images_per_identity=(int(per_identity[0]), int(np.median(per_identity)), int(per_identity[-1])),
         junk_dropped=training_set.junk_dropped,
+        empty_folders=training_set.empty_folders,
         identities_of_one_image=identities_of_one_image(training_set),
         instances=instances,
     )
@@ -224,7 +227,9 @@ def _labelled(source: str, reading: Reading, first: int | None) -> TrainingSet:
         pids = pids[:first]
     label = {pid: i for i, pid in enumerate(pids)}
     samples = tuple(Sample(i.pid, label[i.pid], i.camera, i.path, i.caption) for i in reading.found if i.pid in label)
-    return TrainingSet(source=source, samples=samples, pids=tuple(pids), junk_dropped=reading.junk)
+    return TrainingSet(
+        source=source, samples=samples, pids=tuple(pids), junk_dropped=reading.junk, empty_folders=reading.empty
+    )
 
 
 def _reason(error: Exception, path: str) -> str:

@@ -1,20 +1,28 @@
+from math import exp
+
 from reid_smoke.checks.catalogue import Finding, check
 from reid_smoke.checks.data_and_labels._coverage import missing_by_chance, others_may_have_them, overfits, saw_an_epoch
-from reid_smoke.facts import LabelFacts, LoaderFacts, RankFacts, RunFacts
+from reid_smoke.facts import DatasetFacts, LabelFacts, LoaderFacts, RankFacts, RunFacts
 
 # At the bar of log C - 0.39 a third of the identities is ruled out: where a third never comes up, CE passes for that
 # alone.
 MISSING = 1 / 3
 DRAWS = 4  # times C: chance would leave out 2 in a hundred
 DRAWS_WITHOUT_EPOCH = 10  # times C; before an epoch is over, rare identities may still be to come
+AWAITED = 30  # new labels that should have come up since an earlier count, and of these
+CAME = 0.02  # came; identities ten times as rare as the others would still bring a tenth of them
 
 
 @check(
-    "RS105", slug="head-wider-than-labels", severity="fail", needs=[LabelFacts],
-    uses=[LoaderFacts, RunFacts, RankFacts], explains=["RS203"],
+    "RS105", slug="head-wider-than-labels", severity="fail",
+    uses=[LabelFacts, DatasetFacts, LoaderFacts, RunFacts, RankFacts], explains=["RS203"],
 )  # fmt: skip
 def head_wider_than_labels(
-    labels: list[LabelFacts], loaders: list[LoaderFacts], runs: list[RunFacts], others: list[RankFacts]
+    labels: list[LabelFacts],
+    datasets: list[DatasetFacts],
+    loaders: list[LoaderFacts],
+    runs: list[RunFacts],
+    others: list[RankFacts],
 ) -> Finding | None:
     """The head is far wider than the labels that ever come up.
 
@@ -36,10 +44,18 @@ def head_wider_than_labels(
     Seen in:
         mmtracking #244 and torchreid #361 (largest id taken for the count); a sampler that yields 80 of 1863 batches.
     """
+    if overfits(runs):
+        return None
+    if datasets and datasets[-1].num_classes - datasets[-1].identities > MISSING * datasets[-1].num_classes:
+        whole = datasets[-1]
+        return Finding(f"the training set has {whole.identities} identities, the head {whole.num_classes} outputs")
+    if not labels:
+        return None
     last = labels[-1]
     missing = last.num_classes - last.seen
     enough = DRAWS if saw_an_epoch(loaders) else DRAWS_WITHOUT_EPOCH
-    if overfits(runs) or last.seen < 2 or last.draws < enough * last.num_classes:
+    long_enough = last.draws >= enough * last.num_classes
+    if last.seen < 2 or not (long_enough or _no_more_come(labels)):
         return None
     if others_may_have_them(last, others) or missing <= MISSING * last.num_classes:
         return None
@@ -48,3 +64,20 @@ def head_wider_than_labels(
         f"{missing_by_chance(last):.1g}, not {missing}",
         step=last.step,
     )
+
+
+def _no_more_come(labels: list[LabelFacts]) -> bool:
+    """Since an earlier count hardly one of the many labels came up that should have, were they there at all.
+
+    A label that has not come up in d draws of C equally likely ones does so in the next n with 1 - exp(-n / C). Where
+    images are read folder by folder, new ones come all the time.
+    """
+    last = labels[-1]
+    for earlier in labels[:-1]:
+        if earlier.num_classes != last.num_classes or earlier.seen < 2:
+            continue
+        draws = last.draws - earlier.draws
+        awaited = (last.num_classes - earlier.seen) * (1 - exp(-draws / last.num_classes))
+        if awaited >= AWAITED and last.seen - earlier.seen <= CAME * awaited:
+            return True
+    return False

@@ -27,6 +27,7 @@ class Reading(NamedTuple):
 
     found: list[Found]
     junk: int = 0  # images of pid -1, left out
+    empty: tuple[str, ...] = ()  # names of folders with nothing in them, among those of identities
 
 
 class NotThisLayout(DataError):

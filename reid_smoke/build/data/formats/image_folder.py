@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from reid_smoke.build.data.formats.files import folders, images
+from reid_smoke.build.data.formats.files import entries, folders, images
 from reid_smoke.build.data.formats.found import JUNK, Found, NotThisLayout, Part, Reading
 
 # What a part's folder may be called; where there is no query, each image of the gallery is sought among the others.
@@ -30,12 +30,15 @@ def read_image_folder(root: Path, part: Part) -> Reading | None:
     found: list[Found] = []
     junk = 0
     splits: list[str] = []
+    empty: list[str] = []
     for identity in folders(folder):
         inside = list(images(identity.path))
         if inside and identity.name.lower() in SPLITS:
             splits.append(identity.name)
         elif identity.name == str(JUNK):
             junk += len(inside)
+        elif not any(entries(identity.path)):
+            empty.append(identity.name)
         else:
             found += (Found(identity.name, _camera(image.name), image.path) for image in inside)
     if splits or not found:
@@ -43,7 +46,7 @@ def read_image_folder(root: Path, part: Part) -> Reading | None:
         taken = f" ({', '.join(splits)}: parts of a data set, not identities)" if splits else ""
         looked_for = "one folder an identity, in train/ or in the root itself, with images in each"
         raise NotThisLayout(root, looked_for, folder, taken)
-    return Reading(found, junk)
+    return Reading(found, junk, tuple(empty))
 
 
 def _camera(name: str) -> int:
