@@ -170,6 +170,19 @@ class ScheduleFacts(Fact):
     schedules: tuple[ScheduleRecord, ...]
 
 
+class ResumeFacts(Fact):
+    """An optimizer's state came from an earlier run. Written at the first step, when the head is known."""
+
+    kind: Literal["resume"] = "resume"
+    step: int
+    where: str  # file and line of the call
+    optimizer: str  # class name
+    updates: int | None  # that its state had seen; None: it does not count them, as SGD with momentum
+    head_loaded: bool | None  # a load_state_dict brought the head's weight; None: no head known
+    lr_before: float | None = None  # of the head's group, as the script had built it
+    lr_after: float | None = None  # at the first step
+
+
 class GraphFacts(Fact):
     """What the autograd graph behind the loss says of the way from the feature to the loss."""
 
@@ -489,6 +502,7 @@ AnyFact: TypeAlias = Annotated[
     | FreezeFacts
     | ParameterFacts
     | SharedFacts
+    | ResumeFacts
     | ScheduleFacts
     | GraphFacts
     | ModeFacts

@@ -42,6 +42,7 @@ from reid_smoke.probes.labels import LabelCounts, LabelsBeforeLoss
 from reid_smoke.probes.likeness import Likeness
 from reid_smoke.probes.nodes import Node, follow, loss_in_words, root_of, scalar_of
 from reid_smoke.probes.outbox import Outbox
+from reid_smoke.probes.resume import Resumed, rates_of
 from reid_smoke.probes.schedules import Schedules
 from reid_smoke.probes.sharing import Sharing
 from reid_smoke.probes.structure import Structure, as_float, read_leaves, read_structure
@@ -97,6 +98,7 @@ class Observer:
         self.labels_before = LabelsBeforeLoss()
         self._sharing = Sharing()
         self._schedules = Schedules()
+        self._resumed = Resumed()
         self._labels_due = False
         self._training_sampler = 0
         self._dry = 0  # epochs that gave no batch
@@ -120,6 +122,18 @@ class Observer:
         if facts is not None:
             self._loads += 1
             self.ledger.add(facts)
+
+    @guarded
+    def model_loaded(self, module: nn.Module, state_dict: object) -> None:
+        self._resumed.model_loaded(module, state_dict)
+
+    @guarded
+    def rates_before_load(self, optimizer: Optimizer) -> list[float | None]:
+        return rates_of(optimizer)
+
+    @guarded
+    def optimizer_loaded(self, optimizer: Optimizer, rates_before: list[float | None] | None, where: str) -> None:
+        self._resumed.optimizer_loaded(optimizer, rates_before or [], where)
 
     # --- batches ---
 
@@ -337,6 +351,8 @@ class Observer:
             self._writer.if_new(structure.parameter_facts(self.step + 1))
         if due:
             self._write_schedules()
+        if before is None:
+            self._write_resumed(structure)
         self._write_counts()
         return follow(root, structure.classification.path)
 
@@ -569,6 +585,12 @@ class Observer:
         likeness = self._likeness.facts(self.step)
         if likeness is not None:
             self._writer.if_new(likeness)
+
+    @guarded
+    def _write_resumed(self, structure: Structure) -> None:
+        facts = self._resumed.facts(structure.head, self.step + 1)
+        if facts is not None:
+            self.ledger.add(facts)
 
     @guarded
     def _write_schedules(self) -> None:

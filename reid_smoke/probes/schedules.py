@@ -35,7 +35,7 @@ class Schedules:
             group = _group_of(scheduler, head)
             if group is None:
                 continue
-            lr, top = _number(group.get("lr")), _number(group.get("max_lr")) or _number(group.get("initial_lr"))
+            lr, top = as_number(group.get("lr")), as_number(group.get("max_lr")) or as_number(group.get("initial_lr"))
             position = int(getattr(scheduler, "last_epoch", 0))
             first = self._first.setdefault(scheduler, position)
             records.append(
@@ -97,7 +97,8 @@ def _longest(scheduler: LRScheduler, names: Sequence[str]) -> int | None:
     return max(lengths, default=None)
 
 
-def _number(value: object) -> float | None:
+def as_number(value: object) -> float | None:
+    """A setting of a param group; None where it lies on a device, and reading it would wait."""
     if isinstance(value, Tensor):
         return float(value) if value.device.type == "cpu" else None
     return float(value) if isinstance(value, (int, float)) else None

@@ -14,6 +14,7 @@ import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import torch
@@ -55,6 +56,7 @@ def _install(observer: Observer, undo: list[Callable[[], None]]) -> None:
     replace(Optimizer, "zero_grad", lambda original: _then(original, observer.zeroed))
     replace(nn.Module, "zero_grad", lambda original: _then(original, observer.zeroed))
     replace(nn.Module, "load_state_dict", lambda original: _load(original, observer))
+    replace(Optimizer, "load_state_dict", lambda original: _load_optimizer(original, observer))
     replace(_BaseDataLoaderIter, "__next__", lambda original: _next_batch(original, observer))
     # Both names of each clipping function: users import either.
     for name in ("clip_grad_norm_", "clip_grad_value_"):
@@ -92,13 +94,28 @@ def _load(original: Callable[..., Any], observer: Observer) -> Callable[..., Any
     def load_state_dict(self: Any, *args: Any, **kwargs: Any) -> Any:
         result = original(self, *args, **kwargs)
         strict = kwargs.get("strict", args[1] if len(args) > 1 else True)
+        given = args[0] if args else kwargs.get("state_dict")
+        observer.model_loaded(self, given)
         if not strict:
-            caller = sys._getframe(1)
-            where = f"{Path(caller.f_code.co_filename).name}:{caller.f_lineno}"
-            observer.loaded(self, args[0] if args else kwargs.get("state_dict"), result, where)
+            observer.loaded(self, given, result, _called_from(sys._getframe(1)))
         return result
 
     return load_state_dict
+
+
+def _load_optimizer(original: Callable[..., Any], observer: Observer) -> Callable[..., Any]:
+    @functools.wraps(original)
+    def load_state_dict(self: Any, *args: Any, **kwargs: Any) -> Any:
+        before = observer.rates_before_load(self)
+        result = original(self, *args, **kwargs)
+        observer.optimizer_loaded(self, before, _called_from(sys._getframe(1)))
+        return result
+
+    return load_state_dict
+
+
+def _called_from(caller: FrameType) -> str:
+    return f"{Path(caller.f_code.co_filename).name}:{caller.f_lineno}"
 
 
 def _backward(original: Callable[..., Any], observer: Observer) -> Callable[..., Any]:

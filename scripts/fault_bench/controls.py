@@ -13,7 +13,8 @@ from torch.nn import functional as F
 
 from fault_bench.faults.data_and_labels import Batches, people_a_batch
 from fault_bench.faults.loss_and_logits import centres, loss_with
-from fault_bench.parts import Change, Parts, Stage
+from fault_bench.faults.optimizer_and_schedule import resume_with
+from fault_bench.parts import Change, Parts, Stage, learn
 from fault_bench.setups import beside_ce, hardest_triplets
 from reid_smoke.build.model import BNNeckModel, BNNeckOutput
 
@@ -342,8 +343,23 @@ def resumed(parts: Parts) -> None:
     def go_on(training: Any, *, max_steps: int, stop: Any) -> int:
         return train(training, max_steps=max_steps, stop=stop)
 
-    _learn(parts, 60)
+    learn(parts, 60)
     parts.train = go_on
+
+
+@control("built")
+def resumed_from_a_checkpoint(parts: Parts) -> None:
+    """Model and optimizer are restored with load_state_dict, as they were saved."""
+    fresh = copy.deepcopy(parts.model.state_dict())
+    learn(parts, 100)
+    saved = copy.deepcopy({"model": parts.model.state_dict(), "optimizer": parts.optimizer.state_dict()})
+    parts.model.load_state_dict(fresh)
+
+    def restore() -> None:
+        parts.model.load_state_dict(saved["model"])
+        parts.optimizer.load_state_dict(saved["optimizer"])
+
+    resume_with(parts, restore)
 
 
 @control("built")
@@ -437,16 +453,3 @@ def _and_steps(parts: Parts, second: torch.optim.Optimizer) -> None:
 
     parts.optimizer.zero_grad = zero_both  # type: ignore[method-assign]
     parts.step_with(around)
-
-
-def _learn(parts: Parts, steps: int) -> None:
-    done = 0
-    while True:
-        for images, labels, _ in parts.loader:
-            parts.optimizer.zero_grad()
-            parts.loss(parts.model(images), labels).backward()  # type: ignore[no-untyped-call, arg-type]
-            parts.optimizer.step()
-            done += 1
-            if done == steps:
-                parts.optimizer.zero_grad()
-                return

@@ -178,3 +178,17 @@ def open_parts(plan: dict[str, Any], shape_model: Change, seed: int, folder: Pat
 def _open(config: str) -> TrainingSet:
     """Rendered or scanned once for all runs of a process; a set is never changed, only replaced."""
     return open_training_set(DataConfig.model_validate_json(config))
+
+
+def learn(parts: Parts, steps: int) -> None:
+    """An earlier run, which nobody watches."""
+    done = 0
+    while True:
+        for images, labels, _ in parts.loader:
+            parts.optimizer.zero_grad()
+            parts.loss(parts.model(images), labels).backward()  # type: ignore[no-untyped-call, arg-type]
+            parts.optimizer.step()
+            done += 1
+            if done == steps:
+                parts.optimizer.zero_grad()
+                return

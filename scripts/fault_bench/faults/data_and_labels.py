@@ -7,12 +7,14 @@ from collections.abc import Iterator
 from typing import Any
 
 import torch
+from PIL import Image
 from torch import Tensor
 
 from fault_bench.faults.register import fault
 from fault_bench.parts import Parts
 from reid_smoke.build.data.samplers import BatchPlan
-from reid_smoke.build.data.training_set import Sample
+from reid_smoke.build.data.training_set import Sample, open_training_set
+from reid_smoke.config.schema import DataConfig
 
 
 def relabel(parts: Parts, samples: list[Sample]) -> None:
@@ -92,6 +94,18 @@ def first_pid_is_lost(parts: Parts) -> None:
 def largest_pid_taken_for_the_count(parts: Parts) -> None:
     """The head has as many outputs as the largest pid of the whole set, validation included."""
     parts.plan["model"]["num_classes"] = 2 * parts.classes
+
+
+@fault("folder-empty", at="data", structural=True)
+def one_folder_of_several_is_empty(parts: Parts) -> None:
+    """A folder an identity, of which one was never filled."""
+    known, root = parts.training_set, parts.folder / "train"
+    for index, sample in enumerate(known.samples):
+        folder = root / f"{sample.label:04}"
+        folder.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(known.image(index)).save(folder / f"{index:05}.png")
+    (root / "0500").mkdir()
+    parts.training_set = open_training_set(DataConfig(source="image_folder", root=root))
 
 
 @fault("one-label-for-all", at="data", structural=True, not_on=("cosine",))

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import copy
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from fault_bench.faults.gradient_flow import features_with
+from fault_bench.faults.optimizer_and_schedule import resume_with
 from fault_bench.faults.register import fault
-from fault_bench.parts import Parts
+from fault_bench.parts import Parts, learn
 from reid_smoke.build.model import BNNeckOutput
 
 
@@ -82,3 +85,19 @@ def keep_probability(parts: Parts) -> None:
 def whole_neck_frozen(parts: Parts) -> None:
     """The whole neck is frozen where its bias was meant."""
     parts.plan["model"]["freeze"] = [r"^bn_neck\.bn\."]
+
+
+@fault("resumed-at-chance", at="built", structural=True)
+def head_not_saved(parts: Parts) -> None:
+    """Resumed from a checkpoint of the backbone and of the optimizer, which lacks the head."""
+    fresh = copy.deepcopy(parts.model.state_dict())
+    learn(parts, 100)
+    optimizer = copy.deepcopy(parts.optimizer.state_dict())
+    saved = {name: w.clone() for name, w in parts.model.state_dict().items() if not name.startswith("bn_neck.")}
+    parts.model.load_state_dict(fresh)
+
+    def restore() -> None:
+        parts.model.load_state_dict(saved, strict=False)
+        parts.optimizer.load_state_dict(optimizer)
+
+    resume_with(parts, restore)

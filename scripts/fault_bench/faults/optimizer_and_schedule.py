@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -10,8 +11,20 @@ from torch import Tensor, nn
 
 from fault_bench.faults.register import fault
 from fault_bench.parts import Parts
+from reid_smoke.build.optimizer import build_optimizer
 
 HEAD = r"^bn_neck\.classifier"
+
+
+def resume_with(parts: Parts, restore: Callable[[], Any]) -> None:
+    """Let the training begin with what it restores."""
+    train = parts.train
+
+    def resumed(*args: Any, **kwargs: Any) -> int:
+        restore()
+        return train(*args, **kwargs)
+
+    parts.train = resumed
 
 
 @fault("head-lr-too-small", at="plan")
@@ -122,6 +135,17 @@ def stepped_in_helper_and_loop(parts: Parts) -> None:
 def epochs_milestones_per_step(parts: Parts) -> None:
     """A schedule written in epochs is stepped once a batch."""
     parts.plan["schedule"] = {"name": "multistep", "per": "step", "milestones": [3, 6, 9], "gamma": 0.1}
+
+
+@fault("resume-overwrites-lr", at="built", not_on=("cosine",))  # whose schedule sets it right again at each step
+def older_runs_learning_rate(parts: Parts) -> None:
+    """The optimizer's state of a run whose milestones are all over is loaded for a new one."""
+    older = build_optimizer(parts.config.optimizer, parts.model, fused=False)
+    schedule = torch.optim.lr_scheduler.MultiStepLR(older, [1, 2, 3])
+    for _ in range(3):
+        older.step()
+        schedule.step()
+    resume_with(parts, lambda: parts.optimizer.load_state_dict(older.state_dict()))
 
 
 @fault("weight-decay-eats-head", at="plan")
