@@ -13,7 +13,6 @@ from torch.nn import functional as F
 
 from fault_bench.faults.data_and_labels import Batches, people_a_batch
 from fault_bench.faults.loss_and_logits import centres, loss_with
-from fault_bench.faults.optimizer_and_schedule import resume_with
 from fault_bench.parts import Change, Parts, Stage, learn
 from fault_bench.setups import beside_ce, hardest_triplets
 from reid_smoke.build.model import BNNeckModel, BNNeckOutput
@@ -359,7 +358,7 @@ def resumed_from_a_checkpoint(parts: Parts) -> None:
         parts.model.load_state_dict(saved["model"])
         parts.optimizer.load_state_dict(saved["optimizer"])
 
-    resume_with(parts, restore)
+    parts.begin_with(restore)
 
 
 @control("built")

@@ -88,6 +88,16 @@ class Parts:
 
         self.optimizer.step = stepped  # type: ignore[method-assign]
 
+    def begin_with(self, restore: Callable[[], Any]) -> None:
+        """Let the training begin with what it restores of an earlier run."""
+        train = self.train
+
+        def resumed(*args: Any, **kwargs: Any) -> int:
+            restore()
+            return train(*args, **kwargs)
+
+        self.train = resumed
+
     def batches_with(self, change: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]) -> None:
         """Let every batch be `change(images, labels)`."""
         fetch = self.loader.dataset.__class__  # type: ignore[attr-defined]

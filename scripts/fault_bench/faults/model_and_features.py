@@ -9,7 +9,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from fault_bench.faults.gradient_flow import features_with
-from fault_bench.faults.optimizer_and_schedule import resume_with
 from fault_bench.faults.register import fault
 from fault_bench.parts import Parts, learn
 from reid_smoke.build.model import BNNeckOutput
@@ -100,4 +99,4 @@ def head_not_saved(parts: Parts) -> None:
         parts.model.load_state_dict(saved, strict=False)
         parts.optimizer.load_state_dict(optimizer)
 
-    resume_with(parts, restore)
+    parts.begin_with(restore)

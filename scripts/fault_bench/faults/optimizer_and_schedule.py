@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -14,17 +13,6 @@ from fault_bench.parts import Parts
 from reid_smoke.build.optimizer import build_optimizer
 
 HEAD = r"^bn_neck\.classifier"
-
-
-def resume_with(parts: Parts, restore: Callable[[], Any]) -> None:
-    """Let the training begin with what it restores."""
-    train = parts.train
-
-    def resumed(*args: Any, **kwargs: Any) -> int:
-        restore()
-        return train(*args, **kwargs)
-
-    parts.train = resumed
 
 
 @fault("head-lr-too-small", at="plan")
@@ -145,7 +133,7 @@ def older_runs_learning_rate(parts: Parts) -> None:
     for _ in range(3):
         older.step()
         schedule.step()
-    resume_with(parts, lambda: parts.optimizer.load_state_dict(older.state_dict()))
+    parts.begin_with(lambda: parts.optimizer.load_state_dict(older.state_dict()))
 
 
 @fault("weight-decay-eats-head", at="plan")
