@@ -183,6 +183,16 @@ class ResumeFacts(Fact):
     lr_after: float | None = None  # at the first step
 
 
+class FrozenFacts(Fact):
+    """Frozen weights of the models that the loss reaches, and how many of them look as an initialisation drew them."""
+
+    kind: Literal["frozen"] = "frozen"
+    step: int
+    weights: int  # frozen, of two dimensions and more
+    fresh: int
+    examples: tuple[str, ...] = ()  # name and distribution of the first few
+
+
 class GraphFacts(Fact):
     """What the autograd graph behind the loss says of the way from the feature to the loss."""
 
@@ -502,6 +512,7 @@ AnyFact: TypeAlias = Annotated[
     | FreezeFacts
     | ParameterFacts
     | SharedFacts
+    | FrozenFacts
     | ResumeFacts
     | ScheduleFacts
     | GraphFacts

@@ -26,6 +26,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from reid_smoke.facts import (
+    FrozenFacts,
     LoaderFacts,
     LoopFacts,
     ParameterFacts,
@@ -37,6 +38,7 @@ from reid_smoke.probes.at_backward import AtBackward
 from reid_smoke.probes.beside import Beside
 from reid_smoke.probes.checkpoint import not_arrived
 from reid_smoke.probes.cross_entropy import Batch, log_softmax_of, read_batch
+from reid_smoke.probes.freshness import frozen_facts
 from reid_smoke.probes.guard import guarded
 from reid_smoke.probes.labels import LabelCounts, LabelsBeforeLoss
 from reid_smoke.probes.likeness import Likeness
@@ -99,6 +101,7 @@ class Observer:
         self._sharing = Sharing()
         self._schedules = Schedules()
         self._resumed = Resumed()
+        self._frozen: set[int] = set()
         self._labels_due = False
         self._training_sampler = 0
         self._dry = 0  # epochs that gave no batch
@@ -353,6 +356,8 @@ class Observer:
             self._write_schedules()
         if before is None:
             self._write_resumed(structure)
+        if due:
+            self._write_frozen(structure)
         self._write_counts()
         return follow(root, structure.classification.path)
 
@@ -589,6 +594,19 @@ class Observer:
     @guarded
     def _write_resumed(self, structure: Structure) -> None:
         facts = self._resumed.facts(structure.head, self.step + 1)
+        if facts is not None:
+            self.ledger.add(facts)
+
+    @guarded
+    def _write_frozen(self, structure: Structure) -> None:
+        """Once for each set of weights that are frozen."""
+        frozen = {id(p) for _, p in structure.everything if not p.requires_grad}
+        if frozen == self._frozen:
+            return
+        facts = frozen_facts(structure.everything, self.step + 1)
+        was_frozen, self._frozen = self._frozen, frozen
+        if facts is None and was_frozen:
+            facts = FrozenFacts(step=self.step + 1, weights=0, fresh=0)
         if facts is not None:
             self.ledger.add(facts)
 

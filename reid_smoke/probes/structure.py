@@ -43,6 +43,7 @@ class Structure:
     leaves: set[int]  # ids of the parameters that the loss reaches
     graph_facts: GraphFacts
     mode_facts: ModeFacts
+    everything: Sequence[tuple[str, Tensor]] = ()  # of the models that the loss reaches, frozen or not
     margin: bool = False  # the loss's logits are short of a margin
     sharded: bool = False  # no weight is to be looked at: neither `head` nor `backbone` is given
     image_path: tuple[int, ...] | None = None  # edges from the loss's node to the convolution that is fed the images
@@ -132,6 +133,7 @@ def read_structure(
         leaves,
         facts,
         _mode_facts(live, reached_roots, step),
+        [] if sharded else [(n, p) for n, p in everything if id(p) not in head_ids | neck_ids],
         margin,
         sharded,
         found.image_path,

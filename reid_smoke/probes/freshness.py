@@ -1,0 +1,78 @@
+"""Which frozen weights look as an initialisation drew them, and not as a training left them.
+
+An initialisation leaves a sharp mark: a uniform distribution up to an edge, or a normal one of a spread that one of the
+usual formulas gives. What has been trained has neither: its tails are longer, and its spread is nobody's formula.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import sqrt
+
+import torch
+from torch import Tensor
+
+from reid_smoke.facts import FrozenFacts
+
+SAMPLE = 1 << 16  # elements of a weight that are looked at
+LEAST = 1024  # of fewer elements nothing can be said
+ERRORS = 5.0  # standard errors within which a moment is the distribution's own
+MOST_NAMES = 8
+FIXED = (0.001, 0.005, 0.01, 0.02, 0.05)  # spreads that code bases draw with, whatever the layer's width
+
+
+def frozen_facts(parameters: Sequence[tuple[str, Tensor]], step: int) -> FrozenFacts | None:
+    """Of the weights (at least two dimensions, LEAST elements) that ask for no gradient; None where there are none.
+
+    Waits for the device once.
+    """
+    frozen = [
+        (name, p.detach())
+        for name, p in parameters
+        if not p.requires_grad and p.dim() >= 2 and p.numel() >= LEAST and p.is_floating_point()
+    ]
+    if not frozen:
+        return None
+    rows = torch.stack([_moments(weight) for _, weight in frozen]).tolist()
+    found = [
+        (name, how)
+        for (name, weight), row in zip(frozen, rows, strict=True)
+        if (how := looks_drawn(tuple(weight.shape), *row)) is not None
+    ]
+    return FrozenFacts(
+        step=step,
+        weights=len(frozen),
+        fresh=len(found),
+        examples=tuple(f"{name}: {how}" for name, how in found[:MOST_NAMES]),
+    )
+
+
+def _moments(weight: Tensor) -> Tensor:
+    """(5,): mean, spread, skewness, kurtosis and the largest magnitude of the first SAMPLE elements."""
+    values = weight.reshape(-1)[:SAMPLE].float()
+    mean, std = values.mean(), values.std()
+    scaled = (values - mean) / std.clamp_min(1e-30)
+    return torch.stack([mean, std, scaled.pow(3).mean(), scaled.pow(4).mean(), values.abs().max()])
+
+
+def looks_drawn(
+    shape: tuple[int, ...], mean: float, std: float, skew: float, kurtosis: float, largest: float
+) -> str | None:
+    """Which distribution a weight of this shape, (out, in, ...), was drawn from, in words; None: from none we know.
+
+    Standard errors of n normal numbers: std / sqrt(2 n) of the spread, sqrt(6 / n) of the skewness, sqrt(24 / n) of the
+    kurtosis. n uniform ones have a kurtosis of 1.8 and come within 1 / n of their edge, sqrt(3) spreads away.
+    """
+    n = min(SAMPLE, torch.Size(shape).numel())
+    if not std > 0 or abs(mean) > ERRORS * std / sqrt(n) or abs(skew) > ERRORS * sqrt(6 / n):
+        return None
+    if abs(kurtosis - 1.8) < ERRORS / sqrt(n) and abs(largest / std / sqrt(3) - 1) < ERRORS / sqrt(n):
+        return f"uniform within ±{largest:.3g}"
+    if abs(kurtosis - 3) > ERRORS * sqrt(24 / n):
+        return None
+    inside = torch.Size(shape[2:]).numel()  # of a convolution's kernel; 1 for a matrix
+    fan_in, fan_out = shape[1] * inside, shape[0] * inside
+    formulas = (sqrt(2 / fan_in), sqrt(2 / fan_out), sqrt(1 / fan_in), sqrt(1 / fan_out), sqrt(2 / (fan_in + fan_out)))
+    if any(abs(std / known - 1) < ERRORS / sqrt(2 * n) for known in (*formulas, *FIXED)):
+        return f"normal with a spread of {std:.3g}"
+    return None

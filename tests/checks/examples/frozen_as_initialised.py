@@ -1,0 +1,42 @@
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from tests.checks.tiny import Model, TinyTraining
+
+
+class NewReductionCaught(TinyTraining):
+    """A pattern of all but the classifier catches the new layer that brings the feature to two numbers."""
+
+    def make_model(self) -> Model:
+        model = Model(self.identities, width=2)
+        model.reduction = nn.Linear(512, 2, bias=False)
+        model.base.requires_grad_(False)
+        model.reduction.requires_grad_(False)
+        return model
+
+    def loss(self, images: Tensor, labels: Tensor) -> Tensor:
+        feature = self.model.neck(self.model.reduction(self.model.base(images)))
+        return F.cross_entropy(self.model.classifier(feature), labels)
+
+
+class FrozenOnPurpose(TinyTraining):
+    """A random backbone that serves: CE falls."""
+
+    def after_building(self) -> None:
+        self.model.base.requires_grad_(False)
+
+
+class FrozenAndTrained(TinyTraining):
+    """Weights that no initialisation draws: their tails are longer."""
+
+    def after_building(self) -> None:
+        for parameter in self.model.base.parameters():
+            if parameter.dim() >= 2:
+                with torch.no_grad():
+                    parameter.copy_(parameter * (1 + 3 * torch.rand_like(parameter).pow(4)))
+            parameter.requires_grad_(False)
+
+
+SICK = [NewReductionCaught]
+HEALTHY = [FrozenOnPurpose, FrozenAndTrained]
