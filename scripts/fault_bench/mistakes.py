@@ -132,6 +132,12 @@ ANYWHERE: dict[str, Edit] = {
     ),
     "left-in-eval-by-a-validation": {"train": ["model.eval()"]},
     "keep-probability": _after("neck", "feat = nn.functional.dropout(feat, 1.0, True)"),
+    "new-reduction-caught-by-the-pattern": _after(
+        "model",
+        "base = model.base if hasattr(model, 'base') else model.backbone",
+        "base.layers.append(nn.Conv2d(128, 2, 1, bias=False)).append(nn.Conv2d(2, 128, 1, bias=False))",
+        "base.requires_grad_(False)",
+    ),
     "whole-neck-frozen": _after("model", "{neck}.requires_grad_(False)"),
     # healthy
     "as-it-is": {},
