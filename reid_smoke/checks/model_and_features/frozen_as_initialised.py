@@ -6,7 +6,7 @@ from reid_smoke.rule import Curve
 
 @check(
     "RS511", slug="frozen-as-initialised", severity="fail", when="end", needs=[FrozenFacts, Curve],
-    explains=["RS202", "RS203", "RS204", "RS401"],
+    explains=["RS202", "RS203", "RS204", "RS401", "RS403"],
 )  # fmt: skip
 def frozen_as_initialised(frozen: list[FrozenFacts], curve: Curve) -> Finding | None:
     """Frozen weights are random: they look as they were initialised.
@@ -17,7 +17,8 @@ def frozen_as_initialised(frozen: list[FrozenFacts], curve: Curve) -> Finding | 
 
     Why it stops learning:
         What is frozen is meant to be good already. Random weights that never change leave the head with whatever a
-        random projection happens to keep. Where CE falls all the same, nothing is said.
+        random projection happens to keep; one that can tell nobody apart grows sure of wrong answers, and CE climbs.
+        Where CE falls all the same, nothing is said.
 
     Mend:
         Load first and freeze last, and freeze by the names that the checkpoint brought:

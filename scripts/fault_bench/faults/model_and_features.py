@@ -104,9 +104,9 @@ def head_not_saved(parts: Parts) -> None:
 
 @fault("frozen-as-initialised", at="model")
 def new_reduction_caught_by_the_pattern(parts: Parts) -> None:
-    """The pattern freezes all but neck and classifier: the new layer that brings the feature to two numbers, too."""
+    """The pattern freezes all but neck and classifier: the new layer that narrows the feature, too."""
     model, width = parts.model, parts.neck.num_features
-    model.reduction = nn.Sequential(nn.Linear(width, 2, bias=False), nn.Linear(2, width, bias=False))
+    model.reduction = nn.Sequential(nn.Linear(width, 8, bias=False), nn.Linear(8, width, bias=False))
     features_with(parts, lambda forward, images: model.reduction(forward(images)))
     parts.plan["model"]["freeze"] = ["^(backbone|reduction)"]
     parts.config = type(parts.config).model_validate(parts.plan)
