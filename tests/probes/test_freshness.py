@@ -28,7 +28,8 @@ def test_what_was_drawn_is_known(name: str, seed: int) -> None:
     weight = torch.empty(KERNEL)
     DRAWN[name](weight)
     facts = frozen_facts([("conv", weight)], step=1)
-    assert facts is not None and facts.fresh == 1, name
+    assert facts is not None
+    assert facts.fresh == 1
 
 
 @pytest.mark.parametrize("name", DRAWN)
@@ -39,7 +40,8 @@ def test_what_moved_since_is_not(name: str) -> None:
     DRAWN[name](weight)
     weight *= torch.linspace(0.6, 1.6, KERNEL[0])[:, None, None, None]
     facts = frozen_facts([("conv", weight)], step=1)
-    assert facts is not None and facts.fresh == 0, facts
+    assert facts is not None
+    assert facts.fresh == 0, facts
 
 
 def test_what_is_trained_or_small_is_not_looked_at() -> None:
