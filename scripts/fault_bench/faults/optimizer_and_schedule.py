@@ -21,7 +21,7 @@ def one_small_learning_rate(parts: Parts) -> None:
     parts.plan["optimizer"].update(lr=1e-5, groups=[])
 
 
-@fault("schedule-stepped-too-seldom", at="plan")
+@fault("head-lr-too-small", at="plan")
 def warm_up_per_epoch(parts: Parts) -> None:
     """A warm-up that is stepped once an epoch and spends the first one at a thousandth."""
     parts.plan["schedule"] = {"name": "warmup", "per": "epoch", "warmup": 1000, "warmup_factor": 0.001}

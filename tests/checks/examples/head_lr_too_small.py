@@ -1,10 +1,29 @@
 import torch
 
+from tests.checks.centres import WithCentres
 from tests.checks.tiny import Model, TinyTraining
 
 
 class OneLearningRate(TinyTraining):
     lr_head = lr_backbone = 1e-5
+
+
+class OneLearningRateBesideCentres(WithCentres):
+    """CE's gradient at the feature is as small as its head: that is no other loss's doing."""
+
+    lr_head = lr_backbone = 1e-5
+
+
+class WarmUpPerEpoch(TinyTraining):
+    """A good learning rate that an epoch-level warm-up never lets through."""
+
+    lr_head = lr_backbone = 1e-3
+
+    def make_scheduler(self):
+        self.by_epoch = torch.optim.lr_scheduler.LinearLR(self.optimizer, 0.01, total_iters=1000)
+
+    def after_epoch(self) -> None:
+        self.by_epoch.step()
 
 
 class LargeRandomHead(TinyTraining):
@@ -23,5 +42,5 @@ class WarmUpPerStep(TinyTraining):
         return torch.optim.lr_scheduler.LinearLR(self.optimizer, 0.01, total_iters=20)
 
 
-SICK = [OneLearningRate, LargeRandomHead]
+SICK = [OneLearningRate, OneLearningRateBesideCentres, LargeRandomHead, WarmUpPerEpoch]
 HEALTHY = [WarmUpPerStep]

@@ -20,15 +20,6 @@ class WarmUpOf500Steps(PerEpoch):
         self.schedule = lr_scheduler.LinearLR(self.optimizer, 0.01, total_iters=500)
 
 
-class WarmUpOfAnUnknownLength(PerEpoch):
-    """A function's length cannot be read; that its first value lasts for the whole window can be seen."""
-
-    lr_head = lr_backbone = 1e-3
-
-    def after_building(self) -> None:
-        self.schedule = lr_scheduler.LambdaLR(self.optimizer, lambda t: min(1.0, (t + 1) / 300))
-
-
 class NeverStepped(TinyTraining):
     """CE passes all the same, and so it is a warning."""
 
@@ -60,5 +51,5 @@ class StagedBesideAWarmUpPerStep(PerEpoch):
         self.schedule = lr_scheduler.StepLR(self.optimizer, 40)
 
 
-SICK = [WarmUpOf500Steps, WarmUpOfAnUnknownLength, NeverStepped, CosineOfAllSteps]
+SICK = [WarmUpOf500Steps, NeverStepped, CosineOfAllSteps]
 HEALTHY = [WarmUpOfFiveEpochs, StagedBesideAWarmUpPerStep]
