@@ -6,7 +6,7 @@ TIMES = 10  # what a training feels
 
 
 @check(
-    "RS413", slug="resume-overwrites-lr", severity="fail", when="end", needs=[ResumeFacts, StepFacts, Curve],
+    "RS416", slug="resume-overwrites-lr", severity="fail", when="end", needs=[ResumeFacts, StepFacts, Curve],
     explains=["RS202", "RS203", "RS204", "RS210", "RS401", "RS403"],
 )  # fmt: skip
 def resume_overwrites_lr(resumes: list[ResumeFacts], steps: list[StepFacts], curve: Curve) -> Finding | None:

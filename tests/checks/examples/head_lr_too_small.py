@@ -7,18 +7,6 @@ class OneLearningRate(TinyTraining):
     lr_head = lr_backbone = 1e-5
 
 
-class WarmUpPerEpoch(TinyTraining):
-    """A good learning rate that an epoch-level warm-up never lets through."""
-
-    lr_head = lr_backbone = 1e-3
-
-    def make_scheduler(self):
-        self.by_epoch = torch.optim.lr_scheduler.LinearLR(self.optimizer, 0.01, total_iters=1000)
-
-    def after_epoch(self) -> None:
-        self.by_epoch.step()
-
-
 class LargeRandomHead(TinyTraining):
     """PyTorch's own initialisation: the logits are wide from the start, and stay where they are."""
 
@@ -35,5 +23,5 @@ class WarmUpPerStep(TinyTraining):
         return torch.optim.lr_scheduler.LinearLR(self.optimizer, 0.01, total_iters=20)
 
 
-SICK = [OneLearningRate, LargeRandomHead, WarmUpPerEpoch]
+SICK = [OneLearningRate, LargeRandomHead]
 HEALTHY = [WarmUpPerStep]
