@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 SCHEMA_VERSION = 1
 
-Role: TypeAlias = Literal["head", "neck", "backbone"]
+Role: TypeAlias = Literal["head", "neck", "backbone", "beside"]
 
 
 class Fact(BaseModel):

@@ -96,7 +96,9 @@ class Observer:
         self._labels_due = False
         self._training_sampler = 0
         self._dry = 0  # epochs that gave no batch
-        self._stepping = 0  # optimizers that are stepping now: one may step another
+        self._stepping: list[
+            bool
+        ] = []  # optimizers that step now, the outermost first: does one of them hold the head?
         self._scale: Tensor | None = None
         self._stepped = False
         self._counts = {"backwards": 0, "other_backwards": 0, "optimizer_steps": 0, "skipped": 0, "zero_grads": 0}
@@ -409,7 +411,9 @@ class Observer:
     @guarded
     def step_begins(self, optimizer: Optimizer) -> None:
         self._stepped = True
-        self._stepping += 1
+        holds_head = self._structure is not None and _lr(optimizer, self._structure.head) is not None
+        inside = any(self._stepping)
+        self._stepping.append(holds_head or inside)
         now = self._open
         if now is None or self._structure is None or not now.measured:
             return
@@ -421,7 +425,7 @@ class Observer:
             with self._aside():  # a step reads the gradients, and leaves them as they are
                 self._read_gradients(now, "head_grad_applied", "backbone_grad_applied")
         # A wrapper (Lookahead, say) steps the optimizer inside of it: that is one step.
-        if self._stepping == 1 and _lr(optimizer, self._structure.head) is not None:
+        if holds_head and not inside:
             now.head_steps += 1
             now.head_optimizers.add(id(optimizer))
         self._read_lr(now, optimizer, "lr_head", self._structure.head)
@@ -430,7 +434,8 @@ class Observer:
 
     @guarded
     def step_ended(self, optimizer: Optimizer) -> None:
-        self._stepping = max(0, self._stepping - 1)
+        if self._stepping:
+            self._stepping.pop()
         self._counts["optimizer_steps"] += 1
         self._note("s")
         if self._open is not None:
@@ -481,7 +486,7 @@ class Observer:
     def settle(self) -> None:
         """Close the step that is under way, where there is one."""
         now, self._open = self._open, None
-        self._stepping = 0  # a step that raised never ended
+        self._stepping.clear()  # a step that raised never ended
         if now is None or self._before_capture is not None:
             return
         if now.compute_s is None:

@@ -12,11 +12,10 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.dropout import _DropoutNd
 
-from reid_smoke.facts import GraphFacts, ModeFacts, ParameterFacts, ParameterRecord, Role
+from reid_smoke.facts import GraphFacts, ModeFacts, ParameterFacts, ParameterRecord
 from reid_smoke.probes.classifier import (
     Product,
     has_weight_behind,
-    leaves_on_the_way,
     norm_training,
     read_product,
     scale_of_logits,
@@ -26,6 +25,7 @@ from reid_smoke.probes.graph import Classification, walk
 from reid_smoke.probes.live import Live, find_batch_norm, find_live, strip_wrappers
 from reid_smoke.probes.margin import has_margin
 from reid_smoke.probes.nodes import Node, follow, saved_storage
+from reid_smoke.probes.roles import Roles, read_roles
 
 MOST_NAMES = 64  # names listed in a fact
 
@@ -37,8 +37,7 @@ class Structure:
     classification: Classification
     live: Live
     head: Tensor | None  # the head's weight, trainable or not
-    head_ids: set[int]  # ids of all the head's parameters: its weight, its bias, a learned scale
-    neck: nn.Module | None
+    roles: Roles
     backbone: Sequence[tuple[str, Tensor]]  # trainable, reached or not
     leaves: set[int]  # ids of the parameters that the loss reaches
     graph_facts: GraphFacts
@@ -48,7 +47,7 @@ class Structure:
     image_path: tuple[int, ...] | None = None  # edges from the loss's node to the convolution that is fed the images
 
     def parameter_facts(self, step: int) -> ParameterFacts:
-        return _parameter_facts(self.live, self.leaves, self.head, self.head_ids, self.neck, step)
+        return _parameter_facts(self.live, self.leaves, self.head, self.roles, step)
 
 
 def read_structure(
@@ -82,16 +81,15 @@ def read_structure(
     product, head = products[index], heads[index]
     scale = _logit_scale(consumer, classification)
     leaves = {id(leaf) for leaf in found.leaves}
-    head_ids = {id(head)} if head is not None else set()
-    if product is not None and consumer is not None:
-        head_ids |= {id(leaf) for leaf in leaves_on_the_way(log_softmax_of(consumer), product)}
     head_root = next((r for _, p, r in live.parameters if p is head), 0)
     # The backbone is what shares a root with something reached: a teacher that no loss reaches is nobody's backbone.
     reached_roots = {r for _, p, r in live.parameters if id(p) in leaves} | {head_root}
     neck_name, neck, feeds, training = _neck(product, classification, live, head, num_classes, reached_roots)
-    neck_ids = {id(p) for p in neck.parameters()} if neck is not None else set()
+    log_softmax = log_softmax_of(consumer) if consumer is not None else None
+    modules = [live.roots[r][1] for r in reached_roots if r < len(live.roots)]
+    roles = read_roles(log_softmax, product, head, neck, found.leaves, modules)
     everything = [(n, p) for n, p, r in live.parameters if r in reached_roots]
-    backbone = [(n, p) for n, p in everything if id(p) not in head_ids and id(p) not in neck_ids and p.requires_grad]
+    backbone = [(n, p) for n, p in everything if p.requires_grad and roles.of(p) == "backbone"]
     sharded = live.is_sharded
     if sharded:
         backbone = []
@@ -120,14 +118,13 @@ def read_structure(
         sharded=sharded,
         classifications=len(candidates),
         cut_off=tuple(cut_off),
-        left_out=_left_out(live, leaves, head_ids | neck_ids) if cut_off else (),
+        left_out=_left_out(live, leaves, roles.head | roles.neck) if cut_off else (),
     )
     return Structure(
         classification,
         live,
         head if not sharded else None,
-        head_ids,
-        neck,
+        roles,
         backbone,
         leaves,
         facts,
@@ -143,10 +140,10 @@ def read_leaves(root: Node, step: int) -> ParameterFacts:
     found = walk(root)
     gc.collect()
     live = find_live(found.leaves)
-    return _parameter_facts(live, {id(leaf) for leaf in found.leaves}, None, set(), None, step)
+    return _parameter_facts(live, {id(leaf) for leaf in found.leaves}, None, Roles(), step)
 
 
-def _left_out(live: Live, leaves: set[int], besides: set[int]) -> tuple[str, ...]:
+def _left_out(live: Live, leaves: set[int], besides: frozenset[int]) -> tuple[str, ...]:
     """Trainable parameters that the loss does not reach, of optimizers that hold some which it does.
 
     An optimizer of which the loss reaches nothing is another training's: of a critic, say.
@@ -283,9 +280,7 @@ def _mode_facts(live: Live, roots: set[int], step: int) -> ModeFacts:
     )
 
 
-def _parameter_facts(
-    live: Live, leaves: set[int], head: Tensor | None, head_ids: set[int], neck: nn.Module | None, step: int
-) -> ParameterFacts:
+def _parameter_facts(live: Live, leaves: set[int], head: Tensor | None, roles: Roles, step: int) -> ParameterFacts:
     groups: dict[int, tuple[int, dict[str, object]]] = {}
     index = 0
     for optimizer in live.optimizers:
@@ -295,17 +290,13 @@ def _parameter_facts(
             index += 1
     held = set(groups)
     in_modules = set(live.names)
-    neck_ids = {id(p) for p in neck.parameters()} if neck is not None else set()
-
-    def role(parameter: Tensor) -> Role:
-        return "head" if id(parameter) in head_ids else "neck" if id(parameter) in neck_ids else "backbone"
 
     def record(name: str, parameter: Tensor) -> ParameterRecord:
         number, group = groups.get(id(parameter), (None, {}))
         return ParameterRecord(
             name=name,
             shape=tuple(parameter.shape),
-            role=role(parameter),
+            role=roles.of(parameter),
             requires_grad=parameter.requires_grad,
             group=number,
             lr=as_float(group.get("lr")),

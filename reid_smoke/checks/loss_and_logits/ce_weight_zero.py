@@ -1,5 +1,5 @@
 from reid_smoke.checks.catalogue import Finding, check
-from reid_smoke.checks.reading import first_run
+from reid_smoke.checks.reading import first_run, updates
 from reid_smoke.facts import StepFacts
 
 STEPS = 5  # a weight that is raised from 0 step by step has left it by then
@@ -27,11 +27,11 @@ def ce_weight_zero(steps: list[StepFacts]) -> Finding | None:
     Seen in:
         torchreid #357 (6.66 = log 782 for ever: `weight_x` was 0).
     """
-    step = first_run(steps, lambda s: s.ce_weight == 0 and s.head_grad == 0, STEPS)
+    step = first_run(updates(steps), lambda s: s.ce_weight == 0 and s.head_grad == 0, STEPS)
     if step is None:
         return None
     return Finding(
-        f"the loss of {step.loss:.3g} holds a CE of {step.ce:.3f} times 0, {STEPS} steps in a row; "
+        f"the loss of {step.loss:.3g} holds a CE of {step.ce:.3f} times 0, {STEPS} updates in a row; "
         "the head's gradient is 0",
         step=step.step,
     )

@@ -1,11 +1,8 @@
 from reid_smoke.checks.catalogue import Finding, check
-from reid_smoke.checks.reading import typical
+from reid_smoke.checks.reading import NARROW, typical
 from reid_smoke.facts import ParameterFacts, StepFacts
 from reid_smoke.rule import Curve
 
-# The spread of the logits over the classes. CE can fall by 0.39 only if the right logit stands about 0.4 above the
-# others; with a spread of 0.15 that would be nearly three standard deviations for every sample.
-NARROW = 0.15
 # A head that starts with large random weights has wide logits from the first step; there it counts how far it came.
 HARDLY_MOVED = 0.3  # |w - w at the start| / |w at the start|
 
