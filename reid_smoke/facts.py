@@ -174,6 +174,7 @@ class ModeFacts(Fact):
     batch_norms_in_eval: int
     root_in_eval: bool | None = None  # the whole model's own flag
     drop_everything: tuple[str, ...] = ()  # dropouts in training mode with p = 1
+    drop_most: tuple[tuple[str, float], ...] = ()  # those with p of 0.9 and more, under 1: name, p
     batch_norms_synced: int = 0  # that take their statistics over all ranks
 
 
@@ -214,6 +215,7 @@ class StepFacts(Fact):
     label_checksum: float = float("nan")  # the same for the same labels in any order
     ce_weight: float = float("nan")  # what the loss multiplies CE with; NaN: there is more between the two than factors
     ce_share: float = float("nan")  # |gradient of CE| / |of the whole loss|, at the feature; measured at few steps
+    head_overwritten: float = float("nan")  # as head_update, rows at unit length: by others than optimizers, before it
     head_steps: int | None = None  # how often an optimizer stepped the head for this batch
     head_optimizers: int | None = None  # by how many different ones
     data_s: float  # seconds spent waiting for the batch
@@ -283,6 +285,8 @@ class LoopFacts(Fact):
     optimizer_steps: int
     skipped_by_scaler: int
     zero_grads: int
+    heads: int = 0  # of one name and shape that took each other's place
+    head_optimizers: int = 0  # different ones that stepped the head
 
 
 class CrashFacts(Fact):

@@ -36,6 +36,7 @@ from reid_smoke.probes import measure
 from reid_smoke.probes.at_backward import AtBackward
 from reid_smoke.probes.beside import Beside
 from reid_smoke.probes.checkpoint import not_arrived
+from reid_smoke.probes.continuity import Continuity
 from reid_smoke.probes.cross_entropy import Batch, log_softmax_of, read_batch
 from reid_smoke.probes.guard import guarded
 from reid_smoke.probes.labels import LabelCounts, LabelsBeforeLoss
@@ -93,6 +94,7 @@ class Observer:
         self._labels = LabelCounts()
         self._likeness = Likeness()
         self.labels_before = LabelsBeforeLoss()
+        self._continuity = Continuity()
         self._labels_due = False
         self._training_sampler = 0
         self._dry = 0  # epochs that gave no batch
@@ -275,6 +277,8 @@ class Observer:
         for name, count in recorded.counts.items():
             self._counts[name] += count
         self.step += 1
+        if self._head is not None:
+            self._head.lose_sight()
         new, known = self._new_step(), recorded.step
         self._open = replace(
             known,
@@ -295,8 +299,10 @@ class Observer:
             return None
         for path, name in self._paths:
             consumer = follow(root, path)
-            if consumer is not None and consumer.name() == name and log_softmax_of(consumer) is not None:
-                return consumer
+            if consumer is None or consumer.name() != name or log_softmax_of(consumer) is None:
+                continue
+            # While a graph records there is no looking again, and what it records is the model that was looked at.
+            return consumer if self._before_capture is not None or self._structure.is_of(consumer) else None
         return None
 
     def _look(self, root: Node) -> Node | None:
@@ -321,6 +327,8 @@ class Observer:
             self._paths = [way, *self._paths][:MOST_PATHS]
         if before is None or before.head is not structure.head:
             self._head = measure.Watched([structure.head], HEAD_SAMPLE) if structure.head is not None else None
+            if structure.head is not None:
+                self._continuity.head(structure.head, structure.live.name(structure.head))
         if before is None or [id(p) for _, p in before.backbone] != [id(p) for _, p in structure.backbone]:
             self._backbone = measure.Watched(measure.choose_sentinels(structure.backbone), SENTINEL_SAMPLE)
         self._writer.if_new(structure.graph_facts)
@@ -416,18 +424,24 @@ class Observer:
         self._stepping.append(holds_head or inside)
         now = self._open
         if now is None or self._structure is None or not now.measured:
+            if self._head is not None:
+                self._head.lose_sight()
             return
         now.row = None  # a graph that holds no update: it follows by itself
         with torch.no_grad():
             for watched in (self._head, self._backbone):
                 if watched is not None:
                     watched.before_step()
+            overwritten = self._head.overwritten() if self._head is not None and self._before_capture is None else None
+            if overwritten is not None and "head_overwritten" not in now.figures:
+                now.figures["head_overwritten"] = overwritten
             with self._aside():  # a step reads the gradients, and leaves them as they are
                 self._read_gradients(now, "head_grad_applied", "backbone_grad_applied")
         # A wrapper (Lookahead, say) steps the optimizer inside of it: that is one step.
         if holds_head and not inside:
             now.head_steps += 1
             now.head_optimizers.add(id(optimizer))
+            self._continuity.stepped(optimizer)
         self._read_lr(now, optimizer, "lr_head", self._structure.head)
         sentinels = self._backbone.parameters if self._backbone is not None else []
         self._read_lr(now, optimizer, "lr_backbone", sentinels[-1] if sentinels else None)
@@ -444,8 +458,9 @@ class Observer:
                 return
             with torch.no_grad():
                 self._read_skip(self._open, optimizer)
+                eager = self._before_capture is None
                 for name, watched in (("head_update", self._head), ("backbone_update", self._backbone)):
-                    change = watched.update() if watched is not None else None
+                    change = watched.update(remember=eager and watched is self._head) if watched is not None else None
                     if change is not None:
                         # Two optimizers step one after the other; what either moved has moved.
                         earlier = self._open.figures.get(name)
@@ -566,6 +581,8 @@ class Observer:
                 optimizer_steps=counts["optimizer_steps"],
                 skipped_by_scaler=counts["skipped"],
                 zero_grads=counts["zero_grads"],
+                heads=self._continuity.heads,
+                head_optimizers=self._continuity.optimizers,
             )
         )
 

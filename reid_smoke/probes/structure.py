@@ -28,6 +28,7 @@ from reid_smoke.probes.nodes import Node, follow, saved_storage
 from reid_smoke.probes.roles import Roles, read_roles
 
 MOST_NAMES = 64  # names listed in a fact
+MOST = 0.9  # of a dropout's input: beyond what anybody drops on purpose
 
 
 @dataclass
@@ -45,6 +46,11 @@ class Structure:
     margin: bool = False  # the loss's logits are short of a margin
     sharded: bool = False  # no weight is to be looked at: neither `head` nor `backbone` is given
     image_path: tuple[int, ...] | None = None  # edges from the loss's node to the convolution that is fed the images
+
+    def is_of(self, consumer: Node) -> bool:
+        """Whether this classification still ends in the head that was found; True where it does not tell."""
+        product = _product(consumer, self.classification)
+        return self.head is None or product is None or product.weight is None or product.weight is self.head
 
     def parameter_facts(self, step: int) -> ParameterFacts:
         return _parameter_facts(self.live, self.leaves, self.head, self.roles, step)
@@ -255,6 +261,7 @@ def _mode_facts(live: Live, roots: set[int], step: int) -> ModeFacts:
     in_eval: list[str] = []
     norms_in_eval = 0
     drop_everything: list[str] = []
+    drop_most: list[tuple[str, float]] = []
     for index in sorted(roots):
         prefix, root = live.roots[index] if index < len(live.roots) else ("", None)
         for name, module in root.named_modules() if root is not None else ():
@@ -265,8 +272,11 @@ def _mode_facts(live: Live, roots: set[int], step: int) -> ModeFacts:
             if not module.training and (is_norm or isinstance(module, _DropoutNd)):
                 norms_in_eval += is_norm
                 in_eval.append(prefix + strip_wrappers(name))
-            if module.training and isinstance(module, _DropoutNd) and module.p >= 1:
-                drop_everything.append(prefix + strip_wrappers(name))
+            if module.training and isinstance(module, _DropoutNd):
+                if module.p >= 1:
+                    drop_everything.append(prefix + strip_wrappers(name))
+                elif module.p >= MOST:
+                    drop_most.append((prefix + strip_wrappers(name), module.p))
     model = live.roots[0][1] if live.roots else None  # the root that the loss reaches most
     return ModeFacts(
         step=step,
@@ -277,6 +287,7 @@ def _mode_facts(live: Live, roots: set[int], step: int) -> ModeFacts:
         batch_norms_in_eval=norms_in_eval,
         root_in_eval=None if model is None else not model.training,
         drop_everything=tuple(drop_everything[:MOST_NAMES]),
+        drop_most=tuple(drop_most[:MOST_NAMES]),
     )
 
 

@@ -5,6 +5,7 @@ from reid_smoke.rule import Curve
 
 # A head that starts with large random weights has wide logits from the first step; there it counts how far it came.
 HARDLY_MOVED = 0.3  # |w - w at the start| / |w at the start|
+STRIDES = 0.3  # of |w| in a single update, after the whole window: whatever holds the head, its steps are not short
 
 
 @check(
@@ -40,7 +41,7 @@ def head_lr_too_small(steps: list[StepFacts], parameters: list[ParameterFacts], 
     gradient, norm = typical(recent, "head_grad_applied"), typical(recent, "feat_norm")
     if curve.word not in ("flat", "slow") or spread is None or update is None or lr is None:
         return None
-    moving = lr > 0 and update > 0 and bool(gradient)
+    moving = lr > 0 and 0 < update < STRIDES and bool(gradient)
     moved = recent[-1].head_moved
     narrow = spread <= NARROW and not (norm is not None and norm < 1.0)  # a feature of no length narrows any logits
     # A curve that falls says that the head moves enough, however large its weights are.
