@@ -160,6 +160,8 @@ class GraphFacts(Fact):
     sharded: bool = False  # the weights are divided among the ranks, so that none could be looked at
     classifications: int = 1  # of the same loss: two of an image-text model, one of each head of a model of parts
     cut_off: tuple[int, ...] = ()  # which of them, as computed, from 1 on, have no weight behind their feature
+    over_batch: bool = False  # the softmax is taken over the samples, not over the classes
+    same_logits: int = 1  # classifications that share the judged one's logits: two with mixup
     left_out: tuple[str, ...] = ()  # of such: weights not reached, in an optimizer that holds others which are
 
 
@@ -287,6 +289,15 @@ class LoopFacts(Fact):
     zero_grads: int
     heads: int = 0  # of one name and shape that took each other's place
     head_optimizers: int = 0  # different ones that stepped the head
+    leaf_backwards: int = 0  # on a tensor that nothing made: there is nothing to go back through
+
+
+class OddLossFacts(Fact):
+    """A loss that picks labels' values, and not from a log-softmax."""
+
+    kind: Literal["odd_loss"] = "odd_loss"
+    step: int
+    fed_by: tuple[str, ...]  # operations behind it, the last in front, down to the classifier where there is one
 
 
 class CrashFacts(Fact):
@@ -464,6 +475,7 @@ AnyFact: TypeAlias = Annotated[
     | ImageFacts
     | LikenessFacts
     | LoopFacts
+    | OddLossFacts
     | CrashFacts
     | StartupFacts
     | ExecutionFacts

@@ -99,7 +99,8 @@ class AtBackward:
         images = images_of(node) if node is not None else None
         if images is None:
             return
-        labels = batch.labels if batch.labels.shape[0] == images.shape[0] else None
+        mixed = self.structure is not None and self.structure.graph_facts.same_logits > 1  # each image is two people's
+        labels = batch.labels if batch.labels.shape[0] == images.shape[0] and not mixed else None
         now.images = measure.image_figures(images, labels)
         now.image_shape = tuple(images.shape)
 

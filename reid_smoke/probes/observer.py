@@ -43,7 +43,7 @@ from reid_smoke.probes.labels import LabelCounts, LabelsBeforeLoss
 from reid_smoke.probes.likeness import Likeness
 from reid_smoke.probes.nodes import Node, follow, loss_in_words, root_of, scalar_of
 from reid_smoke.probes.outbox import Outbox
-from reid_smoke.probes.structure import Structure, as_float, read_leaves, read_structure
+from reid_smoke.probes.structure import Structure, as_float, read_structure, read_unclassified
 from reid_smoke.probes.under_way import FIGURES, Loader, Recorded, Step, images_of_dataset, sampler_of
 from reid_smoke.probes.writer import FactWriter
 
@@ -104,6 +104,7 @@ class Observer:
         self._scale: Tensor | None = None
         self._stepped = False
         self._counts = {"backwards": 0, "other_backwards": 0, "optimizer_steps": 0, "skipped": 0, "zero_grads": 0}
+        self._counts["leaf_backwards"] = 0
         self._fruitless_walks = 0
         self._loads = 0
         self._faults: dict[str, int] = {}
@@ -184,6 +185,7 @@ class Observer:
     def backward_begins(self, tensors: object) -> None:
         root = root_of(tensors)
         if root is None:
+            self._counts["leaf_backwards"] += 1
             return
         self._counts["other_backwards"] += 1
         measured = self._is_measured(self.step + 1)
@@ -315,7 +317,10 @@ class Observer:
         if structure is None:
             self._fruitless_walks += 1
             if self._fruitless_walks == FRUITLESS and self._structure is None:
-                self._writer.if_new(read_leaves(root, self.step))
+                parameters, odd = read_unclassified(root, self.step)
+                self._writer.if_new(parameters)
+                if odd is not None:
+                    self._writer.if_new(odd)
                 self._write_counts()
             return None
         self._walked = self.step + 1
@@ -581,6 +586,7 @@ class Observer:
                 optimizer_steps=counts["optimizer_steps"],
                 skipped_by_scaler=counts["skipped"],
                 zero_grads=counts["zero_grads"],
+                leaf_backwards=counts["leaf_backwards"],
                 heads=self._continuity.heads,
                 head_optimizers=self._continuity.optimizers,
             )

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.dropout import _DropoutNd
 
-from reid_smoke.facts import GraphFacts, ModeFacts, ParameterFacts, ParameterRecord
+from reid_smoke.facts import GraphFacts, ModeFacts, OddLossFacts, ParameterFacts, ParameterRecord
 from reid_smoke.probes.classifier import (
     Product,
     has_weight_behind,
@@ -20,7 +20,7 @@ from reid_smoke.probes.classifier import (
     read_product,
     scale_of_logits,
 )
-from reid_smoke.probes.cross_entropy import Batch, log_softmax_of, read_batch
+from reid_smoke.probes.cross_entropy import Batch, is_over_batch, log_softmax_of, read_batch
 from reid_smoke.probes.graph import Classification, walk
 from reid_smoke.probes.live import Live, find_batch_norm, find_live, strip_wrappers
 from reid_smoke.probes.margin import has_margin
@@ -124,6 +124,8 @@ def read_structure(
         sharded=sharded,
         classifications=len(candidates),
         cut_off=tuple(cut_off),
+        over_batch=log_softmax is not None and is_over_batch(log_softmax),
+        same_logits=sum(p is not None and product is not None and p.node is product.node for p in products) or 1,
         left_out=_left_out(live, leaves, roles.head | roles.neck) if cut_off else (),
     )
     return Structure(
@@ -141,12 +143,13 @@ def read_structure(
     )
 
 
-def read_leaves(root: Node, step: int) -> ParameterFacts:
-    """Which parameters a loss without any classification reaches."""
+def read_unclassified(root: Node, step: int) -> tuple[ParameterFacts, OddLossFacts | None]:
+    """Which parameters a loss without any classification reaches, and what it picks the labels' values from."""
     found = walk(root)
     gc.collect()
     live = find_live(found.leaves)
-    return _parameter_facts(live, {id(leaf) for leaf in found.leaves}, None, Roles(), step)
+    odd = OddLossFacts(step=step, fed_by=found.odd) if found.odd is not None else None
+    return _parameter_facts(live, {id(leaf) for leaf in found.leaves}, None, Roles(), step), odd
 
 
 def _left_out(live: Live, leaves: set[int], besides: frozenset[int]) -> tuple[str, ...]:

@@ -36,6 +36,8 @@ def optimizer_never_steps(
     epoch_over = any(loader.finished and loader.batches_given >= 5 for loader in loaders)
     if any(_stepped(s) or "k" in s.events for s in steps) or (done < BATCHES and not (epoch_over and done >= 5)):
         return None
+    if steps[-1].head_moved > 0:
+        return None  # the script takes its steps by hand
     others = counts[-1].optimizer_steps if counts else 0
     held = parameters[-1].optimizer_holds_head if parameters else None
     if others and not held:
