@@ -371,6 +371,7 @@ class TrialFacts(Fact):
     settings: tuple[str, ...] = ()  # the change as it would be written down, `key=value`; empty: nothing, or no config
     swaps: tuple[Literal["model", "data", "optimizer"], ...] = ()  # whole parts that the reference's took the place of
     together: int = 1  # how many changes were made at once; 0: none, the training as it is
+    changes: tuple[str, ...] = ()  # slugs of the trials that were put together
     batches: Literal["few", "stream"]  # the same few over and over, or those of the training one after another
     distinct_batches: int
     num_classes: int

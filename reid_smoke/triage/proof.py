@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import isfinite, log, sqrt
 from statistics import fmean
+from typing import Literal
 
 from reid_smoke.facts import TriageFacts, TrialFacts
 from reid_smoke.rule import BELOW_CHANCE, LEAST_STEPS, SURE
@@ -32,6 +33,9 @@ class Outcome:
     learned: bool
 
 
+Where = Literal["loop", "data", "model", "optimizer"]
+
+
 @dataclass(frozen=True)
 class Proof:
     """What all trials together say."""
@@ -39,6 +43,7 @@ class Proof:
     outcomes: tuple[Outcome, ...]
     flipped: Outcome | None  # the smallest change that learned
     sentences: tuple[str, ...]
+    lies_in: tuple[Where, ...] = ()  # the parts that the fault lies in, where no mend is proven but that is
 
 
 def ends(trial: TrialFacts) -> tuple[float, float] | None:
@@ -82,8 +87,24 @@ def prove(trials: Sequence[TrialFacts], end: TriageFacts | None) -> Proof | None
     as_is = {trial.batches: trial for trial in trials if trial.together == 0}
     outcomes = tuple(_outcome(trial, as_is.get(trial.batches)) for trial in trials)
     flipped = smallest(outcomes)
-    conclude = about_replay if end is not None and end.replayed else _conclude
-    return Proof(outcomes, flipped, tuple(conclude(outcomes, flipped, end)))
+    if end is not None and end.replayed:
+        return Proof(outcomes, flipped, tuple(about_replay(outcomes, flipped, end)), _lies_in(outcomes, flipped))
+    swaps = flipped.trial.swaps if flipped is not None else ()
+    return Proof(outcomes, flipped, tuple(_conclude(outcomes, flipped, end)), swaps)
+
+
+def _lies_in(outcomes: Sequence[Outcome], flipped: Outcome | None) -> tuple[Where, ...]:
+    """Of a replay."""
+    as_is = outcomes[0]
+    if as_is.learned:
+        return ("data",) if labels_go_with_images(as_is.trial) is False else ("loop",)
+    if flipped is not None:
+        return flipped.trial.swaps
+    return ("data",) if not as_is.trial.error and _not_even_the_reference(outcomes) else ()
+
+
+def _not_even_the_reference(outcomes: Sequence[Outcome]) -> bool:
+    return any(len(outcome.trial.swaps) > 1 and not outcome.trial.error for outcome in outcomes)
 
 
 def smallest(outcomes: Sequence[Outcome]) -> Outcome | None:
@@ -160,7 +181,7 @@ def about_replay(outcomes: Sequence[Outcome], flipped: Outcome | None, end: Tria
             said = [f"CE falls with {names}, from the same start on the same batches: that is the mend."]
     elif end is not None and end.ended in ("out of budget", "interrupted"):
         said = ["Nothing learned so far."]
-    elif any(len(outcome.trial.swaps) > 1 and not outcome.trial.error for outcome in outcomes):
+    elif _not_even_the_reference(outcomes):
         said = [
             "Not even the reference model with the reference optimizer learns these batches by heart. The fault lies "
             "in the data as they reach the model: images that cannot be told apart, or one image under several labels."
@@ -168,6 +189,15 @@ def about_replay(outcomes: Sequence[Outcome], flipped: Outcome | None, end: Tria
     else:
         said = ["No change made CE fall, and the reference could not be tried in full."]
     return [*said, *_left_out(end)]
+
+
+def labels_go_with_images(trial: TrialFacts) -> bool | None:
+    """Whether images that were not trained on are told right more often than by guessing; None: too few to tell."""
+    rank, count = trial.unseen_rank, trial.unseen
+    if rank is None or count < LEAST_UNSEEN:
+        return None
+    # A right identity that is anywhere among the others has mean 1/2 and variance 1/12.
+    return (rank - 0.5) / sqrt(1 / 12 / count) > UNSEEN_SURE
 
 
 def _replay_learned(trial: TrialFacts) -> str:
@@ -179,10 +209,8 @@ def _replay_learned(trial: TrialFacts) -> str:
     rank, count = trial.unseen_rank, trial.unseen
     if rank is None or count < LEAST_UNSEEN:
         return f"{own}. {loop}. Whether labels and images go together could not be told: too few identities came twice."
-    # A right identity that is anywhere among the others has mean 1/2 and variance 1/12.
-    told = (rank - 0.5) / sqrt(1 / 12 / count)
     seen = f"{count} images kept aside, their identity ranks above {rank:.0%} of the others"
-    if told > UNSEEN_SURE:
+    if labels_go_with_images(trial):
         return f"{own}, and of {seen} (50% is guessing): labels and images go together. {loop}."
     return (
         f"{own}, yet of {seen}, and 50% is guessing. The fault lies in the data: labels and images do not go together, "

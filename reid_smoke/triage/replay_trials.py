@@ -41,6 +41,7 @@ def trials_of(parts: Parts) -> tuple[Trial[Replay], ...]:
             "their optimizer rebuilt from the model's parameters",
             lambda r: replace(r, everything=True),
             mends=("RS302", "RS404", "RS405", "RS406", "RS407"),
+            slug="optimizer-rebuilt",
         )
         if left_out
         else None,
@@ -48,6 +49,7 @@ def trials_of(parts: Parts) -> tuple[Trial[Replay], ...]:
             "their lr as it is before the schedule",
             lambda r: replace(r, base_lr=True),
             mends=("RS401", "RS402", "RS408", "RS203"),
+            slug="constant-lr",
         )
         if scheduled
         else None,
@@ -55,14 +57,16 @@ def trials_of(parts: Parts) -> tuple[Trial[Replay], ...]:
             f"their optimizer at an lr of {LR_HEAD:g} for the head and {LR_OTHERS:g} for the rest",
             lambda r: replace(r, reference_lr=True),
             mends=("RS401", "RS402", "RS403", "RS408", "RS203", "RS204", "RS201"),
+            slug="recipe-lr",
         ),
-        Trial("no weight decay", lambda r: replace(r, decay=False), mends=("RS409",))
+        Trial("no weight decay", lambda r: replace(r, decay=False), mends=("RS409",), slug="usual-decay")
         if any(group.get("weight_decay") for group in groups)
         else None,
         Trial(
             "everything unfrozen",
             lambda r: replace(r, unfrozen=True, everything=True),
             mends=("RS303", "RS505", "RS509", "RS305"),
+            slug="all-unfrozen",
         )
         if frozen
         else None,
@@ -70,6 +74,7 @@ def trials_of(parts: Parts) -> tuple[Trial[Replay], ...]:
             "every module in training mode",
             lambda r: replace(r, training_mode=True),
             mends=("RS503", "RS506", "RS507", "RS508"),
+            slug="training-mode",
         )
         if not all(module.training for module in modules)
         else None,
@@ -77,10 +82,14 @@ def trials_of(parts: Parts) -> tuple[Trial[Replay], ...]:
             "a fresh BNNeck head on their features",
             lambda r: replace(r, fresh_head=True),
             mends=("RS502", "RS501", "RS204", "RS206", "RS205"),
+            slug="fresh-head",
         ),
         Trial(
-            "the reference optimizer", lambda r: replace(r, optimizer="reference", everything=True), swap="optimizer"
+            "the reference optimizer",
+            lambda r: replace(r, optimizer="reference", everything=True),
+            swap="optimizer",
+            slug="reference-optimizer",
         ),
-        Trial("the reference model", lambda r: replace(r, model="reference"), swap="model"),
+        Trial("the reference model", lambda r: replace(r, model="reference"), swap="model", slug="reference-model"),
     ]
     return tuple(trial for trial in trials if trial is not None)

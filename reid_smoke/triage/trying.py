@@ -238,6 +238,7 @@ class Triage(Generic[PlanT]):
             settings=self._subject.settings(plan) if plan is not None else (),
             swaps=tuple(trial.swap for trial in trials if trial.swap is not None),
             together=len(trials),
+            changes=tuple(trial.slug for trial in trials),
             batches=look.batches,
             distinct_batches=look.distinct,
             num_classes=played.num_classes,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import torch
@@ -9,13 +10,13 @@ from torch import Tensor
 
 from fault_bench.faults.loss_and_logits import after_the_head, centres, loss_with
 from fault_bench.faults.register import fault
-from fault_bench.parts import Parts
+from fault_bench.parts import Parts, override
 
 
 def features_with(parts: Parts, change: Any) -> None:
     """Let the backbone's feature be `change(the backbone, images)`."""
-    forward = parts.model.backbone.forward
-    parts.model.backbone.forward = lambda images: change(forward, images)  # type: ignore[method-assign]
+    forward = type(parts.model.backbone).forward
+    override(parts.model.backbone, forward=lambda self, images: change(partial(forward, self), images))
 
 
 @fault("no-backward", at="built", structural=True)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from fault_bench.faults.register import fault
-from fault_bench.parts import Parts
+from fault_bench.parts import Parts, override
 
 
 class After(nn.Module):
@@ -109,11 +109,11 @@ def temperature_multiplied(parts: Parts) -> None:
 @fault("logits-scaled-to-nothing", at="model")
 def cosines_without_a_scale(parts: Parts) -> None:
     """Feature and weight are normalised, and nothing scales their cosine up again."""
-    head = parts.head
-    weight: Any = head.weight
-    head.forward = lambda feature: nn.functional.linear(  # type: ignore[method-assign]
-        nn.functional.normalize(feature), nn.functional.normalize(weight)
-    )
+
+    def forward(self: Any, feature: Tensor) -> Tensor:
+        return nn.functional.linear(nn.functional.normalize(feature), nn.functional.normalize(self.weight))
+
+    override(parts.head, forward=forward)
 
 
 @fault("ce-weight-zero", at="model", structural=True)
