@@ -88,23 +88,30 @@ def prove(trials: Sequence[TrialFacts], end: TriageFacts | None) -> Proof | None
     outcomes = tuple(_outcome(trial, as_is.get(trial.batches)) for trial in trials)
     flipped = smallest(outcomes)
     if end is not None and end.replayed:
-        return Proof(outcomes, flipped, tuple(about_replay(outcomes, flipped, end)), _lies_in(outcomes, flipped))
+        flipped = flipped or _by_the_unseen(outcomes)
+        lies_in = _lies_in(outcomes, flipped, end)
+        return Proof(outcomes, flipped, tuple(about_replay(outcomes, flipped, end)), lies_in)
     swaps = flipped.trial.swaps if flipped is not None else ()
     return Proof(outcomes, flipped, tuple(_conclude(outcomes, flipped, end)), swaps)
 
 
-def _lies_in(outcomes: Sequence[Outcome], flipped: Outcome | None) -> tuple[Where, ...]:
+def _lies_in(outcomes: Sequence[Outcome], flipped: Outcome | None, end: TriageFacts) -> tuple[Where, ...]:
     """Of a replay."""
-    as_is = outcomes[0]
-    if as_is.learned:
-        return ("data",) if labels_go_with_images(as_is.trial) is False else ("loop",)
     if flipped is not None:
         return flipped.trial.swaps
-    return ("data",) if not as_is.trial.error and _not_even_the_reference(outcomes) else ()
+    as_is = outcomes[0]
+    loop = as_is.learned and end.ce_failed and labels_go_with_images(as_is.trial) is not False
+    return ("loop",) if loop else ()
 
 
-def _not_even_the_reference(outcomes: Sequence[Outcome]) -> bool:
-    return any(len(outcome.trial.swaps) > 1 and not outcome.trial.error for outcome in outcomes)
+def _by_the_unseen(outcomes: Sequence[Outcome]) -> Outcome | None:
+    """Other data, of which images that were not trained on are told, while of theirs they are guessed."""
+    as_is = outcomes[0].trial
+    for outcome in outcomes[1:]:
+        told = labels_go_with_images(outcome.trial) and labels_go_with_images(as_is) is False
+        if told and outcomes[0].learned and outcome.trial.swaps == ("data",):
+            return outcome
+    return None
 
 
 def smallest(outcomes: Sequence[Outcome]) -> Outcome | None:
@@ -168,10 +175,11 @@ def _left_out(end: TriageFacts | None) -> list[str]:
 def about_replay(outcomes: Sequence[Outcome], flipped: Outcome | None, end: TriageFacts | None) -> list[str]:
     """What the replay of a watched script proves: the first outcome is their model and optimizer in a plain loop."""
     as_is = outcomes[0]
+    ce_failed = end is not None and end.ce_failed is True
     if as_is.trial.error:
         said = [f"What was kept cannot be played again ({as_is.trial.error}), so the trials say nothing."]
     elif as_is.learned:
-        said = [_replay_learned(as_is.trial)]
+        said = [_replay_learned(as_is.trial, flipped, ce_failed)]
     elif flipped is not None:
         names = flipped.trial.name
         if flipped.trial.swaps:
@@ -181,10 +189,10 @@ def about_replay(outcomes: Sequence[Outcome], flipped: Outcome | None, end: Tria
             said = [f"CE falls with {names}, from the same start on the same batches: that is the mend."]
     elif end is not None and end.ended in ("out of budget", "interrupted"):
         said = ["Nothing learned so far."]
-    elif _not_even_the_reference(outcomes):
+    elif any(len(outcome.trial.swaps) > 1 and not outcome.trial.error for outcome in outcomes):
         said = [
-            "Not even the reference model with the reference optimizer learns these batches by heart. The fault lies "
-            "in the data as they reach the model: images that cannot be told apart, or one image under several labels."
+            "No change made CE fall, and neither did the reference's model, optimizer and data together: these trials "
+            "are too short to tell."
         ]
     else:
         said = ["No change made CE fall, and the reference could not be tried in full."]
@@ -200,21 +208,30 @@ def labels_go_with_images(trial: TrialFacts) -> bool | None:
     return (rank - 0.5) / sqrt(1 / 12 / count) > UNSEEN_SURE
 
 
-def _replay_learned(trial: TrialFacts) -> str:
+def _replay_learned(trial: TrialFacts, flipped: Outcome | None, ce_failed: bool) -> str:
+    """flipped: with other data images that were not trained on are told right."""
     own = f"Their own model and optimizer learn {trial.distinct_batches} of their batches by heart in a plain loop"
     loop = (
         "The fault lies in the loop or in the loss: what the script does between the logits and `optimizer.step()` "
         "(zero_grad, accumulation, clipping, scaler, schedule, loss weights), or to the batches that came later"
     )
-    rank, count = trial.unseen_rank, trial.unseen
-    if rank is None or count < LEAST_UNSEEN:
+    if not ce_failed:
+        loop += ". Or else it is one that CE does not show so early: the training ended before its CE was judged"
+    told, rank, count = labels_go_with_images(trial), trial.unseen_rank, trial.unseen
+    if told is None or rank is None:
         return f"{own}. {loop}. Whether labels and images go together could not be told: too few identities came twice."
     seen = f"{count} images kept aside, their identity ranks above {rank:.0%} of the others"
-    if labels_go_with_images(trial):
+    if told:
         return f"{own}, and of {seen} (50% is guessing): labels and images go together. {loop}."
+    guessed = f"{own}, yet of {seen}, and 50% is guessing"
+    if flipped is not None:
+        return (
+            f"{guessed}; with the embedded data it is {flipped.trial.unseen_rank:.0%}. The fault lies in the data: "
+            "labels and images do not go together, or the images of one identity have nothing in common."
+        )
     return (
-        f"{own}, yet of {seen}, and 50% is guessing. The fault lies in the data: labels and images do not go together, "
-        "or the images of one identity have nothing in common."
+        f"{guessed}. So few batches may teach nothing that goes beyond them. Else labels and images do not go "
+        "together; and if they do, the fault lies in the loop or in the loss."
     )
 
 

@@ -38,7 +38,7 @@ Way = Literal["config", "replay"]
 PLAIN_LOOP = "plain-loop"  # the replay as it is: their model and optimizer without their loop and their loss
 REPLAYS = (
     PLAIN_LOOP, "optimizer-rebuilt", "constant-lr", "recipe-lr", "usual-decay", "all-unfrozen", "training-mode",
-    "fresh-head", "reference-optimizer", "reference-model",
+    "no-dropout", "fresh-head", "reference-optimizer", "reference-model", "embedded-data",
 )  # fmt: skip
 KNOWN: dict[Way, frozenset[str]] = {"config": frozenset(t.slug for t in CHANGES), "replay": frozenset(REPLAYS)}
 BUDGET_S = 120.0
