@@ -375,6 +375,8 @@ class TrialFacts(Fact):
     batches: Literal["few", "stream"]  # the same few over and over, or those of the training one after another
     distinct_batches: int
     num_classes: int
+    # Nats: CE of somebody who knows nothing but how often each label comes in the few batches. None: not known.
+    guessing_ce: float | None = None
     ce: tuple[float, ...] = ()  # plain, nats, of each step
     error: str = ""  # what it crashed with
     seconds: float = 0.0

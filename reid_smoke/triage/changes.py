@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import yaml
-
 from reid_smoke.config.schema import (
     EMBEDDED,
     Config,
@@ -156,6 +154,8 @@ def _flat(plain: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 
 def _written(value: Any) -> str:
     """On one line, as YAML; keys that say nothing are left out."""
+    import yaml
+
     if isinstance(value, list):
         value = [{k: v for k, v in item.items() if v is not None} if isinstance(item, dict) else item for item in value]
     return str(yaml.safe_dump(value, default_flow_style=True, width=10**6, sort_keys=False)).split("\n...")[0].strip()

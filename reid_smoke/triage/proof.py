@@ -8,6 +8,7 @@ sees them.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import isfinite, log, sqrt
@@ -46,6 +47,12 @@ class Proof:
     lies_in: tuple[Where, ...] = ()  # the parts that the fault lies in, where no mend is proven but that is
 
 
+def guessing_ce(labels: Sequence[int]) -> float | None:
+    """CE in nats of guessing by how often each label comes: the entropy of their shares. None without labels."""
+    count = len(labels)
+    return -sum(n / count * log(n / count) for n in Counter(labels).values()) if count else None
+
+
 def ends(trial: TrialFacts) -> tuple[float, float] | None:
     """CE where the trial began and where it ended: over one turn of the few batches, or over the first steps and the
     last third of the stream. None for a trial without a step."""
@@ -69,7 +76,10 @@ def learned(trial: TrialFacts, as_is: TrialFacts | None = None) -> bool:
     first, last = found
     before = ends(as_is) if as_is is not None and all(map(isfinite, as_is.ce)) else None
     if trial.batches == "few":
-        bar = min(first, log(max(2, trial.num_classes))) - BELOW_CHANCE
+        chance = log(max(2, trial.num_classes))
+        # So few batches hold some labels and not others: whoever has learnt which has not told one image from another.
+        guessing = chance if not trial.guessing_ce else min(chance, trial.guessing_ce)
+        bar = min(first, guessing) - min(BELOW_CHANCE, guessing / 2)
         return last <= bar and (before is None or last <= before[1] - BELOW_CHANCE)
     least = LEAST_DROP if before is None else LEAST_DROP + 2 * max(0.0, before[0] - before[1])
     inside = trial.ce[-max(5, len(trial.ce) // 3) :]

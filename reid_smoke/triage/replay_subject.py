@@ -25,6 +25,7 @@ from torch.optim import AdamW, Optimizer
 from reid_smoke.build.model import build_model
 from reid_smoke.config.schema import ModelConfig
 from reid_smoke.triage.changes import REFERENCE_BACKBONE
+from reid_smoke.triage.proof import guessing_ce
 from reid_smoke.triage.replay_forward import Logits, forward, fresh_head, images_of_batch
 from reid_smoke.triage.replay_kept import Batch, CannotReplay, Kept, Parts
 from reid_smoke.triage.replay_people import with_embedded_people
@@ -78,7 +79,8 @@ class ReplaySubject:
                 lines = str(failure).strip().splitlines()
                 error = f"{type(failure).__name__}: {lines[0]}" if lines else type(failure).__name__
         found = torch.cat(ranks) if ranks else torch.empty(0)
-        return Played(tuple(ce), classes, error, float(found.mean()) if len(found) else None, len(found))
+        guessing = guessing_ce([label for batch in batches for label in _trained_on(batch).tolist()])
+        return Played(tuple(ce), classes, error, float(found.mean()) if len(found) else None, len(found), guessing)
 
     def _embedded_batches(self) -> list[Batch]:
         if not self._embedded:
@@ -170,7 +172,7 @@ class _Player:
         for optimizer in self._optimizers:
             optimizer.step()
         judged = counted & kept_out & torch.isin(labels, self._trained.to(self._device))
-        return float(ce.detach()), _ranks(values.detach()[judged], labels[judged], self._trained.to(self._device)).cpu()
+        return float(ce.detach()), _ranks(values.detach(), labels, judged, self._trained.to(self._device)).cpu()
 
     def _head_apart(self, parts: Parts) -> None:
         """The head in a group of its own, at the lr that a head needs."""
@@ -227,19 +229,27 @@ def _reference_optimizer(module: nn.Module, heads: Sequence[Tensor], lr: float =
 
 
 def _trained_labels(batches: list[Batch]) -> Tensor:
-    found = []
-    for batch in batches:
-        rows = torch.arange(len(batch.labels)) % KEPT_OUT != KEPT_OUT - 1
-        found.append(batch.labels[rows & batch.counted])
-    return torch.tensor(sorted(set(torch.cat(found).tolist())))
+    return torch.tensor(sorted({label for batch in batches for label in _trained_on(batch).tolist()}))
 
 
-def _ranks(logits: Tensor, labels: Tensor, trained: Tensor) -> Tensor:
-    """(B,): of the other identities trained on, the share whose logit is below the right one's; equal ones are half."""
-    if len(trained) < 2 or not len(labels):
+def _trained_on(batch: Batch) -> Tensor:
+    """Labels of the rows that are not kept out."""
+    rows = torch.arange(len(batch.labels)) % KEPT_OUT != KEPT_OUT - 1
+    return batch.labels[rows & batch.counted]
+
+
+def _ranks(logits: Tensor, labels: Tensor, judged: Tensor, trained: Tensor) -> Tensor:
+    """(n,): of the other identities trained on, the share whose logit is below the right one's; equal ones are half.
+
+    logits (B, C), labels (B,), judged (B,) bool with n of them True. Each logit is taken as what it is above the batch's
+    mean for that identity. Whoever has only learnt which identities come often, or come in this batch, then guesses.
+    """
+    if len(trained) < 2 or int(judged.sum()) < 2:
         return torch.empty(0)
-    right = logits.gather(1, labels[:, None])
-    among = logits[:, trained]
+    among = logits[judged]
+    among = among - among.mean(0)
+    right = among.gather(1, labels[judged][:, None])
+    among = among[:, trained]
     below = (among < right).sum(1) + 0.5 * ((among == right).sum(1) - 1)
     return below / (len(trained) - 1)
 

@@ -44,6 +44,7 @@ class Played:
     error: str = ""
     unseen_rank: float | None = None  # as TrialFacts has it
     unseen: int = 0
+    guessing_ce: float | None = None
 
 
 class Subject(Protocol[PlanT]):
@@ -257,6 +258,7 @@ class Triage(Generic[PlanT]):
             batches=look.batches,
             distinct_batches=look.distinct,
             num_classes=played.num_classes,
+            guessing_ce=played.guessing_ce,
             ce=played.ce,
             error=played.error,
             seconds=seconds,

@@ -22,11 +22,8 @@ from reid_smoke.facts import DatasetFacts, GraphFacts, RunFacts, TriageFacts, Tr
 from reid_smoke.ledger import Ledger
 from reid_smoke.probes.crash import read_crash
 from reid_smoke.probes.observer import Observer
-from reid_smoke.report.live import LiveDisplay
-from reid_smoke.report.trial_progress import TrialProgress
 from reid_smoke.rule import Curve, read_curve
-from reid_smoke.smoke import Plan
-from reid_smoke.triage import from_config, from_replay
+from reid_smoke.triage import from_replay
 from reid_smoke.triage.changes import CHANGES
 from reid_smoke.triage.proof import Proof, prove
 from reid_smoke.triage.replay_keeper import Keeper
@@ -143,6 +140,11 @@ def _of_replay(empty: TriageOutcome, fault: Fault, setup: Setup, folder: Path) -
 
 def _of_config(empty: TriageOutcome, fault: Fault, setup: Setup, folder: Path) -> TriageOutcome:
     """As `reid-smoke triage` does it, on the config that has the mistake in it."""
+    from reid_smoke.report.live import LiveDisplay
+    from reid_smoke.report.trial_progress import TrialProgress
+    from reid_smoke.smoke import Plan
+    from reid_smoke.triage import from_config
+
     setup = replace(setup, shape_model=lambda parts: None)  # a config says no more than its plan
     ce, _, _ = _train(fault, setup, empty.seed, folder)
     parts = open_parts(setup.plan, setup.shape_model, empty.seed, folder)
