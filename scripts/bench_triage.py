@@ -32,8 +32,6 @@ def main() -> int:
         outcomes = [outcome for path in arguments.merge for outcome in json.loads(path.read_text())]
     else:
         outcomes = _run(arguments)
-        if arguments.out:
-            arguments.out.write_text(json.dumps(outcomes, indent=1))
     print(report(outcomes))
     if arguments.table:
         write_table(outcomes, arguments.table)
@@ -58,6 +56,8 @@ def _run(arguments: argparse.Namespace) -> list[dict[str, Any]]:
     with get_context("spawn").Pool(arguments.jobs, maxtasksperchild=20) as pool:
         for outcome in pool.imap_unordered(run_triage_key, keys):
             outcomes.append(outcome)
+            if arguments.out:  # each time: what is cut off keeps what it came to
+                arguments.out.write_text(json.dumps(outcomes, indent=1))
             mark = "!!" if outcome["wrong"] or outcome["error"] else ".." if not outcome["counts"] else "ok"
             mark = "--" if outcome["counts"] and not outcome["found"] else mark
             print(

@@ -241,8 +241,8 @@ def _trained_on(batch: Batch) -> Tensor:
 def _ranks(logits: Tensor, labels: Tensor, judged: Tensor, trained: Tensor) -> Tensor:
     """(n,): of the other identities trained on, the share whose logit is below the right one's; equal ones are half.
 
-    logits (B, C), labels (B,), judged (B,) bool with n of them True. Each logit is taken as what it is above the batch's
-    mean for that identity. Whoever has only learnt which identities come often, or come in this batch, then guesses.
+    logits (B, C), labels (B,), judged (B,) bool with n of them True. Each logit is taken as what it is above the mean
+    of these rows for that identity: whoever has only learnt which identities come often, or in this batch, guesses.
     """
     if len(trained) < 2 or int(judged.sum()) < 2:
         return torch.empty(0)
