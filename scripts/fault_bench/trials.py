@@ -92,7 +92,13 @@ class TriageOutcome:
 def triage_keys(
     omniglot: Path | None, seeds: int, names: list[str], only: list[str], ways: tuple[Way, ...]
 ) -> list[TriageKey]:
-    """The cases that are asked for, seed by seed. A config can only hold mistakes that can be written in one."""
+    """The cases that are asked for, seed by seed. A config can only hold mistakes that can be written in one.
+
+    Raises ValueError where the register has a change that no trial makes.
+    """
+    unknown = {slug for fault in all_faults() for slug in fault.mended_by} - frozenset().union(*KNOWN.values())
+    if unknown:
+        raise ValueError(f"no trial makes these changes: {', '.join(sorted(unknown))}")
     return [
         TriageKey(fault.name, setup.name, seed, omniglot, way)
         for seed in range(seeds)
