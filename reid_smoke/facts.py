@@ -395,7 +395,7 @@ class TriageFacts(Fact):
     ended: Literal["not needed", "proven", "exhausted", "out of budget", "interrupted", "impossible"]
     untried: tuple[str, ...] = ()  # names of the trials that the budget left out
     replayed: bool = False  # on what was kept of a watched training, in the reference loop
-    ce_failed: bool | None = None  # replayed: in the training itself; None: it ended before that could be told
+    ce_word: str = ""  # what CE did in the training that is replayed, as in rule.Curve; empty: not known
     why_not: str = ""  # why nothing could be tried
 
 

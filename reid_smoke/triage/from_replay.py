@@ -40,6 +40,7 @@ def triage(keeper: Keeper, ledger: Ledger, codes: list[str]) -> None:
                 ended="not needed" if curve == "passes" else "impossible",
                 replayed=True,
                 why_not=str(reason),
+                ce_word=curve,
             )
         )
         return
@@ -51,7 +52,7 @@ def triage(keeper: Keeper, ledger: Ledger, codes: list[str]) -> None:
         budget_s=BUDGET_S,
         deadline=deadline,
         seconds_per_step=step_s,
-        ce_failed=True if curve != "short" else None,
+        ce_word=curve,
     ).run()
 
 

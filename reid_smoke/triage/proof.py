@@ -22,6 +22,7 @@ from reid_smoke.trend import falling_p, standard_error
 LEAST_DROP = 0.1  # nats, on the stream
 LEAST_UNSEEN = 12  # images that were not trained on, to say whether labels go with them
 UNSEEN_SURE = 3.0  # standard errors above guessing
+STOOD = ("flat", "rises", "broken")  # what CE did in a training that learnt nothing
 
 
 @dataclass(frozen=True)
@@ -110,7 +111,7 @@ def _lies_in(outcomes: Sequence[Outcome], flipped: Outcome | None, end: TriageFa
     if flipped is not None:
         return flipped.trial.swaps
     as_is = outcomes[0]
-    loop = as_is.learned and end.ce_failed and labels_go_with_images(as_is.trial) is not False
+    loop = as_is.learned and end.ce_word in STOOD and labels_go_with_images(as_is.trial)
     return ("loop",) if loop else ()
 
 
@@ -185,11 +186,11 @@ def _left_out(end: TriageFacts | None) -> list[str]:
 def about_replay(outcomes: Sequence[Outcome], flipped: Outcome | None, end: TriageFacts | None) -> list[str]:
     """What the replay of a watched script proves: the first outcome is their model and optimizer in a plain loop."""
     as_is = outcomes[0]
-    ce_failed = end is not None and end.ce_failed is True
+    ce_word = end.ce_word if end is not None else ""
     if as_is.trial.error:
         said = [f"What was kept cannot be played again ({as_is.trial.error}), so the trials say nothing."]
     elif as_is.learned:
-        said = [_replay_learned(as_is.trial, flipped, ce_failed)]
+        said = [_replay_learned(as_is.trial, flipped, ce_word)]
     elif flipped is not None:
         names = flipped.trial.name
         if flipped.trial.swaps:
@@ -218,18 +219,23 @@ def labels_go_with_images(trial: TrialFacts) -> bool | None:
     return (rank - 0.5) / sqrt(1 / 12 / count) > UNSEEN_SURE
 
 
-def _replay_learned(trial: TrialFacts, flipped: Outcome | None, ce_failed: bool) -> str:
+def _replay_learned(trial: TrialFacts, flipped: Outcome | None, ce_word: str) -> str:
     """flipped: with other data images that were not trained on are told right."""
     own = f"Their own model and optimizer learn {trial.distinct_batches} of their batches by heart in a plain loop"
     loop = (
         "The fault lies in the loop or in the loss: what the script does between the logits and `optimizer.step()` "
         "(zero_grad, accumulation, clipping, scaler, schedule, loss weights), or to the batches that came later"
     )
-    if not ce_failed:
+    if ce_word == "slow":
+        loop += ". Or else it is in the pace: CE fell in the training, too, and learning by heart does not ask how fast"
+    elif ce_word not in STOOD:
         loop += ". Or else it is one that CE does not show so early: the training ended before its CE was judged"
     told, rank, count = labels_go_with_images(trial), trial.unseen_rank, trial.unseen
     if told is None or rank is None:
-        return f"{own}. {loop}. Whether labels and images go together could not be told: too few identities came twice."
+        return (
+            f"{own}. {loop}. Or it lies in the data: whether labels and images go together could not be told, since "
+            "too few identities came twice."
+        )
     seen = f"{count} images kept aside, their identity ranks above {rank:.0%} of the others"
     if told:
         return f"{own}, and of {seen} (50% is guessing): labels and images go together. {loop}."

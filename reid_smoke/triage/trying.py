@@ -85,7 +85,7 @@ class Triage(Generic[PlanT]):
     """Tries the changes of one subject, and adds a TrialFacts for each to the ledger, at the end a TriageFacts.
 
     codes: of the findings, first cause first; they order the trials. deadline: of `time.perf_counter()`.
-    seconds_per_step: an estimate to begin with; None where there is none. ce_failed: as TriageFacts has it.
+    seconds_per_step: an estimate to begin with; None where there is none. ce_word: as TriageFacts has it.
     """
 
     def __init__(
@@ -98,7 +98,7 @@ class Triage(Generic[PlanT]):
         budget_s: float,
         deadline: float,
         seconds_per_step: float | None,
-        ce_failed: bool | None = None,
+        ce_word: str = "",
     ) -> None:
         self._subject, self._ledger, self._progress = subject, ledger, progress
         self._codes = codes
@@ -106,7 +106,7 @@ class Triage(Generic[PlanT]):
         self._step_s = seconds_per_step or 0.0
         self._as_is: TrialFacts | None = None
         self._untried: list[str] = []
-        self._ce_failed = ce_failed
+        self._ce_word = ce_word
 
     def run(self) -> Ended:
         try:
@@ -121,7 +121,7 @@ class Triage(Generic[PlanT]):
                 ended=ended,
                 untried=tuple(self._untried),
                 replayed=not self._subject.has_stream,
-                ce_failed=self._ce_failed,
+                ce_word=self._ce_word,
             )
         )
         return ended

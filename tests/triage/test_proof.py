@@ -130,8 +130,8 @@ def test_what_was_left_out_is_said() -> None:
 GUESSED, TOLD = {"unseen_rank": 0.51, "unseen": 40}, {"unseen_rank": 0.9, "unseen": 40}
 
 
-def replayed(*trials: TrialFacts, ce_failed: bool | None = True) -> tuple[str, tuple[str, ...], str | None]:
-    proof = prove(trials, end("not needed", replayed=True, ce_failed=ce_failed))
+def replayed(*trials: TrialFacts, ce_word: str = "flat") -> tuple[str, tuple[str, ...], str | None]:
+    proof = prove(trials, end("not needed", replayed=True, ce_word=ce_word))
     assert proof is not None
     return " ".join(proof.sentences), proof.lies_in, proof.flipped.trial.name if proof.flipped is not None else None
 
@@ -140,8 +140,14 @@ def test_what_learns_in_a_plain_loop_has_its_fault_in_the_loop_where_ce_failed_i
     said, lies_in, flipped = replayed(as_is(BY_HEART, **TOLD))
     assert "The fault lies in the loop" in said
     assert (lies_in, flipped) == (("loop",), None)
-    said, lies_in, _ = replayed(as_is(BY_HEART, **TOLD), ce_failed=None)
+    said, lies_in, _ = replayed(as_is(BY_HEART, **TOLD), ce_word="short")
     assert "CE does not show so early" in said
+    assert lies_in == ()
+    said, lies_in, _ = replayed(as_is(BY_HEART, **TOLD), ce_word="slow")
+    assert "learning by heart does not ask how fast" in said
+    assert lies_in == ()
+    said, lies_in, _ = replayed(as_is(BY_HEART))
+    assert "Or it lies in the data" in said
     assert lies_in == ()
 
 
