@@ -22,6 +22,7 @@ from reid_smoke.trend import falling_p, standard_error
 LEAST_DROP = 0.1  # nats, on the stream
 LEAST_UNSEEN = 12  # images that were not trained on, to say whether labels go with them
 UNSEEN_SURE = 3.0  # standard errors above guessing
+CLEARLY = 2.0  # standard errors, of theirs under that of other data
 STOOD = ("flat", "rises", "broken")  # what CE did in a training that learnt nothing
 
 
@@ -118,10 +119,14 @@ def _lies_in(outcomes: Sequence[Outcome], flipped: Outcome | None, end: TriageFa
 def _by_the_unseen(outcomes: Sequence[Outcome]) -> Outcome | None:
     """Other data, of which images that were not trained on are told, while of theirs they are guessed."""
     as_is = outcomes[0].trial
+    if not outcomes[0].learned or labels_go_with_images(as_is) is not False or as_is.unseen_rank is None:
+        return None
     for outcome in outcomes[1:]:
-        told = labels_go_with_images(outcome.trial) and labels_go_with_images(as_is) is False
-        if told and outcomes[0].learned and outcome.trial.swaps == ("data",):
-            return outcome
+        other = outcome.trial
+        if other.swaps == ("data",) and labels_go_with_images(other) and other.unseen_rank is not None:
+            error = sqrt((1 / as_is.unseen + 1 / other.unseen) / 12)
+            if other.unseen_rank - as_is.unseen_rank > CLEARLY * error:
+                return outcome
     return None
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.autograd.graph import GradientEdge
 
 from reid_smoke.probes.classifier import read_product
@@ -119,12 +119,6 @@ def _from_edge(node: Node, index: int, gradient: Tensor) -> None:
     below, output = node.next_functions[index]
     if below is not None:
         torch.autograd.backward(GradientEdge(below, output), gradient)
-
-
-def fresh_head(width: int, classes: int) -> nn.Module:
-    head = nn.Sequential(nn.BatchNorm1d(width), nn.Linear(width, classes, bias=False))
-    nn.init.normal_(head[1].weight, std=0.001)  # type: ignore[arg-type]
-    return head
 
 
 def images_of_batch(batch: Batch) -> Tensor | None:

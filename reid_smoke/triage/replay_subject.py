@@ -22,11 +22,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim import AdamW, Optimizer
 
-from reid_smoke.build.model import build_model
+from reid_smoke.build.model import BNNeck, build_model
 from reid_smoke.config.schema import ModelConfig
 from reid_smoke.triage.changes import REFERENCE_BACKBONE
 from reid_smoke.triage.proof import guessing_ce
-from reid_smoke.triage.replay_forward import Logits, forward, fresh_head, images_of_batch
+from reid_smoke.triage.replay_forward import Logits, forward, images_of_batch
 from reid_smoke.triage.replay_kept import Batch, CannotReplay, Kept, Parts
 from reid_smoke.triage.replay_people import with_embedded_people
 from reid_smoke.triage.replay_trials import LR_HEAD, LR_OTHERS, Replay, is_dropout, trials_of
@@ -208,9 +208,10 @@ class _Player:
         feature = forward(self._parts, batch, self._device, feature=True)
         values = feature.values.detach().float().requires_grad_()
         if self._head is None:
-            self._head = fresh_head(values.shape[1], batch.num_classes).to(self._device)
-            self._hold(list(self._head.parameters()))
-        logits = self._head(values)
+            # A feature of fixed norm bears whatever lr their head had.
+            self._head = BNNeck(values.shape[1], batch.num_classes, ModelConfig().feat_norm).to(self._device)
+            self._hold([p for p in self._head.parameters() if p.requires_grad])
+        logits, _ = self._head(values)
 
         def backward(gradient: Tensor) -> None:
             logits.backward(gradient.to(logits.dtype))

@@ -50,7 +50,13 @@ def only_the_backbones_group(parts: Parts) -> None:
     optimizer.update(groups=[{"match": "^backbone", "lr": optimizer["lr"]}], lr=None)
 
 
-@fault("head-frozen", at="plan", structural=True, mended_by=("all-unfrozen", "fresh-head", "reference-model"))
+@fault(
+    "head-frozen",
+    at="plan",
+    structural=True,
+    # Its group is gone, too: once unfrozen, it may need an lr of its own.
+    mended_by=("all-unfrozen", "recipe-lr", "fresh-head", "reference-model"),
+)
 def caught_by_a_freeze_pattern(parts: Parts) -> None:
     """A freeze pattern of another model's catches the new head."""
     parts.plan["model"]["freeze"] = ["classifier"]
