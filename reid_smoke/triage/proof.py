@@ -100,7 +100,9 @@ def prove(trials: Sequence[TrialFacts], end: TriageFacts | None) -> Proof | None
     outcomes = tuple(_outcome(trial, as_is.get(trial.batches)) for trial in trials)
     flipped = smallest(outcomes)
     if end is not None and end.replayed:
-        flipped = flipped or _by_the_unseen(outcomes)
+        if outcomes[0].learned:  # so do other data; what they teach of unseen images is the question
+            outcomes = tuple(_outcome(trial, None) for trial in trials)
+            flipped = _by_the_unseen(outcomes)
         lies_in = _lies_in(outcomes, flipped, end)
         return Proof(outcomes, flipped, tuple(about_replay(outcomes, flipped, end)), lies_in)
     swaps = flipped.trial.swaps if flipped is not None else ()

@@ -181,6 +181,7 @@ class Triage(Generic[PlanT]):
         if as_is is None or as_is.error or labels_go_with_images(as_is) is not False:
             return "not needed"
         look = Look("few", as_is.distinct_batches, len(as_is.ce))
+        self._as_is = None  # nothing can do clearly better than what learns
         for trial in self._subject.trials:
             if trial.swap == "data":
                 self._try([trial], look)

@@ -66,7 +66,8 @@ class TriageOutcome:
     ended: str  # the trials
     found: tuple[str, ...]  # slugs of the change that was named as the mend
     lies_in: tuple[str, ...]
-    trials: tuple[tuple[str, float | None, float | None, bool], ...]  # what was changed, CE before, CE after, learned
+    # What was changed, CE at its begin and end, whether it learned, where unseen images' identities ranked.
+    trials: tuple[tuple[str, float | None, float | None, bool, float | None], ...]
     said: str
     error: str  # of the bench
     seconds: float  # of the trials alone, without the training before them
@@ -225,6 +226,6 @@ def _told(outcome: TriageOutcome, ledger: Ledger) -> TriageOutcome:
         ended=end.ended if end is not None else "killed",
         found=found,
         lies_in=proof.lies_in,
-        trials=tuple((o.trial.name, o.ce_first, o.ce_last, o.learned) for o in proof.outcomes),
+        trials=tuple((o.trial.name, o.ce_first, o.ce_last, o.learned, o.trial.unseen_rank) for o in proof.outcomes),
         said=proof.sentences[0] if proof.sentences else "",
     )

@@ -44,7 +44,11 @@ def report(outcomes: Outcomes) -> str:
                     f"  !! {o['case']} on {o['setup']}, seed {o['seed']}: {o['error'] or o['said']} "
                     f"Wanted {' or '.join(o['can_mend']) or 'nothing'}."
                 )
-                lines += [f"       {name}: {_ce(a)} -> {_ce(b)}{', learns' * ok}" for name, a, b, ok in o["trials"]]
+                lines += [
+                    f"       {name}: {_ce(first)} -> {_ce(last)}{', learns' * ok}"
+                    + ("" if unseen is None else f", unseen {unseen:.0%}")
+                    for name, first, last, ok, unseen in o["trials"]
+                ]
     return "\n".join(lines)
 
 

@@ -157,6 +157,9 @@ def test_the_data_are_blamed_only_where_other_data_teach_what_theirs_do_not() ->
     assert "The fault lies in the data" in said
     assert "with the embedded data it is 90%" in said
     assert (lies_in, flipped) == (("data",), "the embedded data")
+    proof = prove([as_is(BY_HEART, **GUESSED), others], end("not needed", replayed=True))
+    assert proof is not None
+    assert [outcome.learned for outcome in proof.outcomes] == [True, True]
     no_better = trial("the embedded data", BY_HEART, swaps=("data",), **GUESSED)
     said, lies_in, flipped = replayed(as_is(BY_HEART, **GUESSED), no_better)
     assert "So few batches may teach nothing that goes beyond them" in said
