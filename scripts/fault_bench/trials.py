@@ -15,7 +15,7 @@ from typing import Any, Literal
 from fault_bench.faults import all_faults
 from fault_bench.faults.register import Fault
 from fault_bench.parts import assemble, open_parts
-from fault_bench.setups import Setup, setups
+from fault_bench.setups import Setup, as_planned, setups
 from reid_smoke.checks.catalogue import rank
 from reid_smoke.config.schema import Config
 from reid_smoke.facts import DatasetFacts, GraphFacts, RunFacts, TriageFacts, TrialFacts
@@ -93,7 +93,8 @@ class TriageOutcome:
 def triage_keys(
     omniglot: Path | None, seeds: int, names: list[str], only: list[str], ways: tuple[Way, ...]
 ) -> list[TriageKey]:
-    """The cases that are asked for, seed by seed. A config can only hold mistakes that can be written in one.
+    """The cases that are asked for, seed by seed. A config holds the mistakes, and the set-ups, that a plan says all
+    of.
 
     Raises ValueError where the register has a change that no trial makes.
     """
@@ -109,7 +110,7 @@ def triage_keys(
         if setup.name not in fault.not_on
         if not only or any(word in name for word in only for name in (fault.name, *fault.wanted))
         for way in ways
-        if way == "replay" or fault.stage == "plan"
+        if way == "replay" or (fault.stage == "plan" and setup.shape_model is as_planned)
     ]
 
 
@@ -152,7 +153,6 @@ def _of_config(empty: TriageOutcome, fault: Fault, setup: Setup, folder: Path) -
     from reid_smoke.smoke import Plan
     from reid_smoke.triage import from_config
 
-    setup = replace(setup, shape_model=lambda parts: None)  # a config says no more than its plan
     ce, _, _ = _train(fault, setup, empty.seed, folder)
     parts = open_parts(setup.plan, setup.shape_model, empty.seed, folder)
     fault.change(parts)
