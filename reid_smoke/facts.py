@@ -386,9 +386,12 @@ class TrialFacts(Fact):
     settings: tuple[str, ...] = ()  # the change as it would be written down, `key=value`; empty: nothing, or no config
     swaps: tuple[Literal["model", "data", "optimizer"], ...] = ()  # whole parts that the reference's took the place of
     together: int = 1  # how many changes were made at once; 0: none, the training as it is
+    changes: tuple[str, ...] = ()  # slugs of the trials that were put together
     batches: Literal["few", "stream"]  # the same few over and over, or those of the training one after another
     distinct_batches: int
     num_classes: int
+    # Nats: CE of somebody who knows nothing but how often each label comes in the few batches. None: not known.
+    guessing_ce: float | None = None
     ce: tuple[float, ...] = ()  # plain, nats, of each step
     error: str = ""  # what it crashed with
     seconds: float = 0.0
@@ -407,6 +410,7 @@ class TriageFacts(Fact):
     ended: Literal["not needed", "proven", "exhausted", "out of budget", "interrupted", "impossible"]
     untried: tuple[str, ...] = ()  # names of the trials that the budget left out
     replayed: bool = False  # on what was kept of a watched training, in the reference loop
+    ce_word: str = ""  # what CE did in the training that is replayed, as in rule.Curve; empty: not known
     why_not: str = ""  # why nothing could be tried
 
 
