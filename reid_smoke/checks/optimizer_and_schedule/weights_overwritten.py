@@ -7,7 +7,7 @@ from reid_smoke.facts import StepFacts
 from reid_smoke.rule import Curve
 
 UPDATES = 5
-UNDONE = 0.5  # of an update
+UNDONE = 0.25  # of an update
 JUMP = 0.5  # of |w|, in one go
 JUMPS = 2  # one is a checkpoint that is loaded late
 
