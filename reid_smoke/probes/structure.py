@@ -20,7 +20,7 @@ from reid_smoke.probes.classifier import (
     read_product,
     scale_of_logits,
 )
-from reid_smoke.probes.cross_entropy import Batch, is_over_batch, log_softmax_of, read_batch
+from reid_smoke.probes.cross_entropy import Batch, is_over_batch, log_softmax_of, read_batch, weight_of_ce
 from reid_smoke.probes.graph import Classification, walk
 from reid_smoke.probes.live import Live, find_batch_norm, find_live, strip_wrappers
 from reid_smoke.probes.margin import has_margin
@@ -80,6 +80,7 @@ def read_structure(
     names = [live.name(weight) if weight is not None else None for weight in heads]
     cut_off = [at for at, made in enumerate(products, start=1) if made is not None and not has_weight_behind(made)]
     index = next((i for i, name in enumerate(names) if wanted is not None and name and wanted.search(name)), 0)
+    index = _heaviest(root, candidates, products, index)
     classification = candidates[index]
     batch = _batch(root, classification)
     num_classes = batch.log_probs.shape[1] if batch is not None else 0
@@ -169,6 +170,18 @@ def _left_out(live: Live, leaves: set[int], besides: frozenset[int]) -> tuple[st
 def _batch(root: Node, classification: Classification) -> Batch | None:
     consumer = follow(root, classification.path)
     return read_batch(consumer) if consumer is not None else None
+
+
+def _heaviest(root: Node, candidates: list[Classification], products: list[Product | None], index: int) -> int:
+    """Of losses on the same logits, as mixup has two of them, the one that counts most in the whole loss."""
+    chosen = products[index]
+    same = [i for i, made in enumerate(products) if made and chosen and made.node is chosen.node] or [index]
+
+    def weight(at: int) -> float:
+        value = weight_of_ce(root, candidates[at].path)
+        return abs(value) if isinstance(value, float) else 1.0  # what lies on a device is left there
+
+    return max(same, key=weight)
 
 
 def _product(consumer: Node | None, classification: Classification) -> Product | None:
