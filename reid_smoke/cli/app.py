@@ -4,7 +4,6 @@ from typing import Annotated
 
 import typer
 
-from reid_smoke import __version__
 from reid_smoke.cli.explain import explain
 from reid_smoke.cli.guard import guarded
 from reid_smoke.cli.init import init
@@ -33,14 +32,22 @@ app.command(context_settings=CONTEXT)(guarded(watch))
 
 def _show_version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"reid-smoke {__version__}")
+        from reid_smoke.versions import version_lines
+
+        typer.echo("\n".join(version_lines()))
         raise typer.Exit
 
 
 @app.callback()
 def reid_smoke(
     version: Annotated[
-        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
+        bool,
+        typer.Option(
+            "--version",
+            callback=_show_version,
+            is_eager=True,
+            help="Show the versions of it, torch and CUDA, and exit.",
+        ),
     ] = False,
 ) -> None:
     """Go or No-Go for a re-identification training within 300 steps, with the cause and its mend."""

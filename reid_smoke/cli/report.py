@@ -29,21 +29,17 @@ def report(
     """
     from rich.console import Console
 
-    from reid_smoke.ledger import Ledger
-    from reid_smoke.report.document import build_report
     from reid_smoke.report.formats import FORMATS
+    from reid_smoke.report.past import read_past_run
     from reid_smoke.report.terminal import render_terminal
     from reid_smoke.report.writing import write_whole
-    from reid_smoke.verdict import judge
 
-    ledger = Ledger.read(folder / "facts.jsonl")
-    judgement = judge(ledger, ended=True)
-    document = build_report(ledger, judgement.results, judgement.verdict)
+    past = read_past_run(folder)
     if format is Format.terminal:
-        render_terminal(document, Console(), folder=folder)
+        render_terminal(past.report, Console(), folder=folder)
     elif format is Format.html:
-        write_whole(folder / "report.html", FORMATS["html"](document, ledger, folder))
+        write_whole(folder / "report.html", FORMATS["html"](past.report, past.ledger, folder))
         typer.echo(folder / "report.html")
     else:
-        typer.echo(FORMATS[format.value](document, ledger, folder), nl=False)
-    raise typer.Exit(judgement.exit_code)
+        typer.echo(FORMATS[format.value](past.report, past.ledger, folder), nl=False)
+    raise typer.Exit(past.exit_code)

@@ -31,10 +31,3 @@ def test_a_torn_last_line_is_counted_and_the_rest_shown(reid_smoke: ReidSmoke, t
     done = reid_smoke("report", write(ledgers.healthy().ledger, tmp_path / "torn", torn=True))
     assert "1 line of facts.jsonl could not be read" in " ".join(done.stdout.split())
     assert "Traceback" not in done.stderr
-
-
-def test_another_folder_is_said_to_be_none(reid_smoke: ReidSmoke, tmp_path: Path) -> None:
-    done = reid_smoke("report", tmp_path)
-    assert done.returncode == 3
-    assert "facts.jsonl" in done.stderr
-    assert "Traceback" not in done.stderr
