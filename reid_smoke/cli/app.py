@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from reid_smoke.cli.compare import compare
 from reid_smoke.cli.explain import explain
 from reid_smoke.cli.guard import guarded
 from reid_smoke.cli.init import init
@@ -25,7 +26,7 @@ app = typer.Typer(
 )
 
 # Every command, in the order in which --help shows them. Each imports what it needs inside its function.
-for command in (run, overfit, triage, init, inspect, report, explain, schema):
+for command in (run, overfit, triage, init, inspect, report, compare, explain, schema):
     app.command()(guarded(command))
 app.command(context_settings=CONTEXT)(guarded(watch))
 

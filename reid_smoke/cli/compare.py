@@ -1,0 +1,51 @@
+"""`reid-smoke compare`: past runs beside each other, from what their folders hold; without torch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def compare(
+    folders: Annotated[
+        list[Path],
+        typer.Argument(metavar="RUN_DIR RUN_DIR...", help="The folders of two to eight runs.", show_default=False),
+    ],
+    html: Annotated[
+        Path | None, typer.Option("--html", metavar="FILE", help="Write the comparison as a page, too.")
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
+) -> None:
+    """Lay runs over each other: their curves, what differed in their configs, which findings came and went.
+
+    The first is what the others are held against. Any kinds of runs can be compared, by what they have in common.
+    Ends with 0 where they could be compared, whatever their verdicts.
+    """
+    from rich.console import Console
+
+    from reid_smoke.cli.guard import say
+    from reid_smoke.errors import CouldNotJudge, UsageError
+    from reid_smoke.report.comparing.document import compare as compared
+    from reid_smoke.report.comparing.html import to_page
+    from reid_smoke.report.comparing.terminal import render_comparison
+    from reid_smoke.report.json import as_json
+    from reid_smoke.report.past import read_past_run
+    from reid_smoke.report.writing import write_whole
+
+    try:
+        runs = [read_past_run(folder) for folder in folders]
+    except CouldNotJudge as error:
+        raise UsageError(str(error)) from error  # of a run that shows nothing there is nothing to compare
+    comparison = compared(runs)
+    if html is not None:
+        if not html.parent.is_dir():
+            raise UsageError(f"{html}: there is no folder {html.parent} to write it to.")
+        write_whole(html, to_page(comparison, runs))
+    if json:
+        typer.echo(as_json(comparison), nl=False)
+    else:
+        render_comparison(comparison, Console())
+    if html is not None:
+        say(f"the page: {html}")
