@@ -11,7 +11,7 @@ import typer
 def compare(
     folders: Annotated[
         list[Path],
-        typer.Argument(metavar="RUN_DIR RUN_DIR...", help="The folders of two to eight runs.", show_default=False),
+        typer.Argument(metavar="RUN_DIR", help="The folders of two to eight runs.", show_default=False),
     ],
     html: Annotated[
         Path | None, typer.Option("--html", metavar="FILE", help="Write the comparison as a page, too.")
@@ -26,26 +26,23 @@ def compare(
     from rich.console import Console
 
     from reid_smoke.cli.guard import say
-    from reid_smoke.errors import CouldNotJudge, UsageError
+    from reid_smoke.errors import UsageError
     from reid_smoke.report.comparing.document import compare as compared
     from reid_smoke.report.comparing.html import to_page
     from reid_smoke.report.comparing.terminal import render_comparison
     from reid_smoke.report.json import as_json
-    from reid_smoke.report.past import read_past_run
+    from reid_smoke.report.past import read_past_runs
     from reid_smoke.report.writing import write_whole
 
-    try:
-        runs = [read_past_run(folder) for folder in folders]
-    except CouldNotJudge as error:
-        raise UsageError(str(error)) from error  # of a run that shows nothing there is nothing to compare
+    if html is not None and (html.is_dir() or not html.parent.is_dir()):
+        found = "this is a folder" if html.is_dir() else f"there is no folder {html.parent}"
+        raise UsageError(f"--html {html}: {found}. Name a file.")
+    runs = read_past_runs(folders)
     comparison = compared(runs)
-    if html is not None:
-        if not html.parent.is_dir():
-            raise UsageError(f"{html}: there is no folder {html.parent} to write it to.")
-        write_whole(html, to_page(comparison, runs))
     if json:
         typer.echo(as_json(comparison), nl=False)
     else:
         render_comparison(comparison, Console())
     if html is not None:
+        write_whole(html, to_page(comparison, runs), advice="Make room, or name another file with --html.")
         say(f"the page: {html}")

@@ -6,6 +6,7 @@ be read is shown, with a note on what is missing; where nothing can, one message
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,7 +55,24 @@ def read_past_run(folder: Path) -> PastRun:
     if saved is not None and saved.global_step == report.global_step and ledger.unread_lines:
         why = f"{ledger.unread_lines} line{'s'[: ledger.unread_lines > 1]} of {FACTS} cannot be read"
         return PastRun(folder, _as_saved(saved, why), ledger)
+    if saved is not None and (saved.global_step, saved.verdict) == (report.global_step, report.verdict):
+        # What only the run itself could see: the device that a script chose, what was waited for in vain.
+        notes = (*saved.notes, *(note for note in report.notes if note not in saved.notes))
+        report = report.model_copy(update={"notes": notes, "environment": saved.environment or report.environment})
     return PastRun(folder, report, ledger)
+
+
+def read_past_runs(folders: Sequence[Path]) -> list[PastRun]:
+    """Each of them. Raises UsageError with a line for each folder in which nothing can be read."""
+    runs, wrong = [], []
+    for folder in folders:
+        try:
+            runs.append(read_past_run(folder))
+        except ReidSmokeError as error:
+            wrong.append(str(error))
+    if wrong:
+        raise UsageError("\n".join(wrong))
+    return runs
 
 
 def _as_saved(saved: Report, why: str) -> Report:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from math import isclose
 
 from reid_smoke.report.chart import Axes, Line, draw
 from reid_smoke.report.comparing.document import Comparison, curve_of
@@ -55,7 +56,7 @@ def measured(comparison: Comparison, runs: Sequence[PastRun]) -> tuple[list[Plot
                 continue  # nothing was clipped, one lr for all; or nothing to be held against each other
             before = curves
             title = figure.title if len(figure.names) == 1 else f"{figure.title}: {name}"
-            if all(curve == curves[0] for curve in curves):
+            if all(_alike(curve, curves[0]) for curve in curves):
                 same.append(title)
             else:
                 drawn.append(_plot(figure, f"{figure.key}-{place}", title, comparison, curves))
@@ -81,3 +82,11 @@ def _shown(comparison: Comparison, curves: Sequence[list[Point]]) -> Iterator[tu
     for run, points in zip(comparison.runs, curves, strict=True):
         if has_numbers(points):
             yield run.letter, points
+
+
+def _alike(one: Sequence[Point], other: Sequence[Point]) -> bool:
+    """No eye would tell them apart."""
+    return len(one) == len(other) and all(
+        a[0] == b[0] and (a[1] == b[1] or (a[1] is not None and b[1] is not None and isclose(a[1], b[1], rel_tol=1e-3)))
+        for a, b in zip(one, other, strict=True)
+    )

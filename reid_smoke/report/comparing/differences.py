@@ -49,9 +49,17 @@ def flat(plain: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
     elif isinstance(plain, list) and any(isinstance(item, dict | list) for item in plain):
         inner = list(enumerate(plain))
     if not inner:
-        yield prefix, plain
+        yield prefix, _plain(plain)
     for key, value in inner:
         yield from flat(value, f"{prefix}.{key}" if prefix else str(key))
+
+
+def _plain(value: Any) -> Any:
+    """As JSON can say it: what is not a number, or a tag that nobody reads, is told as a text."""
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    known = isinstance(value, bool | int | str | dict | None) or (isinstance(value, float) and isfinite(value))
+    return value if known else str(value)
 
 
 def _differing(flats: Sequence[Mapping[str, Any] | None]) -> Iterator[Difference]:
@@ -105,7 +113,8 @@ def _seen(run: PastRun) -> Iterator[tuple[str, Any]]:
         yield "fed by", graph.fed_by
     for name, value in report.environment.items():
         if name not in UNTOLD:
-            yield name, value
+            # Of a package that was not imported the build is not known, only its version.
+            yield name, value.partition("+")[0] if name == "torchvision" else value
 
 
 def _size(shape: Sequence[int]) -> int:

@@ -7,7 +7,6 @@ of this version, so that a finding that went was mended and is not merely unknow
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from math import isfinite
 from statistics import fmean
 from typing import Any, Literal
 
@@ -16,6 +15,7 @@ from reid_smoke.facts import SCHEMA_VERSION
 from reid_smoke.report.comparing.differences import Difference, config_differences, seen_differences
 from reid_smoke.report.document import Ce, Entry, FindingEntry, Report, Rule
 from reid_smoke.report.past import PastRun
+from reid_smoke.report.thin import Point
 from reid_smoke.verdict import VerdictWord
 
 LETTERS = "ABCDEFGH"  # of the runs; more curves in one plot nobody tells apart
@@ -118,12 +118,22 @@ _OF_THE_REPORT = (
 )  # fmt: skip
 
 
-def curve_of(run: RunEntry, below_chance: bool) -> list[tuple[int, float | None]]:
-    """The run's CE, or CE less log C; empty where chance is not known."""
+def curve_of(run: RunEntry, below_chance: bool) -> list[Point]:
+    """The run's CE as it is drawn, each step the mean of the last 20; or that less log C. Empty where chance is not
+    known."""
+    means: list[Point] = [(step, fmean(recent) if recent else None) for step, recent in _recent(run.ce.curve)]
     if not below_chance:
-        return list(run.ce.curve)
+        return means
     chance = run.rule.chance_ce
-    return [] if chance is None else [(step, None if ce is None else ce - chance) for step, ce in run.ce.curve]
+    return [] if chance is None else [(step, None if ce is None else ce - chance) for step, ce in means]
+
+
+def _recent(curve: Sequence[Point]) -> Iterator[tuple[int, list[float]]]:
+    """Each step with the CE of the last 20. One that is no number ends the line, and another begins behind it."""
+    recent: list[float] = []
+    for step, ce in curve:
+        recent = [*recent, ce][-RECENT:] if ce is not None else []
+        yield step, recent
 
 
 def _marks(rules: Sequence[Rule], below_chance: bool) -> Iterator[Mark]:
@@ -141,16 +151,12 @@ def _marks(rules: Sequence[Rule], below_chance: bool) -> Iterator[Mark]:
         yield Mark(name="bar" if one else f"bar of {letter}", height=bar)
 
 
-def reached_at(curve: Sequence[tuple[int, float | None]], bar: float | None) -> int | None:
+def reached_at(curve: Sequence[Point], bar: float | None) -> int | None:
     """The first step at which the mean CE of the last 20 is at or under the bar; None: never, or there is no bar."""
     if bar is None:
         return None
-    recent: list[float] = []
-    for step, ce in curve:
-        recent = [*recent, ce][-RECENT:] if ce is not None and isfinite(ce) else []
-        if len(recent) == RECENT and fmean(recent) <= bar:
-            return step
-    return None
+    full = ((step, recent) for step, recent in _recent(curve) if len(recent) == RECENT)
+    return next((step for step, recent in full if fmean(recent) <= bar), None)
 
 
 def _findings(reports: Sequence[Report]) -> tuple[FindingRow, ...]:

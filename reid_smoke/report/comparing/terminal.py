@@ -20,7 +20,7 @@ from reid_smoke.report.terminal import VERDICTS, print_lines, wrapped
 STYLES = ("bold cyan", "bold magenta", "bold blue", "bold yellow", "bold green", "bold red", "bold white", "bold")
 ROWS = 12  # of cells: several curves need more room than one
 GAP = 2  # cells between columns
-LEAST = 8  # cells of a column
+LEAST = 5  # cells of a column
 
 
 def render_comparison(comparison: Comparison, console: Console) -> None:
@@ -91,24 +91,34 @@ def _picture(comparison: Comparison) -> Picture:
 
 
 def _table(rows: Sequence[tuple[str, Sequence[str]]], width: int) -> Iterator[Text]:
-    """A label and a value for each run. The first row names the runs."""
+    """A label and a value for each run. The first row names the runs; one whose values do not fit beside each other
+    has them below it."""
     (_, letters), *body = rows
     label = max(len(name) for name, _ in body)
-    columns = [max(len(row[place]) for _, row in rows) for place in range(len(letters))]
-    if 2 + label + sum(GAP + max(LEAST, column) for column in columns) > width:
-        yield from _stacked(letters, body, width)
-        return
-    for name, values in rows:
-        line = Text("  ").append(f"{name:<{label}}", FAINT)
-        for value, column, style in zip(values, columns, STYLES, strict=False):
-            padded = f"{value:<{max(LEAST, column)}}"
-            line.append(" " * GAP).append(padded, style if not name else FAINT if value == words.ABSENT else "")
-        line.rstrip()
-        yield line
-
-
-def _stacked(letters: Sequence[str], body: Sequence[tuple[str, Sequence[str]]], width: int) -> Iterator[Text]:
+    room = (width - 2 - label) // len(letters) - GAP
+    short = [values for _, values in body if max(map(len, values)) <= room]
+    columns = [max([LEAST, *(len(values[place]) for values in short)]) for place in range(len(letters))]
+    if room < LEAST:
+        short = []
+    if short:
+        yield _row("", letters, label, columns)
     for name, values in body:
-        yield from wrapped(Text(name, style=FAINT), "  ", width)
-        for letter, value, style in zip(letters, values, STYLES, strict=False):
-            yield from wrapped(Text(value), Text.assemble("    ", (letter, style), "  "), width)
+        if values in short:
+            yield _row(name, values, label, columns)
+        else:
+            yield from _stacked(letters, name, values, width)
+
+
+def _row(name: str, values: Sequence[str], label: int, columns: Sequence[int]) -> Text:
+    line = Text("  ").append(f"{name:<{label}}", FAINT)
+    for value, column, style in zip(values, columns, STYLES, strict=False):
+        of_value = style if not name else FAINT if value == words.ABSENT else ""
+        line.append(" " * GAP).append(f"{value:<{column}}", of_value)
+    line.rstrip()
+    return line
+
+
+def _stacked(letters: Sequence[str], name: str, values: Sequence[str], width: int) -> Iterator[Text]:
+    yield from wrapped(Text(name, style=FAINT), "  ", width)
+    for letter, value, style in zip(letters, values, STYLES, strict=False):
+        yield from wrapped(Text(value), Text.assemble("    ", (letter, style), "  "), width)

@@ -7,7 +7,7 @@ from itertools import groupby
 
 from reid_smoke.config.dump import dump_value
 from reid_smoke.report.comparing.differences import Difference
-from reid_smoke.report.comparing.document import Comparison, FindingRow, RunEntry
+from reid_smoke.report.comparing.document import RECENT, Comparison, FindingRow, RunEntry
 
 ABSENT = "-"
 
@@ -132,7 +132,8 @@ def finding_groups(comparison: Comparison) -> Iterator[tuple[str, list[FindingRo
 
 
 def curves_heading(comparison: Comparison) -> str:
-    return "CE less log C: 0 is chance for each" if comparison.below_chance else "CE"
+    less = " less log C, so that 0 is chance for each" if comparison.below_chance else ""
+    return f"CE{less}, mean of {RECENT} steps"
 
 
 def _and(letters: Sequence[str]) -> str:
