@@ -136,6 +136,9 @@ def draw(picture: Picture, width: int, glyphs: Glyphs) -> list[Text]:
         if trace.name and trace.seen:
             ends.setdefault(_row(trace.seen[-1][1], top, bottom, picture.rows), []).append(trace)
     labels = {row: _label(named.get(row, []), ends.get(row, [])) for row in {*named, *ends}}
+    below = max((label.cell_len for label in labels.values()), default=0) > width // 3  # the curves need the room
+    if below:
+        labels = {row: _label([], traces) for row, traces in ends.items()}
     last_steps = [trace.points[-1][0] for trace in picture.traces if trace.points]
     canvas = _Canvas(
         width=min(WIDEST, width - 7 - max((label.cell_len for label in labels.values()), default=0)),
@@ -154,7 +157,8 @@ def draw(picture: Picture, width: int, glyphs: Glyphs) -> list[Text]:
     dots: dict[tuple[int, int], int] = {}
     for trace in picture.traces:
         _draw_curve(canvas, trace, dots)
-    return [*_rows(canvas, named, labels), _axis(canvas, picture), _steps(canvas, picture)]
+    lines = [*_rows(canvas, named, labels), _axis(canvas, picture), _steps(canvas, picture)]
+    return [*lines, *_key(picture.marks, width, glyphs)] if below else lines
 
 
 def _label(here: Sequence[Mark], ending: Sequence[Trace]) -> Text:
@@ -166,6 +170,18 @@ def _label(here: Sequence[Mark], ending: Sequence[Trace]) -> Text:
     for trace in ending:
         label.append(f" {trace.name}", trace.style)
     return label
+
+
+def _key(marks: Sequence[Mark], width: int, glyphs: Glyphs) -> Iterator[Text]:
+    """What the lines across are, below the plot."""
+    line = Text(end="")
+    for mark in marks:
+        name = f" {glyphs.line} {mark.name} {mark.ce:.2f}"
+        if line and line.cell_len + len(name) > width:
+            yield line
+            line = Text(end="")
+        line.append(name, mark.style)
+    yield line
 
 
 def _draw_curve(canvas: _Canvas, trace: Trace, dots: dict[tuple[int, int], int]) -> None:

@@ -65,8 +65,9 @@ def _plain(value: Any) -> Any:
 def _differing(flats: Sequence[Mapping[str, Any] | None]) -> Iterator[Difference]:
     """flats: of each run; None where it has nothing to be compared."""
     known = [flat for flat in flats if flat is not None]
-    keys = {key: None for flat in known for key in flat}  # in their order
-    for key in keys:
+    keys = {key: None for flat in known for key in flat}
+    sections = {key.partition(".")[0]: None for key in keys}  # in their order
+    for key in sorted(keys, key=lambda key: list(sections).index(key.partition(".")[0])):
         if len({repr(flat.get(key)) + str(key in flat) for flat in known}) == 1:
             continue
         if all(flat.get(key) is None for flat in known):

@@ -146,9 +146,11 @@ def _marks(rules: Sequence[Rule], below_chance: bool) -> Iterator[Mark]:
     if not known:
         return
     yield Mark(name="chance", height=0.0 if below_chance else known[0][1])
-    one = len({round(bar, 6) for _, _, bar in known}) == 1
-    for letter, _, bar in known[: 1 if one else None]:
-        yield Mark(name="bar" if one else f"bar of {letter}", height=bar)
+    bars: dict[float, list[str]] = {}
+    for letter, _, bar in known:
+        bars.setdefault(round(bar, 6), []).append(letter)
+    for bar, letters in bars.items():
+        yield Mark(name=f"bar of {', '.join(letters)}" if len(bars) > 1 else "bar", height=bar)
 
 
 def reached_at(curve: Sequence[Point], bar: float | None) -> int | None:

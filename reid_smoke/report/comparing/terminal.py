@@ -44,7 +44,7 @@ def _lines(comparison: Comparison, width: int, glyphs: Glyphs, unicode: bool) ->
     curves = draw(_picture(comparison), width - 2, glyphs)
     if curves:
         yield Text()
-        yield Text(f"  {words.curves_heading(comparison)}", style=FAINT)
+        yield from wrapped(Text(words.curves_heading(comparison), style=FAINT), "  ", width)
         yield from (Text("  ").append_text(line) for line in curves)
     yield Text()
     letters = tuple(run.letter for run in comparison.runs)
@@ -62,7 +62,7 @@ def _lines(comparison: Comparison, width: int, glyphs: Glyphs, unicode: bool) ->
         yield from _table([("", letters), *words.rows(comparison.seen, words.seen_values)], width)
     for heading, rows in words.finding_groups(comparison):
         yield Text()
-        yield Text(heading, style="bold")
+        yield from wrapped(Text(heading, style="bold"), "", width)
         yield from _table([("", letters), *words.finding_rows(rows)], width)
     if not comparison.findings:
         yield Text()

@@ -40,7 +40,7 @@ def figures(comparison: Comparison) -> list[tuple[str, tuple[str, ...]]]:
         ("chance", lambda run: _nats(run.rule.chance_ce)),
         ("bar", lambda run: _nats(run.rule.max_ce)),
         ("reaches the bar", _reached),
-        ("trend per 100 steps", lambda run: _nats(run.ce.trend_per_100_steps, "+")),
+        ("trend per 100", lambda run: _nats(run.ce.trend_per_100_steps, sign="+")),
         ("first cause", lambda run: run.first_cause),
         ("steps", lambda run: str(run.global_step)),
         ("ended", lambda run: {"killed": "no end seen"}.get(run.ended, run.ended)),
@@ -61,8 +61,8 @@ def _ce(run: RunEntry) -> str | None:
     return None if ce.last is None else f"{ce.last:.2f} at step {run.global_step}"
 
 
-def _nats(value: float | None, sign: str = "") -> str | None:
-    return None if value is None else f"{value:{sign}.2f}"
+def _nats(value: float | None, *, sign: str = "") -> str | None:
+    return None if value is None else f"{value:{sign}.2f}" if round(value, 2) else "0.00"
 
 
 def _reached(run: RunEntry) -> str | None:
