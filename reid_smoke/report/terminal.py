@@ -37,6 +37,20 @@ def render_terminal(report: Report, console: Console, *, folder: Path | None = N
     print_lines(lambda width, unicode: _lines(report, width, unicode=unicode, folder=folder), console)
 
 
+def render_briefly(report: Report, console: Console) -> None:
+    """The verdict with its reason and the first cause with its evidence, a line each, for whoever wants no more.
+
+    Raises OSError where the console's stream cannot be written.
+    """
+    cause = report.primary
+    _, _, colour = VERDICTS[report.verdict]
+    lines = [Text.assemble((report.verdict, f"bold {colour}"), f"  {report.reason}")]
+    if cause is not None:
+        lines.append(Text.assemble((f"{cause.code} {cause.slug}", "bold"), f"  {cause.evidence}"))
+    for line in lines:
+        console.print(_fit_encoding(line, console.encoding), soft_wrap=True, highlight=False)
+
+
 def print_lines(lines: Callable[[int, bool], Iterable[Text]], console: Console) -> None:
     """Print what `lines` makes of a width in cells and of whether the stream can say more than ASCII and umlauts."""
     encoding = console.encoding
