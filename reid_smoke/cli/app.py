@@ -18,7 +18,6 @@ from reid_smoke.cli.watch import CONTEXT, watch
 
 app = typer.Typer(
     no_args_is_help=True,
-    add_completion=False,
     rich_markup_mode=None,  # rich would double the time of --help
     pretty_exceptions_enable=False,  # see guard.py
     context_settings={"help_option_names": ["-h", "--help"]},

@@ -7,11 +7,18 @@ from typing import Annotated
 
 import typer
 
+from reid_smoke.cli.completion import run_folders
+
 
 def compare(
     folders: Annotated[
         list[Path],
-        typer.Argument(metavar="RUN_DIR", help="The folders of two to eight runs.", show_default=False),
+        typer.Argument(
+            metavar="RUN_DIR",
+            help="The folders of two to eight runs.",
+            show_default=False,
+            autocompletion=run_folders,
+        ),
     ],
     html: Annotated[
         Path | None, typer.Option("--html", metavar="FILE", help="Write the comparison as a page, too.")

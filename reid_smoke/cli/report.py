@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from reid_smoke.cli.completion import run_folders
+
 
 class Format(str, Enum):
     terminal = "terminal"
@@ -20,7 +22,10 @@ class Format(str, Enum):
 
 
 def report(
-    folder: Annotated[Path, typer.Argument(metavar="RUN_DIR", help="The folder of a run.", show_default=False)],
+    folder: Annotated[
+        Path,
+        typer.Argument(metavar="RUN_DIR", help="The folder of a run.", show_default=False, autocompletion=run_folders),
+    ],
     format: Annotated[Format, typer.Option(help="What to print; html is written to the folder.")] = Format.terminal,
 ) -> None:
     """Show a past run's report again, made from its facts: a run that was killed has them up to that moment.
