@@ -33,6 +33,7 @@ def compare(
     from rich.console import Console
 
     from reid_smoke.cli.guard import say
+    from reid_smoke.cli.streams import print_document
     from reid_smoke.errors import UsageError
     from reid_smoke.report.comparing.document import compare as compared
     from reid_smoke.report.comparing.html import to_page
@@ -47,7 +48,7 @@ def compare(
     runs = read_past_runs(folders)
     comparison = compared(runs)
     if json:
-        typer.echo(as_json(comparison), nl=False)
+        print_document(as_json(comparison))
     else:
         render_comparison(comparison, Console())
     if html is not None:

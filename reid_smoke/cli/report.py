@@ -34,6 +34,7 @@ def report(
     """
     from rich.console import Console
 
+    from reid_smoke.cli.streams import print_document
     from reid_smoke.report.formats import FORMATS
     from reid_smoke.report.past import read_past_run
     from reid_smoke.report.terminal import render_terminal
@@ -44,7 +45,7 @@ def report(
         render_terminal(past.report, Console(), folder=folder)
     elif format is Format.html:
         write_whole(folder / "report.html", FORMATS["html"](past.report, past.ledger, folder))
-        typer.echo(folder / "report.html")
+        print_document(f"{folder / 'report.html'}\n")
     else:
-        typer.echo(FORMATS[format.value](past.report, past.ledger, folder), nl=False)
+        print_document(FORMATS[format.value](past.report, past.ledger, folder))
     raise typer.Exit(past.exit_code)

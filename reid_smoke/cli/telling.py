@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import TextIO
 
 from rich.console import Console
 
+from reid_smoke.cli.streams import stdout_kept
 from reid_smoke.report.document import Report
 from reid_smoke.report.json import to_json
 from reid_smoke.report.terminal import render_briefly, render_terminal
@@ -34,7 +34,7 @@ class Telling:
         if self._quiet:
             self.progress = self._open.enter_context(Path(os.devnull).open("w", encoding="utf-8"))
         if self._json:
-            self._stdout = self._open.enter_context(_stdout_kept())
+            self._stdout = self._open.enter_context(stdout_kept())
         return self
 
     def __exit__(
@@ -51,20 +51,3 @@ class Telling:
             render_briefly(report, Console())
         else:
             render_terminal(report, Console(), folder=folder)
-
-
-@contextmanager
-def _stdout_kept() -> Iterator[TextIO]:
-    """The stdout that a reader waits at, while everything else that is written to it, by C code and by processes
-    started from here as well, goes to stderr."""
-    sys.stdout.flush()
-    kept = os.dup(1)
-    os.dup2(2, 1)
-    try:
-        # JSON is UTF-8 wherever it goes; a file name that is no valid UTF-8 becomes an escape, which JSON knows.
-        with os.fdopen(kept, "w", encoding="utf-8", errors="backslashreplace", closefd=False) as stdout:
-            yield stdout
-    finally:
-        sys.stdout.flush()
-        os.dup2(kept, 1)
-        os.close(kept)

@@ -22,6 +22,7 @@ from reid_smoke.report.mend import blocks
 from reid_smoke.report.plot import ASCII, FAINT, UNICODE, plot
 
 WIDEST = 100  # cells; longer lines are hard to read
+LEAST_NAME = 14  # cells of a trial's name that its figures may stand beside
 LABELS, NEAR = 20, 10  # cells, the left column of labels: of the figures, and of the cause
 
 VERDICTS = {"GO": ("✔", "+", "green"), "NO-GO": ("✖", "x", "red"), "UNKNOWN": ("?", "?", "yellow")}
@@ -176,10 +177,14 @@ def _trials(report: Report, width: int) -> Iterator[Text]:
         yield _cut(Text("Trials", style="bold").append(f"  {prose.batches(rows)}", FAINT), width)
         for row in rows:
             # The first line has the figures, a long name goes on below it.
-            names = list(wrapped(_prose(row.name), "  ", name_width + 2))
-            names[0].pad_right(name_width + 4 - names[0].cell_len)
             colour = "green" if row.learned else "red" if row.error else FAINT
             figures, outcome = prose.trial(row)
+            if name_width < LEAST_NAME:
+                yield from wrapped(_prose(row.name), "  ", width)
+                yield _cut(Text(f"    {figures:<15}").append(outcome, colour), width)
+                continue
+            names = list(wrapped(_prose(row.name), "  ", name_width + 2))
+            names[0].pad_right(name_width + 4 - names[0].cell_len)
             names[0].append(f"{figures:<15}").append(outcome, colour)
             yield from (_cut(line, width) for line in names)
     if report.proof is not None:
@@ -208,9 +213,15 @@ def _mend(mend: str, width: int) -> Iterator[Text]:
 
 
 def _facts(width: int, *pairs: tuple[str, str | None], labels: int = LABELS) -> Iterator[Text]:
-    """A label and what it is, aligned; those without anything to say are left out."""
+    """A label and what it is, aligned; in a narrow terminal below each other. Those without anything to say are left
+    out."""
     for label, said in pairs:
         if said is None:
+            continue
+        if 2 + labels > width * 2 // 5:
+            if label:
+                yield Text("  ").append(label, FAINT)
+            yield from wrapped(_prose(said), "    ", width)
             continue
         lead = Text("  ").append(f"{label:<{labels}}", FAINT)
         yield from wrapped(_prose(said), lead, width)
