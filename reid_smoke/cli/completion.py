@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-HOLDS = ("facts.jsonl", "report.json")  # one of them makes a folder a run's
+from reid_smoke.folder import is_run_folder
 
 
 def faults(incomplete: str) -> list[tuple[str, str]]:
@@ -40,9 +40,5 @@ def _folders(parent: Path, begun: str) -> Iterator[Path]:
 
 def _runs(folder: Path) -> Iterator[str]:
     """The folder itself where it is a run's, or else those of runs in it."""
-    if any((folder / name).exists() for name in HOLDS):
-        yield str(folder)
-        return
-    for inner in _folders(folder, ""):
-        if any((inner / name).exists() for name in HOLDS):
-            yield str(inner)
+    runs = [folder] if is_run_folder(folder) else filter(is_run_folder, _folders(folder, ""))
+    yield from map(str, runs)

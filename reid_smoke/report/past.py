@@ -13,11 +13,11 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from reid_smoke.errors import CouldNotJudge, ReidSmokeError, UsageError, nearest
+from reid_smoke.folder import FACTS, REPORT, is_run_folder
 from reid_smoke.ledger import Ledger
 from reid_smoke.report.document import Report, build_report, written_by_newer
 from reid_smoke.verdict import EXIT_CODES, judge
 
-FACTS, REPORT = "facts.jsonl", "report.json"
 MOST_NAMED = 3  # files or folders in a message
 
 
@@ -145,16 +145,17 @@ def _beginning(path: Path) -> str:
 
 def _runs_in(folder: Path) -> list[str]:
     """Folders of runs, one or two levels down, the newest first."""
-    found = [path.parent for pattern in (f"*/{FACTS}", f"*/*/{FACTS}") for path in folder.glob(pattern)]
+    found = {path.parent for deep in ("*", "*/*") for name in (FACTS, REPORT) for path in folder.glob(f"{deep}/{name}")}
     return [str(path) for path in sorted(found, key=lambda path: path.stat().st_mtime, reverse=True)]
 
 
 def _near(folder: Path) -> str:
     """Folders beside it that are called alike."""
     parent = folder.parent
-    if not parent.is_dir():
+    try:
+        names = [entry.name for entry in parent.iterdir() if is_run_folder(entry)]
+    except OSError:
         return ""
-    names = [entry.name for entry in parent.iterdir() if (entry / FACTS).exists()]
     near = nearest(folder.name, names)
     return f" Did you mean {_some([str(parent / name) for name in near])}?" if near else ""
 
