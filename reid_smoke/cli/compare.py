@@ -34,7 +34,7 @@ def compare(
 
     from reid_smoke.cli.guard import say
     from reid_smoke.cli.streams import print_document
-    from reid_smoke.errors import UsageError
+    from reid_smoke.errors import ReidSmokeError, UsageError
     from reid_smoke.report.comparing.document import compare as compared
     from reid_smoke.report.comparing.html import to_page
     from reid_smoke.report.comparing.terminal import render_comparison
@@ -47,10 +47,16 @@ def compare(
         raise UsageError(f"--html {html}: {found}. Name a file.")
     runs = read_past_runs(folders)
     comparison = compared(runs)
+    failed = None
+    if html is not None:
+        try:
+            write_whole(html, to_page(comparison, runs), advice="Make room, or name another file with --html.")
+            say(f"the page: {html}")
+        except ReidSmokeError as error:  # what was asked for beside it is shown all the same
+            failed = error
     if json:
         print_document(as_json(comparison))
     else:
         render_comparison(comparison, Console())
-    if html is not None:
-        write_whole(html, to_page(comparison, runs), advice="Make room, or name another file with --html.")
-        say(f"the page: {html}")
+    if failed is not None:
+        raise failed
