@@ -46,7 +46,7 @@ def reid_smoke(
             "--version",
             callback=_show_version,
             is_eager=True,
-            help="Show the versions of it, torch and CUDA, and exit.",
+            help="Show the versions of reid-smoke, torch and CUDA, and exit.",
         ),
     ] = False,
 ) -> None:

@@ -30,6 +30,7 @@ def report(
 ) -> None:
     """Show a past run's report again, made from its facts: a run that was killed has them up to that moment.
 
+    Of a folder that came in part, torn or from a newer version it shows what can be read, and says what is missing.
     Ends with the verdict's exit code, as the run did.
     """
     from rich.console import Console

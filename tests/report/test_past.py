@@ -126,3 +126,12 @@ def test_a_report_that_cannot_be_written_leaves_the_old_one(run: Path, monkeypat
         write_reports(ledgers.stuck().report, Ledger(), run)
     assert {path.name: path.read_bytes() for path in run.iterdir()} == before
     assert str(raised.value).count("No space left on device") == 3
+
+
+def test_what_only_the_run_itself_could_see_is_kept(run: Path) -> None:
+    saved = json.loads((run / "report.json").read_text())
+    seen = {"notes": ["The script never called backward."], "environment": {"device": "cuda:0"}}
+    (run / "report.json").write_text(json.dumps(saved | seen))
+    past = read_past_run(run)
+    assert past.report.notes == ("The script never called backward.",)
+    assert past.report.environment == {"device": "cuda:0"}

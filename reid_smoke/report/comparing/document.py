@@ -87,7 +87,7 @@ def compare(runs: Sequence[PastRun]) -> Comparison:
     if twice is not None:
         raise UsageError(f"{twice}: named twice. Name another run to compare it with.")
     configs, config = config_differences(runs)
-    below_chance = len({run.report.rule.num_classes for run in runs}) > 1
+    below_chance = len({run.report.rule.num_classes for run in runs} - {None}) > 1
     return Comparison(
         schema_version=SCHEMA_VERSION,
         runs=tuple(_run_entry(letter, run, has) for letter, run, has in zip(LETTERS, runs, configs, strict=False)),

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
@@ -94,10 +95,10 @@ def _table(rows: Sequence[tuple[str, Sequence[str]]], width: int) -> Iterator[Te
     """A label and a value for each run. The first row names the runs; one whose values do not fit beside each other
     has them below it."""
     (_, letters), *body = rows
-    label = max(len(name) for name, _ in body)
+    label = max(cell_len(name) for name, _ in body)
     room = (width - 2 - label) // len(letters) - GAP
-    short = [values for _, values in body if max(map(len, values)) <= room]
-    columns = [max([LEAST, *(len(values[place]) for values in short)]) for place in range(len(letters))]
+    short = [values for _, values in body if max(map(cell_len, values)) <= room]
+    columns = [max([LEAST, *(cell_len(values[place]) for values in short)]) for place in range(len(letters))]
     if room < LEAST:
         short = []
     if short:
@@ -110,10 +111,10 @@ def _table(rows: Sequence[tuple[str, Sequence[str]]], width: int) -> Iterator[Te
 
 
 def _row(name: str, values: Sequence[str], label: int, columns: Sequence[int]) -> Text:
-    line = Text("  ").append(f"{name:<{label}}", FAINT)
+    line = Text("  ").append(name + " " * (label - cell_len(name)), FAINT)
     for value, column, style in zip(values, columns, STYLES, strict=False):
         of_value = style if not name else FAINT if value == words.ABSENT else ""
-        line.append(" " * GAP).append(f"{value:<{column}}", of_value)
+        line.append(" " * GAP).append(value + " " * (column - cell_len(value)), of_value)
     line.rstrip()
     return line
 

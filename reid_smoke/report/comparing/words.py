@@ -29,7 +29,7 @@ def summary(comparison: Comparison) -> str:
         more = f" and {len(rows) - 2} more" if len(rows) > 2 else ""
         said.append(f"{word}: {', '.join(named) + more or 'no finding'}.")
     if sum(run.has_config for run in comparison.runs) > 1:
-        said.append(f"{config_heading(comparison)[0].removeprefix('Config: ').capitalize()} in the configs.")
+        said.append(f"{_keys_differ(comparison)} in the configs." if comparison.config else "The configs are the same.")
     return " ".join(said)
 
 
@@ -107,9 +107,12 @@ def config_heading(comparison: Comparison) -> tuple[str, str]:
     missing = f"{_and(without)} {has} no config.yaml that can be read, as a watched script has none." if without else ""
     if len(comparison.runs) - len(without) < 2:
         return "Config", missing
+    return f"Config: {_keys_differ(comparison) if comparison.config else 'the same'}", missing
+
+
+def _keys_differ(comparison: Comparison) -> str:
     count = len(comparison.config)
-    differ = "the same" if not count else "1 key differs" if count == 1 else f"{count} keys differ"
-    return f"Config: {differ}", missing
+    return "1 key differs" if count == 1 else f"{count} keys differ"
 
 
 def seen_heading(comparison: Comparison) -> str:
