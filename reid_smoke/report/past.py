@@ -115,7 +115,7 @@ def _nothing_here(folder: Path) -> ReidSmokeError:
     facts, report = folder / FACTS, folder / REPORT
     if facts.exists():
         reason = _no_facts(facts)
-        if reason == f"{FACTS} is empty" and "config.yaml" in names:
+        if reason == f"{FACTS} is empty":
             return CouldNotJudge(f"{facts}: empty. The run ended before its first fact: run it again.")
         torn = f", and {REPORT} is no report of this version" if report.exists() else ""
         return UsageError(f"{folder}: {reason}{_beginning(facts)}{torn}. Is it another tool's? {holds}")

@@ -102,7 +102,7 @@ def make(folder: Path, **files: str) -> Path:
         (lambda tmp: tmp / "runs" / "demo" / "report.json", 2, "report.json: this is a file. Name its folder:"),
         (lambda tmp: make(tmp / "x", facts_jsonl='{"loss": 1}\n'), 2, '(it begins with {"loss": 1}). Is it another'),
         (lambda tmp: make(tmp / "x", report_json='{"tests": []}'), 2, "report.json is no report of reid-smoke"),
-        (lambda tmp: make(tmp / "x", facts_jsonl="", config_yaml="name: x"), 3, "The run ended before its first fact"),
+        (lambda tmp: make(tmp / "x", facts_jsonl=""), 3, "The run ended before its first fact"),
     ],
 )
 def test_one_message_where_nothing_can_be_shown(
