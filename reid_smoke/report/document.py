@@ -10,7 +10,7 @@ which CE was no finite number, and facts.jsonl keeps the values themselves.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import exp, isfinite
 from typing import Literal
 
@@ -322,9 +322,7 @@ def _notes(ledger: Ledger) -> tuple[str, ...]:
     notes = []
     if ledger.write_error:
         notes.append(f"The facts could not all be written ({ledger.write_error}): make room before the next run.")
-    if ledger.unread_lines:
-        s, were = ("", "was") if ledger.unread_lines == 1 else ("s", "were")
-        notes.append(f"{ledger.unread_lines} line{s} of facts.jsonl could not be read and {were} left out.")
+    notes += _unread(ledger)
     data = ledger.first(DatasetFacts)
     if data is not None and data.instances and data.instances > 1 and data.identities_of_one_image:
         notes.append(
@@ -345,6 +343,32 @@ def _notes(ledger: Ledger) -> tuple[str, ...]:
         for f in faults.values()
     ]
     return tuple(notes)
+
+
+def _unread(ledger: Ledger) -> list[str]:
+    """What of a past run's facts could not be read, and what that means for the report."""
+    run = ledger.first(RunFacts)
+    newer = written_by_newer(run.schema_version, run.environment) if run else None
+    notes = [newer] if newer else []
+    if ledger.unread_lines:
+        s, were = ("", "was") if ledger.unread_lines == 1 else ("s", "were")
+        kinds = ", ".join(sorted(ledger.unknown_kinds)[:5])
+        why = f" This version knows no facts of kind {kinds}: a newer one wrote them." if kinds and not newer else ""
+        notes.append(f"{ledger.unread_lines} line{s} of facts.jsonl could not be read and {were} left out.{why}")
+        if run is None:
+            notes.append(
+                "The run's own plan is among what could not be read: it is judged by the usual window and bar, "
+                "whatever its config said."
+            )
+    return notes
+
+
+def written_by_newer(schema_version: int, environment: Mapping[str, str]) -> str | None:
+    """A sentence where a later version wrote the run, of which this one knows only a part."""
+    if schema_version <= SCHEMA_VERSION:
+        return None
+    by = f"reid-smoke {environment['reid-smoke']}" if "reid-smoke" in environment else "a newer reid-smoke"
+    return f"This run was written by {by}, and here is what this version knows of it: upgrade to see the rest."
 
 
 def _timing(ledger: Ledger) -> Timing:

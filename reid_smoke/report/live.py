@@ -6,6 +6,7 @@ CE and top-1 are means over the last 20 steps: one batch of 8 says little, and t
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from math import isfinite, log
 from shutil import get_terminal_size
 from statistics import fmean
@@ -19,6 +20,7 @@ from reid_smoke.facts import AnyFact, DatasetFacts, EndFacts, GraphFacts, RunFac
 from reid_smoke.rule import BELOW_CHANCE
 
 EVERY = 100  # global steps from line to line
+NARROW = 60  # columns under which there is no room for a bar
 RECENT = 20  # steps that the means and the pace are taken over
 
 
@@ -107,7 +109,7 @@ class LiveDisplay:
             dynamic_ncols=True,
             miniters=1,
             # The rest is told by the description: what tqdm would count and time are steps of its own, not the facts.
-            bar_format="{bar:12} {desc}" if self._planned else "{desc}",
+            bar_format="{bar:12} {desc}" if self._planned and not _is_narrow() else "{desc}",
         )
 
     def _write(self, line: str) -> None:
@@ -123,19 +125,24 @@ class LiveDisplay:
 
     def _progress(self, step: StepFacts) -> str:
         of = f"/{self._steps_per_epoch}" if self._steps_per_epoch else ""
-        said = f"{step.step_in_epoch}{of}  step {step.step}{self._of_planned}  {self._ce(short=True)}  {self._top1}"
+        figures = [
+            (3, f"{step.step_in_epoch}{of}"),
+            (0, f"step {step.step}{self._of_planned}"),
+            (1, self._ce(short=True)),
+            (4, self._top1),
+        ]
         took = fmean(s.data_s + s.compute_s for s in self._recent)
         if took > 0:
-            said += f"  {1 / took:.1f} it/s" if took < 1 else f"  {took:.1f} s/it"
+            figures.append((5, f"{1 / took:.1f} it/s" if took < 1 else f"{took:.1f} s/it"))
             if self._planned:
                 minutes, seconds = divmod(round(max(0, self._planned - step.step) * took), 60)
-                said += f"  {minutes}:{seconds:02d} left"
-        return said
+                figures.append((2, f"{minutes}:{seconds:02d} left"))
+        return _fitting(figures, get_terminal_size().columns - (1 if _is_narrow() else 14))
 
     def _line(self, step: StepFacts) -> str:
         said = [
             f"step {step.step}{self._of_planned}",
-            self._ce(),
+            self._ce(short=self._is_terminal and _is_narrow()),
             self._top1,
             f"head |w| {_short(step.head_norm)}",
             f"dw/w {_power(step.head_update)}",
@@ -173,6 +180,18 @@ class LiveDisplay:
             return said
         bar = self._chance - BELOW_CHANCE if self._max_ce is None else self._max_ce
         return f"{said} (bar {bar:.2f})" if short else f"{said} (chance {self._chance:.2f}, bar {bar:.2f})"
+
+
+def _is_narrow() -> bool:
+    return get_terminal_size().columns < NARROW
+
+
+def _fitting(figures: Sequence[tuple[int, str]], width: int) -> str:
+    """As many as fit, in their order; those of the highest number go first."""
+    kept = list(figures)
+    while len(kept) > 1 and len("  ".join(said for _, said in kept)) > width:
+        kept.remove(max(kept))
+    return "  ".join(said for _, said in kept)
 
 
 def _short(value: float) -> str:

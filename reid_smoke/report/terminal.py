@@ -7,7 +7,7 @@ issue reads as it did on the screen. Colour only ever repeats what a word or a g
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from io import StringIO
 from itertools import groupby
 from pathlib import Path
@@ -22,9 +22,10 @@ from reid_smoke.report.mend import blocks
 from reid_smoke.report.plot import ASCII, FAINT, UNICODE, plot
 
 WIDEST = 100  # cells; longer lines are hard to read
+LEAST_NAME = 14  # cells of a trial's name that its figures may stand beside
 LABELS, NEAR = 20, 10  # cells, the left column of labels: of the figures, and of the cause
 
-_WORDS = {"GO": ("✔", "+", "green"), "NO-GO": ("✖", "x", "red"), "UNKNOWN": ("?", "?", "yellow")}
+VERDICTS = {"GO": ("✔", "+", "green"), "NO-GO": ("✖", "x", "red"), "UNKNOWN": ("?", "?", "yellow")}
 # One cell for one cell, so that the styles' places stay right.
 _PLAIN = str.maketrans("–—×·→…≤≥≈‘’“”", "--x.>.<>~''\"\"")
 
@@ -34,10 +35,28 @@ def render_terminal(report: Report, console: Console, *, folder: Path | None = N
 
     Raises OSError where the console's stream cannot be written.
     """
+    print_lines(lambda width, unicode: _lines(report, width, unicode=unicode, folder=folder), console)
+
+
+def render_briefly(report: Report, console: Console) -> None:
+    """The verdict with its reason and the first cause with its evidence, a line each, for whoever wants no more.
+
+    Raises OSError where the console's stream cannot be written.
+    """
+    cause = report.primary
+    _, _, colour = VERDICTS[report.verdict]
+    lines = [Text.assemble((report.verdict, f"bold {colour}"), f"  {report.reason}")]
+    if cause is not None:
+        lines.append(Text.assemble((f"{cause.code} {cause.slug}", "bold"), f"  {cause.evidence}"))
+    for line in lines:
+        console.print(_fit_encoding(line, console.encoding), soft_wrap=True, highlight=False)
+
+
+def print_lines(lines: Callable[[int, bool], Iterable[Text]], console: Console) -> None:
+    """Print what `lines` makes of a width in cells and of whether the stream can say more than ASCII and umlauts."""
     encoding = console.encoding
-    rich_glyphs = not console.legacy_windows and _encodes("⣿┄┤└━┊×✔✖", encoding)
-    width = max(30, min(WIDEST, console.width))
-    for line in _lines(report, width, unicode=rich_glyphs, folder=folder):
+    unicode = not console.legacy_windows and _encodes("⣿┄┤└━┊×✔✖", encoding)
+    for line in lines(max(30, min(WIDEST, console.width)), unicode):
         console.print(_fit_encoding(line, encoding), soft_wrap=True, highlight=False)
 
 
@@ -79,13 +98,13 @@ def _lines(report: Report, width: int, *, unicode: bool, folder: Path | None) ->
     yield from _trials(report, width)
     if report.verdict == "GO":
         yield Text()
-        yield from _wrapped(_prose(prose.go(report)), "  ", width)
+        yield from wrapped(_prose(prose.go(report)), "  ", width)
     elif report.verdict == "UNKNOWN" and report.primary is None:
         yield Text()
         yield from _facts(width, ("missing", prose.missing(report)), ("what to do", prose.what_to_do(report)))
     for note in report.notes:
         yield Text()
-        yield from _wrapped(_prose(note), "  ", width)
+        yield from wrapped(_prose(note), "  ", width)
     yield Text()
     yield from _facts(
         width,
@@ -98,13 +117,13 @@ def _lines(report: Report, width: int, *, unicode: bool, folder: Path | None) ->
 
 
 def _heading(report: Report, width: int, unicode: bool) -> Iterator[Text]:
-    glyph, plain, colour = _WORDS[report.verdict]
+    glyph, plain, colour = VERDICTS[report.verdict]
     yield Text()
     line = Text()
     line.append(f"{glyph if unicode else plain} {report.verdict}", f"bold {colour}")
     yield _cut(line.append(f"  {report.command or report.name}", FAINT), width)
     yield Text()
-    yield from _wrapped(Text(report.reason, style="bold"), "  ", width)
+    yield from wrapped(Text(report.reason, style="bold"), "  ", width)
 
 
 def _cause(report: Report, width: int) -> Iterator[Text]:
@@ -113,7 +132,7 @@ def _cause(report: Report, width: int) -> Iterator[Text]:
         return
     yield Text()
     yield Text.assemble(("First cause", "bold red"), f"  {cause.code} {cause.slug}")
-    yield from _wrapped(Text(cause.title, style="bold"), "  ", width)
+    yield from wrapped(Text(cause.title, style="bold"), "  ", width)
     yield Text()
     known = cause.step in (0, report.global_step) or f"step {cause.step}" in cause.evidence
     yield from _facts(
@@ -158,10 +177,14 @@ def _trials(report: Report, width: int) -> Iterator[Text]:
         yield _cut(Text("Trials", style="bold").append(f"  {prose.batches(rows)}", FAINT), width)
         for row in rows:
             # The first line has the figures, a long name goes on below it.
-            names = list(_wrapped(_prose(row.name), "  ", name_width + 2))
-            names[0].pad_right(name_width + 4 - names[0].cell_len)
             colour = "green" if row.learned else "red" if row.error else FAINT
             figures, outcome = prose.trial(row)
+            if name_width < LEAST_NAME:
+                yield from wrapped(_prose(row.name), "  ", width)
+                yield _cut(Text(f"    {figures:<15}").append(outcome, colour), width)
+                continue
+            names = list(wrapped(_prose(row.name), "  ", name_width + 2))
+            names[0].pad_right(name_width + 4 - names[0].cell_len)
             names[0].append(f"{figures:<15}").append(outcome, colour)
             yield from (_cut(line, width) for line in names)
     if report.proof is not None:
@@ -190,12 +213,18 @@ def _mend(mend: str, width: int) -> Iterator[Text]:
 
 
 def _facts(width: int, *pairs: tuple[str, str | None], labels: int = LABELS) -> Iterator[Text]:
-    """A label and what it is, aligned; those without anything to say are left out."""
+    """A label and what it is, aligned; in a narrow terminal below each other. Those without anything to say are left
+    out."""
     for label, said in pairs:
         if said is None:
             continue
+        if 2 + labels > width * 2 // 5:
+            if label:
+                yield Text("  ").append(label, FAINT)
+            yield from wrapped(_prose(said), "    ", width)
+            continue
         lead = Text("  ").append(f"{label:<{labels}}", FAINT)
-        yield from _wrapped(_prose(said), lead, width)
+        yield from wrapped(_prose(said), lead, width)
 
 
 def _cut(line: Text, width: int) -> Text:
@@ -214,12 +243,14 @@ def _prose(text: str) -> Text:
     return line
 
 
-def _wrapped(text: Text, lead: Text | str, width: int) -> Iterator[Text]:
-    """The text behind its lead, its further lines indented as far."""
+def wrapped(text: Text, lead: Text | str, width: int, *, indent: int | None = None) -> Iterator[Text]:
+    """The text behind its lead, its further lines indented as far, or by `indent` cells."""
     lead = Text(lead) if isinstance(lead, str) else lead
-    indent = lead.cell_len
+    indent = lead.cell_len if indent is None else indent
     # Rich wraps by a console's rules; one of its own keeps the caller's out of it. Over-long words are folded.
-    for number, line in enumerate(text.wrap(Console(file=StringIO()), width - indent, overflow="fold") or [Text()]):
+    for number, line in enumerate(
+        text.wrap(Console(file=StringIO()), width - lead.cell_len, overflow="fold") or [Text()]
+    ):
         line.rstrip()
         whole = (lead if number == 0 else Text(" " * indent)).append_text(line)
         whole.rstrip()

@@ -138,8 +138,10 @@ CHANGES: tuple[Trial[Config], ...] = (
 
 def settings(before: Config, after: Config) -> tuple[str, ...]:
     """What differs, each key as `--set` takes it: `optimizer.lr=1e-05`."""
+    from reid_smoke.config.dump import dump_value  # only what is written down needs yaml
+
     old, new = _flat(before.to_plain()), _flat(after.to_plain())
-    return tuple(f"{key}={_written(value)}" for key, value in new.items() if (key, value) not in old.items())
+    return tuple(f"{key}={dump_value(value)}" for key, value in new.items() if (key, value) not in old.items())
 
 
 def _flat(plain: dict[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -150,12 +152,3 @@ def _flat(plain: dict[str, Any], prefix: str = "") -> dict[str, Any]:
         else:
             flat[prefix + key] = value
     return flat
-
-
-def _written(value: Any) -> str:
-    """On one line, as YAML; keys that say nothing are left out."""
-    import yaml
-
-    if isinstance(value, list):
-        value = [{k: v for k, v in item.items() if v is not None} if isinstance(item, dict) else item for item in value]
-    return str(yaml.safe_dump(value, default_flow_style=True, width=10**6, sort_keys=False)).split("\n...")[0].strip()

@@ -6,6 +6,7 @@ import sys
 import time
 from math import isfinite
 from statistics import median
+from typing import TextIO
 
 from reid_smoke.facts import CrashFacts, DatasetFacts, GraphFacts, RunFacts, TriageFacts
 from reid_smoke.ledger import Ledger
@@ -20,10 +21,10 @@ BUDGET_S = 120.0
 LEAST = 2 * LEAST_STEPS  # steps: the training as it is, and one trial
 
 
-def triage(keeper: Keeper, ledger: Ledger, codes: list[str]) -> None:
+def triage(keeper: Keeper, ledger: Ledger, codes: list[str], file: TextIO | None = None) -> None:
     """Try on what was kept where the fault lies, and add what came of it to the ledger; a reason where nothing could.
 
-    codes: of the findings, first cause first.
+    codes: of the findings, first cause first. file: where the progress is shown; None: on stderr.
     """
     deadline = time.perf_counter() + BUDGET_S
     curve = read_curve(ledger.first(RunFacts), ledger.first(DatasetFacts), ledger.last(GraphFacts), ledger.steps).word
@@ -48,7 +49,7 @@ def triage(keeper: Keeper, ledger: Ledger, codes: list[str]) -> None:
         subject,
         ledger,
         codes,
-        TrialProgress(sys.stderr, deadline),
+        TrialProgress(file or sys.stderr, deadline),
         budget_s=BUDGET_S,
         deadline=deadline,
         seconds_per_step=step_s,

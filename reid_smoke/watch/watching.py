@@ -70,6 +70,7 @@ class Watch:
     stop: end the training (by StopTraining, which this context manager swallows) once the verdict is certain.
     head: the name of the head's weight, where a loss has several.
     triage: keep the first batches and the model's start, and after a NO-GO try on them where the fault lies.
+    quiet: show nothing of the trials while they run.
     say: told, in a sentence, of a fatal finding and of the verdict when the window closes.
     ranks: how many processes train together; of several this is the first. others: its view of the others.
 
@@ -85,6 +86,7 @@ class Watch:
         stop: bool = False,
         head: re.Pattern[str] | None = None,
         triage: bool = False,
+        quiet: bool = False,
         command: str = "",
         say: Callable[[str], None] | None = None,
         started: float | None = None,
@@ -106,7 +108,7 @@ class Watch:
         self._ranks, self._others = ranks, others
         self._head = head
         self._say = say or (lambda sentence: None)
-        self._triage = triage
+        self._triage, self._quiet = triage, quiet
         self._keeper: Keeper | None = None
         self.trying = False  # trials are under way, and a KeyboardInterrupt ends them well
         self._told: set[str] = set()
@@ -234,7 +236,9 @@ class Watch:
 
         self.trying = True
         try:
-            triage(self._keeper, self.ledger, [result.check.code for result in rank(judgement.results)])
+            codes = [result.check.code for result in rank(judgement.results)]
+            with Path(os.devnull).open("w") as nowhere:
+                triage(self._keeper, self.ledger, codes, nowhere if self._quiet else None)
         except Exception as failure:
             self._fault("trials", failure)
         finally:

@@ -17,8 +17,11 @@ from PIL import Image
 
 from reid_smoke.facts import LabelFacts, ParameterFacts, ParameterRecord, TrialFacts
 from reid_smoke.ledger import Ledger
+from reid_smoke.report.comparing.document import compare
+from reid_smoke.report.comparing.html import to_page
 from reid_smoke.report.document import Report, build_report
 from reid_smoke.report.html import to_html
+from reid_smoke.report.past import PastRun
 from reid_smoke.verdict import judge
 from tests.report.ledgers import CASES, CHANCE, dataset_facts, end_facts, run_facts, step_facts
 
@@ -231,3 +234,21 @@ def test_what_follows_is_folded_and_the_rest_is_there(show: Show, page_of_whole_
         assert words in text
     assert "1 of 300 steps skipped: 100." in text
     assert page.locator("pre", has_text="reid-smoke run configs/stuck.yaml").is_visible()
+
+
+@pytest.mark.parametrize(("size", "scheme"), [(LAPTOP, "light"), (PHONE, "dark")])
+def test_a_comparison_is_as_good_a_page(show: Show, tmp_path: Path, size: tuple[int, int], scheme: str) -> None:
+    report, ledger = whole_run(tmp_path / "a")
+    cases = [PastRun(tmp_path / name, case().report, case().ledger) for name, case in CASES.items()]
+    runs = [PastRun(tmp_path / "a", hostile(report), ledger), *cases]
+    page = show(to_page(compare(runs), runs), size, scheme, bypass_csp=True)
+    assert page.locator("script, img").count() == 0
+    assert any(HOSTILE[:8] in text for text in page.locator(".one-run").all_inner_texts())
+    assert overflows(page) == []
+    assert page.locator(".plot svg:visible").count() > 8
+    strokes = page.locator(".plot.big [class*='curve run-'] path")
+    assert len({strokes.nth(n).evaluate("e => getComputedStyle(e).stroke") for n in range(strokes.count())}) > 5
+    for what in (".verdict", ".reason"):
+        assert page.locator(what).bounding_box()["y"] < 300
+    found = axe.Axe().run(page).response
+    assert [(v["id"], [n["html"] for n in v["nodes"]]) for v in found["violations"] if v["impact"] != "minor"] == []

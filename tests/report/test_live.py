@@ -56,19 +56,31 @@ def test_no_number_is_shown_as_such() -> None:
     assert "grad inf" in out.getvalue()
 
 
-def test_the_bar_shows_where_the_epoch_and_the_plan_stand(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("columns", "said"),
+    [
+        (100, "20/1863  step 20/300  CE 5.900 (bar 5.60)  top-1 0%  8.1 it/s  0:35 left"),
+        (80, "20/1863  step 20/300  CE 5.900 (bar 5.60)  top-1 0%  0:35 left"),
+        (50, "step 20/300  CE 5.900 (bar 5.60)  0:35 left"),
+        (40, "step 20/300  CE 5.900 (bar 5.60)"),
+    ],
+)
+def test_the_bar_shows_where_the_epoch_and_the_plan_stand(
+    monkeypatch: pytest.MonkeyPatch, columns: int, said: str
+) -> None:
     monkeypatch.setattr("tqdm.std.tqdm.refresh", lambda self, **_: None)
+    monkeypatch.setenv("COLUMNS", str(columns))
     out, ledger = Terminal(), Ledger()
-    display = LiveDisplay(out)
-    ledger.subscribe(display)
-    ledger.add(run_facts())
-    ledger.add(dataset_facts())
-    for step in range(1, 21):  # a bunch, as a GPU gives them
-        ledger.add(step_facts(step, 5.9))
-    assert display._bar is not None
-    assert display._bar.n == 20
-    assert display._bar.desc == "20/1863  step 20/300  CE 5.900 (bar 5.60)  top-1 0%  8.1 it/s  0:35 left"
-    display.close()
+    with LiveDisplay(out) as display:
+        ledger.subscribe(display)
+        ledger.add(run_facts())
+        ledger.add(dataset_facts())
+        for step in range(1, 21):  # a bunch, as a GPU gives them
+            ledger.add(step_facts(step, 5.9))
+        assert display._bar is not None
+        assert display._bar.n == 20
+        assert display._bar.desc == said
+        assert ("{bar" in display._bar.bar_format) == (columns >= 60)
 
 
 def test_the_terminal_is_left_clean() -> None:
