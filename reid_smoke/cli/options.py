@@ -19,5 +19,9 @@ Set = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Override a key: --set optimizer.lr=1e-3. May be repeated."),
 ]
+Baseline = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="A former report.json: its findings are known, and known faults alone exit 0."),
+]
 Out = Annotated[Path | None, typer.Option(help="Folder for the report.  [default: runs/TIME-NAME]", show_default=False)]
 Device = Annotated[DeviceName | None, typer.Option(help="Where to train; by default as the config says.")]

@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from reid_smoke.cli.options import Baseline
+
 
 class Format(str, Enum):
     terminal = "terminal"
@@ -22,6 +24,7 @@ class Format(str, Enum):
 def report(
     folder: Annotated[Path, typer.Argument(metavar="RUN_DIR", help="The folder of a run.", show_default=False)],
     format: Annotated[Format, typer.Option(help="What to print; html is written to the folder.")] = Format.terminal,
+    baseline: Baseline = None,
 ) -> None:
     """Show a past run's report again, made from its facts: a run that was killed has them up to that moment.
 
@@ -29,6 +32,7 @@ def report(
     """
     from rich.console import Console
 
+    from reid_smoke.baseline import read_baseline
     from reid_smoke.ledger import Ledger
     from reid_smoke.report.document import build_report
     from reid_smoke.report.formats import FORMATS
@@ -36,7 +40,10 @@ def report(
     from reid_smoke.report.writing import write_whole
     from reid_smoke.verdict import judge
 
+    former = read_baseline(baseline) if baseline is not None else None
     ledger = Ledger.read(folder / "facts.jsonl")
+    if former is not None:
+        ledger.add(former)  # in memory alone: the run's own facts stay as they are
     judgement = judge(ledger, ended=True)
     document = build_report(ledger, judgement.results, judgement.verdict)
     if format is Format.terminal:

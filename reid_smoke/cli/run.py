@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from reid_smoke.cli.options import Device, Out, Set
+from reid_smoke.cli.options import Baseline, Device, Out, Set
 
 
 def run(
@@ -15,13 +15,18 @@ def run(
     overrides: Set = None,
     out: Out = None,
     device: Device = None,
+    baseline: Baseline = None,
 ) -> None:
     """Train a config for a few hundred steps, and say Go or No-Go with the cause.
 
     Ends as soon as the verdict is certain: at the window's end, or at a fatal fault.
     """
+    from reid_smoke.baseline import read_baseline
     from reid_smoke.cli.smoking import command_line, config_of, smoke_and_report
     from reid_smoke.smoke import Plan
 
     planned = config_of(config, overrides, device)
-    smoke_and_report(Plan(planned, "run", command_line("run", config, overrides, device), config), out)
+    former = read_baseline(baseline) if baseline is not None else None
+    options = ["--baseline", str(baseline)] if baseline is not None else []
+    command = command_line("run", config, overrides, device, *options)
+    smoke_and_report(Plan(planned, "run", command, config, baseline=former), out)

@@ -121,10 +121,26 @@ def ranks(report: Report) -> str | None:
 
 def checks(counts: Checks) -> str:
     faults = f"{counts.failed} fault{'' if counts.failed == 1 else 's'}"
+    ignored = f", {counts.ignored} ignored" if counts.ignored else ""
     return (
         f"{counts.passed} passed, {faults}, {counts.warned} seen too, "
-        f"{counts.skipped} skipped, {counts.errored} errored"
+        f"{counts.skipped} skipped, {counts.errored} errored{ignored}"
     )
+
+
+def baseline(report: Report) -> str | None:
+    """What of the findings is known, and what the exit code makes of that."""
+    former = report.baseline
+    if former is None:
+        return None
+    listed = ((former.known, "known"), (former.new, "new"), (former.gone, "not found this time"))
+    said = f"{former.file}: " + ("; ".join(f"{', '.join(codes)} {how}" for codes, how in listed if codes) or "empty")
+    if former.excused:
+        return f"{said}. Every fault is known and CE passes by itself: the exit code is 0"
+    if report.verdict == "NO-GO" and not any(f.severity != "warn" and not f.known for f in report.findings):
+        why = "CE does not pass" if report.ce.window_mean is not None else "CE could not be judged"
+        return f"{said}. No fault is new, but {why}: the exit code is 1"
+    return said
 
 
 def timing(figures: Timing) -> str | None:

@@ -50,6 +50,8 @@ def report(folder: Path) -> dict[str, Any]:
         (["-m", "nowhere.train"], "-m nowhere.train: there is no module 'nowhere'."),
         (["--window", "300:200", "train.py"], "--window 300:200: this is no window"),
         (["--widnow", "20:40", "train.py"], "--widnow"),
+        (["--ignore", "RS115=", "train.py"], "--ignore RS115=: a check is ignored for a reason"),
+        (["--baseline", "gone.json", "train.py"], "baseline gone.json: No such file or directory"),
         ([], "SCRIPT"),
     ],
 )

@@ -126,6 +126,25 @@ def quiet(passed: int, skipped: int = 0) -> list[CheckResult]:
     ]
 
 
+def falling(step: int) -> float:
+    """A CE that passes."""
+    return max(2.0, CHANCE - 0.01 * step)
+
+
+def flat(step: int) -> float:
+    """A CE that stays at chance."""
+    return CHANCE - 1e-5 * step
+
+
+def trained(curve: Callable[[int], float], *facts: Any, **run: Any) -> Ledger:
+    """300 steps of a run with nothing wrong but what CE and `facts` say; `run` changes its RunFacts."""
+    ledger = Ledger.of([run_facts(**run), dataset_facts(), *facts])
+    for n in range(1, 301):
+        ledger.add(step_facts(n, curve(n)))
+    ledger.add(end_facts(300))
+    return ledger
+
+
 @dataclass(frozen=True)
 class Case:
     ledger: Ledger
