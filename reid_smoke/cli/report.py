@@ -19,11 +19,14 @@ class Format(str, Enum):
     sarif = "sarif"
     github = "github"
     summary = "summary"
+    tensorboard = "tensorboard"
 
 
 def report(
     folder: Annotated[Path, typer.Argument(metavar="RUN_DIR", help="The folder of a run.", show_default=False)],
-    format: Annotated[Format, typer.Option(help="What to print; html is written to the folder.")] = Format.terminal,
+    format: Annotated[
+        Format, typer.Option(help="What to print; html and tensorboard are written to the folder.")
+    ] = Format.terminal,
     baseline: Baseline = None,
 ) -> None:
     """Show a past run's report again, made from its facts: a run that was killed has them up to that moment.
@@ -51,6 +54,10 @@ def report(
     elif format is Format.html:
         write_whole(folder / "report.html", FORMATS["html"](document, ledger, folder))
         typer.echo(folder / "report.html")
+    elif format is Format.tensorboard:
+        from reid_smoke.report.tensorboard import write_events
+
+        typer.echo(write_events(ledger, folder))
     else:
         typer.echo(FORMATS[format.value](document, ledger, folder), nl=False)
     raise typer.Exit(judgement.exit_code)

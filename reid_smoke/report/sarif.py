@@ -60,7 +60,7 @@ def _result(finding: FindingEntry, rule: int | None, place: Place | None, *, com
     if rule is not None:
         result["ruleIndex"] = rule
     if isinstance(finding, IgnoredEntry):
-        result["suppressions"] = [{"kind": "external", "status": "accepted", "justification": finding.reason}]
+        result["suppressions"] = [{"kind": "external", "justification": finding.reason}]
     if compared:
         result["baselineState"] = "unchanged" if finding.known else "new"
     if place is not None:
