@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import deque
 from math import isfinite, log
 from shutil import get_terminal_size
-from statistics import fmean
+from statistics import fmean, median
 from types import TracebackType
 from typing import Any, TextIO
 
@@ -20,6 +20,7 @@ from reid_smoke.rule import BELOW_CHANCE
 
 EVERY = 100  # global steps from line to line
 RECENT = 20  # steps that the means and the pace are taken over
+FORESEEN_AT = 10  # step at which a log is told how long the run will take; a terminal's bar says so all the time
 
 
 class LiveDisplay:
@@ -86,10 +87,20 @@ class LiveDisplay:
 
     def _step(self, step: StepFacts) -> None:
         self._recent.append(step)
+        if step.step == FORESEEN_AT and not self._is_terminal:
+            self._foresee(step)
         if step.step % EVERY == 0:
             self._write(self._line(step))
         if self._is_terminal and not self._broken:
             self._move_bar(step)
+
+    def _foresee(self, step: StepFacts) -> None:
+        took = median(s.data_s + s.compute_s for s in self._recent)  # the first steps take longer
+        if self._planned and took > 0:
+            left = _clock((self._planned - step.step) * took)
+            self._write(
+                f"step {step.step}{self._of_planned}  {took:.2g} s a step: about {left} to step {self._planned}"
+            )
 
     def _move_bar(self, step: StepFacts) -> None:
         try:
@@ -128,8 +139,7 @@ class LiveDisplay:
         if took > 0:
             said += f"  {1 / took:.1f} it/s" if took < 1 else f"  {took:.1f} s/it"
             if self._planned:
-                minutes, seconds = divmod(round(max(0, self._planned - step.step) * took), 60)
-                said += f"  {minutes}:{seconds:02d} left"
+                said += f"  {_clock(max(0, self._planned - step.step) * took)} left"
         return said
 
     def _line(self, step: StepFacts) -> str:
@@ -173,6 +183,13 @@ class LiveDisplay:
             return said
         bar = self._chance - BELOW_CHANCE if self._max_ce is None else self._max_ce
         return f"{said} (bar {bar:.2f})" if short else f"{said} (chance {self._chance:.2f}, bar {bar:.2f})"
+
+
+def _clock(seconds: float) -> str:
+    """1:05, 2:01:05."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
 
 
 def _short(value: float) -> str:
