@@ -15,7 +15,14 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from reid_smoke.facts import LabelFacts, ParameterFacts, ParameterRecord, TrialFacts
+from reid_smoke.facts import (
+    BaselineFacts,
+    LabelFacts,
+    ParameterFacts,
+    ParameterRecord,
+    TrialFacts,
+    UnreadableFacts,
+)
 from reid_smoke.ledger import Ledger
 from reid_smoke.report.document import Report, build_report
 from reid_smoke.report.html import to_html
@@ -89,7 +96,9 @@ def whole_run(folder: Path) -> tuple[Report, Ledger]:
         name="bn_neck.classifier.weight", shape=(400, 512), role="head", requires_grad=True, group=0, lr=1.04e-5,
         lr_initial=1.04e-3, reached=True,
     )  # fmt: skip
-    ledger = Ledger.of([run_facts(way_in="run", config="configs/stuck.yaml"), dataset_facts()])
+    run = run_facts(way_in="run", config="configs/stuck.yaml", ignored={"RS103": "a file of the second camera"})
+    ledger = Ledger.of([run, BaselineFacts(file="ci/baseline.json", findings={"RS202": "fail"}), dataset_facts()])
+    ledger.add(UnreadableFacts(path="a.jpg", reason="truncated"))
     ledger.add(ParameterFacts(step=1, optimizer="AdamW", parameters=(head,), optimizer_holds_head=True))
     for n in range(1, 301):
         ledger.add(
@@ -227,7 +236,10 @@ def test_what_follows_is_folded_and_the_rest_is_there(show: Show, page_of_whole_
     page = show(page_of_whole_run)
     assert page.locator("details[open]").count() == 0
     text = page.inner_text("body")
-    for words in ("Follows from it", "Trials", "the recipe's lr", "Labels", "The first batch", "2.14.1", "300"):
+    for words in (
+        "Follows from it", "· known", "Ignored, for a reason", "a file of the second camera", "RS202 known; RS401 new",
+        "Trials", "the recipe's lr", "Labels", "The first batch", "2.14.1", "300",
+    ):  # fmt: skip
         assert words in text
     assert "1 of 300 steps skipped: 100." in text
     assert page.locator("pre", has_text="reid-smoke run configs/stuck.yaml").is_visible()
