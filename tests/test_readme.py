@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -55,8 +56,8 @@ def test_those_that_take_a_moment_are_run(tmp_path: Path, monkeypatch: pytest.Mo
     for command in reversed(once.values()):
         if not command.ours or command.ours[0] not in QUICK or command.is_to_be_filled_in:
             continue
-        if command.inline and command.ours[0] == "inspect":  # of a model that stands for the reader's own
-            continue
+        if command.ours[0] == "inspect" and (command.inline or "--time" in command.ours):
+            continue  # of a model that stands for the reader's own; or a training
         arguments = [prepared(word, tmp_path) for word in command.ours]
         ended = CliRunner().invoke(app, arguments)
         assert ended.exit_code in ((0, 1) if command.ours[0] == "report" else (0,)), f"{command.place}: {ended.output}"
@@ -96,6 +97,22 @@ def prepared(word: str, here: Path) -> str:
 )
 def test_a_wrong_command_is_found(wrong: str, says: str) -> None:
     assert says in str([fault(command) for command in commands_of(wrong, "made up")])
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_what_is_linked_is_there(document: Path) -> None:
+    text = document.read_text("utf-8")
+    links = re.findall(r"\]\(([^)\s]+)\)|(?:src|srcset|href)=\"([^\"]+)\"", text)
+    inside = [link.partition("#")[0] for pair in links for link in pair if link and not link.startswith(("http", "#"))]
+    assert [link for link in inside if not (document.parent / link).exists()] == []
+
+
+def test_the_pictures_are_small() -> None:
+    pictures = list((ROOT / ".github" / "pictures").iterdir())
+    assert {path.suffix for path in pictures} == {".png", ".svg"}
+    assert sum(path.stat().st_size for path in pictures) < 600_000
+    for drawing in (path for path in pictures if path.suffix == ".svg"):
+        assert "url(http" not in drawing.read_text("utf-8")  # nothing is fetched by who looks at it
 
 
 def test_the_exit_codes_stand_in_the_readme() -> None:
