@@ -15,11 +15,9 @@ from pathlib import Path
 
 from pydantic import BaseModel, ValidationError
 
-from reid_smoke.checks.catalogue import CheckResult, Severity
+from reid_smoke.checks.catalogue import GRAVITY, CheckResult, Severity
 from reid_smoke.errors import UsageError
 from reid_smoke.facts import BaselineFacts
-
-GRAVITY: dict[str, int] = {"warn": 0, "fail": 1, "fatal": 2}
 
 
 class _Finding(BaseModel):
@@ -60,4 +58,4 @@ def mark_known(results: Sequence[CheckResult], baseline: BaselineFacts | None) -
 
 def _is_known(result: CheckResult, baseline: BaselineFacts) -> bool:
     then = baseline.findings.get(result.check.code)
-    return result.finding is not None and then is not None and GRAVITY[result.severity] <= GRAVITY.get(then, 0)
+    return result.finding is not None and then is not None and GRAVITY[result.severity] <= GRAVITY[then]

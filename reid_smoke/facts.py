@@ -51,7 +51,7 @@ class BaselineFacts(Fact):
 
     kind: Literal["baseline"] = "baseline"
     file: str  # as it was given, with forward slashes
-    findings: dict[str, str]  # code -> severity
+    findings: dict[str, Literal["fatal", "fail", "warn"]]  # code -> severity
 
 
 class DatasetFacts(Fact):

@@ -17,7 +17,7 @@ from reid_smoke.ledger import Ledger
 from reid_smoke.report.document import Report, build_report
 from reid_smoke.report.formats import FORMATS
 from reid_smoke.verdict import Judgement, judge
-from tests.report.ledgers import CHANCE, dataset_facts, falling, flat, run_facts, step_facts, trained
+from tests.report.ledgers import CHANCE, dataset_facts, falling, flat, run_facts, step_facts, trained, written
 
 LOST = WeightsFacts(path="w.pth", matched=3, missing=100, unexpected=100, wrong_shape=0)  # RS504, a fault
 FROZEN = FreezeFacts(pattern="^tower", matched=())  # RS505, a fault
@@ -89,19 +89,12 @@ def test_the_formats_for_ci_fail_only_on_what_is_new() -> None:
         assert "RS504 known; RS103 new. Every fault is known and CE passes" in FORMATS[format](report, ledger, None)
 
 
-def run(folder: Path, ledger: Ledger) -> Path:
-    folder.mkdir()
-    facts = [fact for kind in ledger._by_kind.values() for fact in kind]
-    (folder / "facts.jsonl").write_text("".join(fact.model_dump_json() + "\n" for fact in facts))
-    return folder
-
-
 def report(*arguments: str | Path) -> Result:
     return CliRunner().invoke(app, ["report", *map(str, arguments)])
 
 
 def test_the_command_takes_a_former_report(tmp_path: Path) -> None:
-    folder = run(tmp_path / "run", trained(falling, LOST))
+    folder = written(trained(falling, LOST), tmp_path / "run")
     before = report(folder, "--format", "json")
     assert before.exit_code == 1
     (tmp_path / "baseline.json").write_text(before.stdout)
@@ -112,13 +105,13 @@ def test_the_command_takes_a_former_report(tmp_path: Path) -> None:
     assert "First cause RS504 weights-not-loaded known" in said
     assert "RS504 known. Every fault is known and CE passes by itself: the exit code is 0" in said
     assert report(folder).exit_code == 1  # the run's own facts are as they were
-    worse = run(tmp_path / "worse", trained(flat, LOST))
+    worse = written(trained(flat, LOST), tmp_path / "worse")
     said = " ".join(report(worse, "--baseline", tmp_path / "baseline.json").stdout.split())
     assert "RS504 known; RS202 new" in said
 
 
 def test_a_file_that_is_none_is_refused(tmp_path: Path) -> None:
-    folder = run(tmp_path / "run", trained(falling, LOST))
+    folder = written(trained(falling, LOST), tmp_path / "run")
     for name, text in (("list.json", "[]"), ("other.json", '{"findings": []}'), ("torn.json", '{"verdict": "GO"')):
         (tmp_path / name).write_text(text)
         ended = report(folder, "--baseline", tmp_path / name)

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from reid_smoke.cli.app import app
 from reid_smoke.verdict import EXIT_CODES
 from tests.build.data.folders import write_market1501
-from tests.report.ledgers import stuck
+from tests.report.ledgers import stuck, written
 from tests.shell_commands import ROOT, Shown, commands_of, commands_of_comments, fault
 
 DOCUMENTS = (ROOT / "README.md", ROOT / "reid_smoke" / "checks" / "README.md")
@@ -74,9 +74,7 @@ def prepared(word: str, here: Path) -> str:
         if not Path(word).exists():
             write_market1501(Path(word), range(1, 21), images_each=4)
     elif word.startswith(RUNS) and not Path(word).exists():
-        Path(word).mkdir(parents=True)
-        facts = [fact for kind in stuck().ledger._by_kind.values() for fact in kind]
-        (Path(word) / "facts.jsonl").write_text("".join(fact.model_dump_json() + "\n" for fact in facts))
+        written(stuck().ledger, Path(word))
     return word
 
 

@@ -25,6 +25,7 @@ from reid_smoke.rule import Curve
 Source = type[Fact] | type[Curve]
 
 Severity = Literal["fatal", "fail", "warn"]
+GRAVITY: dict[Severity, int] = {"warn": 0, "fail": 1, "fatal": 2}
 Status = Literal["pass", "warn", "fail", "skipped", "error", "ignored"]
 
 
@@ -192,13 +193,12 @@ def rank(results: Sequence[CheckResult]) -> list[CheckResult]:
     """
     fired = [result for result in results if result.counts]
     explained = consequences(fired)
-    gravity = {"fatal": 0, "fail": 1, "warn": 2}
     return sorted(
         fired,
         key=lambda r: (
-            gravity[r.severity] == 2,
+            r.severity == "warn",
             r.check.code in explained,
-            gravity[r.severity],
+            -GRAVITY[r.severity],
             r.check.code,
         ),
     )

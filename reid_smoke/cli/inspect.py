@@ -57,7 +57,7 @@ def inspect(
     vocabulary = len(training_set.vocabulary or ())
     _show_model(console, planned, planned.model.num_classes or training_set.identities, config, vocabulary)
     if timed:
-        from reid_smoke.inspecting.pace import time_of_run
+        from reid_smoke.inspecting.duration import time_of_run
 
         show(console, f"A run of {config}", time_of_run(planned, training_set))
 

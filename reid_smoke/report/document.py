@@ -231,9 +231,7 @@ def build_report(ledger: Ledger, results: Sequence[CheckResult], verdict: Verdic
         epoch=last_step.epoch if last_step else None,
         step_in_epoch=last_step.step_in_epoch if last_step else None,
         findings=_findings(results),
-        ignored=tuple(
-            IgnoredEntry(**_said(r), primary=False, reason=r.reason) for r in results if r.status == "ignored"
-        ),
+        ignored=_ignored(results),
         baseline=_baseline(ledger, results, verdict),
         checks=_checks(results),
         trials=_trials(proof),
@@ -289,6 +287,10 @@ def _findings(results: Sequence[CheckResult]) -> tuple[FindingEntry, ...]:
         )
         for place, result in enumerate(ranked)
     )
+
+
+def _ignored(results: Sequence[CheckResult]) -> tuple[IgnoredEntry, ...]:
+    return tuple(IgnoredEntry(**_said(r), primary=False, reason=r.reason) for r in results if r.status == "ignored")
 
 
 def _said(result: CheckResult) -> dict[str, Any]:

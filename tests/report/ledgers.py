@@ -6,6 +6,7 @@ import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import exp, isfinite, log, nan
+from pathlib import Path
 from statistics import fmean
 from typing import Any
 
@@ -143,6 +144,14 @@ def trained(curve: Callable[[int], float], *facts: Any, **run: Any) -> Ledger:
         ledger.add(step_facts(n, curve(n)))
     ledger.add(end_facts(300))
     return ledger
+
+
+def written(ledger: Ledger, folder: Path) -> Path:
+    """The folder, with the ledger's facts in it as a run leaves them."""
+    folder.mkdir(parents=True, exist_ok=True)
+    facts = [fact for kind in ledger._by_kind.values() for fact in kind]
+    (folder / "facts.jsonl").write_text("".join(fact.model_dump_json() + "\n" for fact in facts))
+    return folder
 
 
 @dataclass(frozen=True)

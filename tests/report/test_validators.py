@@ -26,7 +26,7 @@ from reid_smoke.report.document import Report, build_report
 from reid_smoke.report.formats import FORMATS
 from reid_smoke.report.tensorboard import NAME, SCALARS, write_events
 from reid_smoke.verdict import judge
-from tests.report.ledgers import CASES, falling, trained
+from tests.report.ledgers import CASES, falling, trained, written
 from tests.report.test_formats import from_config
 
 JUNIT = xmlschema.XMLSchema(Path(__file__).with_name("junit.xsd"))
@@ -142,8 +142,7 @@ def test_a_ce_that_is_none_is_shown_and_what_was_not_measured_is_left_out(tmp_pa
 
 
 def test_the_command_writes_them_and_says_where(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    facts = [fact for kind in trained(falling)._by_kind.values() for fact in kind]
-    (tmp_path / "facts.jsonl").write_text("".join(fact.model_dump_json() + "\n" for fact in facts))
+    written(trained(falling), tmp_path)
     ended = CliRunner().invoke(app, ["report", str(tmp_path), "--format", "tensorboard"])
     assert (ended.exit_code, ended.stdout.strip()) == (0, str(tmp_path / NAME))
     assert len(read_back(tmp_path)["ce"]) == 300
