@@ -14,6 +14,7 @@ from reid_smoke.cli.app import app
 from reid_smoke.errors import UsageError
 from reid_smoke.facts import BaselineFacts, FreezeFacts, UnreadableFacts, WeightsFacts
 from reid_smoke.ledger import Ledger
+from reid_smoke.report import prose
 from reid_smoke.report.document import Report, build_report
 from reid_smoke.report.formats import FORMATS
 from reid_smoke.verdict import Judgement, judge
@@ -71,6 +72,13 @@ def test_the_report_says_what_is_known_new_and_gone() -> None:
         ("RS505",),
         ("RS401",),
     )
+
+
+def test_a_no_go_without_anything_new_says_why_it_is_one() -> None:
+    _, report = judged(trained(flat, known(RS202="fail")))
+    said = prose.baseline(report)
+    assert said is not None
+    assert said.endswith("No fault is new, but without them the verdict would not be GO either: the exit code is 1")
 
 
 def test_the_formats_for_ci_fail_only_on_what_is_new() -> None:
