@@ -14,6 +14,7 @@ from reid_smoke.build.data.loader import build_loader
 from reid_smoke.build.data.training_set import TrainingSet
 from reid_smoke.build.training import build_training, resolve_device
 from reid_smoke.config.schema import Config
+from reid_smoke.errors import CouldNotJudge, ReidSmokeError
 from reid_smoke.report.prose import seconds
 from reid_smoke.rule import ENOUGH_LOOKS
 from reid_smoke.train.captured import WARM_UP, choose_learner
@@ -27,7 +28,8 @@ FIRST = 2  # steps that take longer than those after them; a GPU has more, and t
 def time_of_run(config: Config, training_set: TrainingSet) -> list[tuple[str, str | None]]:
     """What there is to say of a run's length, as labelled lines. Trains for some ten steps, at most about 20 s.
 
-    Without the probes, which are to cost 3 % at most. Raises what a run raises before or in its first steps.
+    Without the probes, which are to cost 3 % at most. Raises as a run does before its first step, and CouldNotJudge
+    where a step raises something.
     """
     device = resolve_device(config.device)
     loader = build_loader(
@@ -44,7 +46,14 @@ def time_of_run(config: Config, training_set: TrainingSet) -> list[tuple[str, st
         ends.append(time.perf_counter())
         return step > first + MEASURED or (step > 1 and ends[-1] - begun > LONGEST)
 
-    train(training, max_steps=sys.maxsize, stop=is_enough, learn=choose_learner(training))
+    try:
+        train(training, max_steps=sys.maxsize, stop=is_enough, learn=choose_learner(training))
+    except ReidSmokeError:
+        raise
+    except Exception as error:  # the user's model, data or device
+        raise CouldNotJudge(
+            f"step {len(ends) + 1} raised {type(error).__name__}: {error}. `reid-smoke run` says where, and why"
+        ) from error
     whole = [end - start for start, end in pairwise(ends)]
     took = whole[first:] or whole[-1:]
     step = median(took)

@@ -161,6 +161,8 @@ def test_inspect_says_how_long_a_run_will_take(here: Path) -> None:
     moved = words(call("inspect", "few.yaml", "--time", *overrides, "--set", "rule.window=[1,2]").stdout)
     assert "to step 2, after some seconds to start; where CE falls and is over the bar there, about" in moved
     assert "to step 4" in moved
+    broken = call("inspect", "few.yaml", "--time", *overrides, "--set", "model.num_classes=2")
+    assert (broken.exit_code, "step 1 raised IndexError: Target" in broken.stderr) == (3, True)
     assert "a model alone has no data" in refused("inspect", "package.module:factory", "--time")
 
 
