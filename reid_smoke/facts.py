@@ -42,7 +42,16 @@ class RunFacts(Fact):
     feat_norm: float | None = None  # the norm that the BN feature is scaled to by plan; None: not scaled, or not known
     head: str | None = None  # name of the head's weight, where the plan knows it
     ranks: int = 1  # processes that train together; all other facts but those of ranks are the first one's
+    ignored: dict[str, str] = {}  # code of a check -> why what it finds may stand
     environment: dict[str, str] = {}
+
+
+class BaselineFacts(Fact):
+    """A former report, whose findings are known; see baseline.py for what that means."""
+
+    kind: Literal["baseline"] = "baseline"
+    file: str  # as it was given, with forward slashes
+    findings: dict[str, Literal["fatal", "fail", "warn"]]  # code -> severity
 
 
 class DatasetFacts(Fact):
@@ -466,6 +475,7 @@ class EndFacts(Fact):
 
 AnyFact: TypeAlias = Annotated[
     RunFacts
+    | BaselineFacts
     | DatasetFacts
     | UnreadableFacts
     | LoaderFacts

@@ -29,6 +29,7 @@ from reid_smoke.config.dump import dump_config
 from reid_smoke.config.schema import Config, DataConfig
 from reid_smoke.errors import CouldNotJudge, ReidSmokeError, UsageError
 from reid_smoke.facts import (
+    BaselineFacts,
     EndFacts,
     ExecutionFacts,
     ProbeFault,
@@ -67,6 +68,7 @@ class Plan:
     path: Path | None = None  # of the config, as it was given
     samples: int | None = None  # overfit: this many fixed samples
     epochs: int | None = None  # overfit: this often over them
+    baseline: BaselineFacts | None = None  # findings that are known
 
 
 @dataclass(frozen=True)
@@ -105,6 +107,8 @@ def smoke(
             ledger = Ledger(folder / "facts.jsonl")
             ledger.subscribe(display)
             ledger.add(run_facts(plan, training, prepared.window, steps, place.ranks))
+            if plan.baseline is not None:
+                ledger.add(plan.baseline)
         else:
             ledger = open_rank_ledger(folder, place.rank, place.ranks)
         others = OtherRanks(folder, place.ranks, time.time() - (time.perf_counter() - started))
@@ -316,6 +320,7 @@ def run_facts(plan: Plan, training: Training, window: tuple[int, int], steps: in
         planned_steps=steps if steps is not None else window[1],
         steps_per_epoch=training.steps_per_epoch,
         max_ce=config.rule.max_ce,
+        ignored=config.checks.ignore,
         feat_norm=config.model.feat_norm if training.understood is None else None,
         head=training.head,
         ranks=ranks,

@@ -19,6 +19,10 @@ Set = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Override a key: --set optimizer.lr=1e-3. May be repeated."),
 ]
+Baseline = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="A former report.json: its findings are known, and known faults alone exit 0."),
+]
 Out = Annotated[Path | None, typer.Option(help="Folder for the report.  [default: runs/TIME-NAME]", show_default=False)]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say only the verdict and the first cause.")]
 Json = Annotated[

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from reid_smoke.cli.options import Device, Json, Out, Quiet, Set
+from reid_smoke.cli.options import Baseline, Device, Json, Out, Quiet, Set
 
 
 def run(
@@ -17,16 +17,21 @@ def run(
     device: Device = None,
     quiet: Quiet = False,
     json: Json = False,
+    baseline: Baseline = None,
 ) -> None:
     """Train a config for a few hundred steps, and say Go or No-Go with the cause.
 
     Ends as soon as the verdict is certain: at the window's end, or at a fatal fault.
     """
+    from reid_smoke.baseline import read_baseline
     from reid_smoke.cli.smoking import command_line, config_of, smoke_and_report
     from reid_smoke.cli.telling import Telling
     from reid_smoke.smoke import Plan
 
     planned = config_of(config, overrides, device)
-    plan = Plan(planned, "run", command_line("run", config, overrides, device), config)
+    former = read_baseline(baseline) if baseline is not None else None
+    options = ["--baseline", str(baseline)] if baseline is not None else []
+    command = command_line("run", config, overrides, device, *options)
+    plan = Plan(planned, "run", command, config, baseline=former)
     with Telling(quiet=quiet, json=json) as telling:
         smoke_and_report(plan, out, telling)

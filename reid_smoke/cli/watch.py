@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Annotated, TextIO
 import typer
 
 from reid_smoke.cli import STARTED
-from reid_smoke.cli.options import Out, Quiet
+from reid_smoke.cli.options import Baseline, Out, Quiet
 from reid_smoke.errors import CouldNotJudge, UsageError
 
 if TYPE_CHECKING:
+    from reid_smoke.facts import BaselineFacts
     from reid_smoke.last_resort import LastResort
     from reid_smoke.watch.script import Script
     from reid_smoke.watch.signals import LastWords
@@ -40,6 +41,11 @@ def watch(
     triage: Annotated[
         bool, typer.Option("--triage", help="Keep the first batches, and after a NO-GO try where the fault lies.")
     ] = False,
+    ignore: Annotated[
+        list[str] | None,
+        typer.Option(metavar="CODE=REASON", help="A check whose finding may stand, and why. May be repeated."),
+    ] = None,
+    baseline: Baseline = None,
     out: Out = None,
     quiet: Quiet = False,
     json: Annotated[bool, typer.Option("--json", hidden=True)] = False,
@@ -58,6 +64,8 @@ def watch(
     from reid_smoke.watch.script import find_module, find_script
 
     steps = _window(window)
+    ignored = _ignored(ignore)
+    former = _former(baseline)
     arguments = list(context.args)
     try:
         found = find_module(script) if module else find_script(script)
@@ -86,6 +94,8 @@ def watch(
         head=pattern,
         triage=triage,
         quiet=quiet,
+        ignored=ignored,
+        baseline=former,
         command=shlex.join(["reid-smoke", "watch", *found.words, *arguments]),
         say=None if quiet else say,
         started=STARTED,
@@ -155,6 +165,22 @@ def _window(text: str) -> tuple[int, int]:
     if not match or not 0 < int(match[1]) < int(match[2]):
         raise UsageError(f"--window {text}: this is no window. Give its first and last step, as in 200:300.")
     return int(match[1]), int(match[2])
+
+
+def _ignored(options: list[str] | None) -> dict[str, str]:
+    if not options:
+        return {}  # nobody waits for the catalogue
+    from reid_smoke.checks.ignoring import read_ignored
+
+    return read_ignored(options)
+
+
+def _former(path: Path | None) -> BaselineFacts | None:
+    if path is None:
+        return None
+    from reid_smoke.baseline import read_baseline
+
+    return read_baseline(path)
 
 
 def _run(script: Script, arguments: list[str]) -> BaseException | None:

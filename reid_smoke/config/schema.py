@@ -7,10 +7,23 @@ Whatever the user plans instead is said here too, since that plan is what they n
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveInt, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PositiveInt,
+    WithJsonSchema,
+    model_validator,
+)
+
+from reid_smoke.checks.ignoring import given_reason, known_code
+from reid_smoke.errors import UsageError
 
 
 def _compiles(pattern: str) -> str:
@@ -31,6 +44,16 @@ def _home(path: Path) -> Path:
     return path
 
 
+def _checked(check: Callable[[str], str]) -> Callable[[str], str]:
+    def validate(text: str) -> str:
+        try:
+            return check(text)
+        except UsageError as error:
+            raise ValueError(str(error)) from None
+
+    return validate
+
+
 NonNegative = Annotated[float, Field(ge=0)]
 Positive = Annotated[float, Field(gt=0)]
 Regex = Annotated[str, AfterValidator(_compiles)]
@@ -38,6 +61,13 @@ Regex = Annotated[str, AfterValidator(_compiles)]
 LocalPath = Annotated[Path, Field(strict=False), AfterValidator(_home)]
 Listed = Field(strict=False)
 Selector = Annotated[str, Field(pattern=r"^(\[(-?\d+|'[^']*'|\"[^\"]*\")\])*$")]
+Code = Annotated[str, AfterValidator(_checked(known_code))]
+Reason = Annotated[
+    str,
+    BeforeValidator(lambda text: "" if text is None else text),  # `RS115:` and nothing behind it
+    AfterValidator(_checked(given_reason)),
+    WithJsonSchema({"type": "string", "pattern": r"\S"}),
+]
 
 Source = Literal[
     "market1501", "dukemtmc", "occluded_duke", "msmt17", "cuhk03", "veri776", "vehicleid", "image_folder", "csv",
@@ -251,6 +281,14 @@ class RuleConfig(Section):
         return self
 
 
+class ChecksConfig(Section):
+    """What is made of what the checks find."""
+
+    ignore: dict[Code, Reason] = {}
+    """Code of a check and the reason why what it finds may stand. Its finding is shown as ignored, with the reason, and
+    makes no NO-GO. A CE that does not fall remains one."""
+
+
 class RetrievalConfig(Section):
     """How well people are found by the model's features, before and after the run, beside colour and chance.
 
@@ -277,6 +315,7 @@ class Config(Section):
     schedule: ScheduleConfig = ScheduleConfig()
     train: TrainConfig = TrainConfig()
     rule: RuleConfig = RuleConfig()
+    checks: ChecksConfig = ChecksConfig()
     retrieval: RetrievalConfig | None = None
     """null does not measure it; `{}` does. It takes two passes over so many images, and no part in the verdict."""
 

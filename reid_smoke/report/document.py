@@ -12,13 +12,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from math import exp, isfinite
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from reid_smoke.checks.catalogue import CheckResult, Severity, Status, consequences, rank
+from reid_smoke.checks.catalogue import CheckResult, Finding, Severity, Status, consequences, rank
 from reid_smoke.facts import (
     SCHEMA_VERSION,
+    BaselineFacts,
     CrashFacts,
     DatasetFacts,
     EndFacts,
@@ -73,6 +74,13 @@ class FindingEntry(Entry):
     mend: str
     primary: bool  # the first cause
     because_of: str | None = None  # code of the finding that explains this one
+    known: bool = False  # stands in the baseline
+
+
+class IgnoredEntry(FindingEntry):
+    """What a check found that the user wants ignored."""
+
+    reason: str  # theirs
 
 
 class CheckEntry(Entry):
@@ -90,6 +98,7 @@ class Checks(Entry):
     failed: int
     skipped: int
     errored: int
+    ignored: int = 0  # found something, which the user wants ignored
     results: tuple[CheckEntry, ...] = ()
 
 
@@ -99,6 +108,16 @@ class Crash(Entry):
     message: str
     where: str
     rank: int = 0
+
+
+class Baseline(Entry):
+    """A former report, and which of its findings came again; baseline.py has the rule."""
+
+    file: str
+    known: tuple[str, ...]  # codes found then and now
+    new: tuple[str, ...]  # found now, and not then or less gravely
+    gone: tuple[str, ...]  # found then
+    excused: bool  # the verdict is NO-GO by known faults alone, while CE passes: the exit code is 0
 
 
 class TrialEntry(Entry):
@@ -173,6 +192,8 @@ class Report(Entry):
     epoch: int | None = None
     step_in_epoch: int | None = None
     findings: tuple[FindingEntry, ...]  # the first cause first
+    ignored: tuple[IgnoredEntry, ...] = ()
+    baseline: Baseline | None = None  # null: none was given
     checks: Checks
     trials: tuple[TrialEntry, ...] = ()
     proof: ProofEntry | None = None
@@ -210,6 +231,8 @@ def build_report(ledger: Ledger, results: Sequence[CheckResult], verdict: Verdic
         epoch=last_step.epoch if last_step else None,
         step_in_epoch=last_step.step_in_epoch if last_step else None,
         findings=_findings(results),
+        ignored=_ignored(results),
+        baseline=_baseline(ledger, results, verdict),
         checks=_checks(results),
         trials=_trials(proof),
         proof=_proof(proof),
@@ -258,18 +281,44 @@ def _findings(results: Sequence[CheckResult]) -> tuple[FindingEntry, ...]:
     ranked, explained = rank(results), consequences(results)
     return tuple(
         FindingEntry(
-            code=result.check.code,
-            slug=result.check.slug,
-            title=result.check.title,
-            severity=result.severity,
-            step=result.finding.step,
-            evidence=result.finding.evidence,
-            mend=result.finding.mend or result.check.section("Mend"),
+            **_said(result),
             primary=place == 0 and result.severity != "warn",
             because_of=explained.get(result.check.code),
         )
         for place, result in enumerate(ranked)
-        if result.finding is not None
+    )
+
+
+def _ignored(results: Sequence[CheckResult]) -> tuple[IgnoredEntry, ...]:
+    return tuple(IgnoredEntry(**_said(r), primary=False, reason=r.reason) for r in results if r.status == "ignored")
+
+
+def _said(result: CheckResult) -> dict[str, Any]:
+    """What a finding says by itself."""
+    found = result.finding or Finding("")
+    return {
+        "code": result.check.code,
+        "slug": result.check.slug,
+        "title": result.check.title,
+        "severity": result.severity,
+        "step": found.step,
+        "evidence": found.evidence,
+        "mend": found.mend or result.check.section("Mend"),
+        "known": result.known,
+    }
+
+
+def _baseline(ledger: Ledger, results: Sequence[CheckResult], verdict: Verdict) -> Baseline | None:
+    former = ledger.last(BaselineFacts)
+    if former is None:
+        return None
+    fired = [result for result in results if result.counts]
+    return Baseline(
+        file=former.file,
+        known=tuple(r.check.code for r in fired if r.known),
+        new=tuple(r.check.code for r in fired if not r.known),
+        gone=tuple(sorted(former.findings.keys() - {r.check.code for r in fired})),
+        excused=verdict.excused,
     )
 
 
@@ -283,6 +332,7 @@ def _checks(results: Sequence[CheckResult]) -> Checks:
         failed=count("fail"),
         skipped=count("skipped"),
         errored=count("error"),
+        ignored=count("ignored"),
         results=tuple(
             CheckEntry(code=r.check.code, slug=r.check.slug, status=r.status, error=r.error) for r in results
         ),

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Sequence
 from math import isfinite, log
 from shutil import get_terminal_size
-from statistics import fmean
+from statistics import fmean, median
 from types import TracebackType
 from typing import Any, TextIO
 
@@ -22,6 +22,7 @@ from reid_smoke.rule import BELOW_CHANCE
 EVERY = 100  # global steps from line to line
 NARROW = 60  # columns under which there is no room for a bar
 RECENT = 20  # steps that the means and the pace are taken over
+FORESEEN_AT = 10  # step at which a log is told how long the run will take; a terminal's bar says so all the time
 
 
 class LiveDisplay:
@@ -88,10 +89,20 @@ class LiveDisplay:
 
     def _step(self, step: StepFacts) -> None:
         self._recent.append(step)
+        if step.step == FORESEEN_AT and not self._is_terminal:
+            self._foresee(step)
         if step.step % EVERY == 0:
             self._write(self._line(step))
         if self._is_terminal and not self._broken:
             self._move_bar(step)
+
+    def _foresee(self, step: StepFacts) -> None:
+        took = median(s.data_s + s.compute_s for s in self._recent)  # the first steps take longer
+        if self._planned and took > 0:
+            left = _clock((self._planned - step.step) * took)
+            self._write(
+                f"step {step.step}{self._of_planned}  {took:.2g} s a step: about {left} to step {self._planned}"
+            )
 
     def _move_bar(self, step: StepFacts) -> None:
         try:
@@ -135,8 +146,7 @@ class LiveDisplay:
         if took > 0:
             figures.append((5, f"{1 / took:.1f} it/s" if took < 1 else f"{took:.1f} s/it"))
             if self._planned:
-                minutes, seconds = divmod(round(max(0, self._planned - step.step) * took), 60)
-                figures.append((2, f"{minutes}:{seconds:02d} left"))
+                figures.append((2, f"{_clock(max(0, self._planned - step.step) * took)} left"))
         return _fitting(figures, get_terminal_size().columns - (1 if _is_narrow() else 14))
 
     def _line(self, step: StepFacts) -> str:
@@ -192,6 +202,13 @@ def _fitting(figures: Sequence[tuple[int, str]], width: int) -> str:
     while len(kept) > 1 and len("  ".join(said for _, said in kept)) > width:
         kept.remove(max(kept))
     return "  ".join(said for _, said in kept)
+
+
+def _clock(seconds: float) -> str:
+    """1:05, 2:01:05."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
 
 
 def _short(value: float) -> str:

@@ -13,6 +13,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from reid_smoke.errors import CouldNotJudge, ReidSmokeError, UsageError, nearest
+from reid_smoke.facts import BaselineFacts
 from reid_smoke.folder import FACTS, REPORT, is_run_folder
 from reid_smoke.ledger import Ledger
 from reid_smoke.report.document import Report, build_report, written_by_newer
@@ -28,16 +29,14 @@ class PastRun:
     folder: Path
     report: Report
     ledger: Ledger  # empty where only report.json is left
-
-    @property
-    def exit_code(self) -> int:
-        return EXIT_CODES[self.report.verdict]
+    exit_code: int
 
 
-def read_past_run(folder: Path) -> PastRun:
+def read_past_run(folder: Path, baseline: BaselineFacts | None = None) -> PastRun:
     """The run in `folder`: judged again from its facts, or as report.json has it where that was made from more facts
     than can still be read.
 
+    baseline: a former report whose findings are known; it counts where the run is judged again.
     Raises UsageError where this is no folder of a run, and CouldNotJudge where it is one in which nothing can be read.
     """
     saved = _saved_report(folder / REPORT)
@@ -46,20 +45,22 @@ def read_past_run(folder: Path) -> PastRun:
     except CouldNotJudge:
         if saved is None:
             raise _nothing_here(folder) from None
-        return PastRun(folder, _as_saved(saved, _no_facts(folder / FACTS)), Ledger())
+        return PastRun(folder, _as_saved(saved, _no_facts(folder / FACTS)), Ledger(), EXIT_CODES[saved.verdict])
+    if baseline is not None:
+        ledger.add(baseline)  # in memory alone: the run's own facts stay as they are
     judgement = judge(ledger, ended=True)
     report = build_report(ledger, judgement.results, judgement.verdict)
     if saved is not None and saved.global_step > report.global_step:
         why = f"{FACTS} has {report.global_step} of the {saved.global_step} steps that {REPORT} was made from"
-        return PastRun(folder, _as_saved(saved, why), ledger)
+        return PastRun(folder, _as_saved(saved, why), ledger, EXIT_CODES[saved.verdict])
     if saved is not None and saved.global_step == report.global_step and ledger.unread_lines:
         why = f"{ledger.unread_lines} line{'s'[: ledger.unread_lines > 1]} of {FACTS} cannot be read"
-        return PastRun(folder, _as_saved(saved, why), ledger)
+        return PastRun(folder, _as_saved(saved, why), ledger, EXIT_CODES[saved.verdict])
     if saved is not None and (saved.global_step, saved.verdict) == (report.global_step, report.verdict):
         # What only the run itself could see: the device that a script chose, what was waited for in vain.
         notes = (*saved.notes, *(note for note in report.notes if note not in saved.notes))
         report = report.model_copy(update={"notes": notes, "environment": saved.environment or report.environment})
-    return PastRun(folder, report, ledger)
+    return PastRun(folder, report, ledger, judgement.exit_code)
 
 
 def read_past_runs(folders: Sequence[Path]) -> list[PastRun]:

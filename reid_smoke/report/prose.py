@@ -121,10 +121,25 @@ def ranks(report: Report) -> str | None:
 
 def checks(counts: Checks) -> str:
     faults = f"{counts.failed} fault{'' if counts.failed == 1 else 's'}"
+    ignored = f", {counts.ignored} ignored" if counts.ignored else ""
     return (
         f"{counts.passed} passed, {faults}, {counts.warned} seen too, "
-        f"{counts.skipped} skipped, {counts.errored} errored"
+        f"{counts.skipped} skipped, {counts.errored} errored{ignored}"
     )
+
+
+def baseline(report: Report) -> str | None:
+    """What of the findings is known, and what the exit code makes of that."""
+    former = report.baseline
+    if former is None:
+        return None
+    listed = ((former.known, "known"), (former.new, "new"), (former.gone, "not found this time"))
+    said = f"{former.file}: " + ("; ".join(f"{', '.join(codes)} {how}" for codes, how in listed if codes) or "empty")
+    if former.excused:
+        return f"{said}. Every fault is known and CE passes by itself: the exit code is 0"
+    if report.verdict == "NO-GO" and not any(f.severity != "warn" and not f.known for f in report.findings):
+        return f"{said}. No fault is new, but without them the verdict would not be GO either: the exit code is 1"
+    return said
 
 
 def timing(figures: Timing) -> str | None:

@@ -109,6 +109,7 @@ def _lines(report: Report, width: int, *, unicode: bool, folder: Path | None) ->
     yield from _facts(
         width,
         ("checks", prose.checks(report.checks)),
+        ("baseline", prose.baseline(report)),
         *((f"  {entry.code} errored", entry.error) for entry in report.checks.results if entry.error),
         ("time", prose.timing(report.timing)),
         ("what mends it", prose.offer(report)),
@@ -131,14 +132,15 @@ def _cause(report: Report, width: int) -> Iterator[Text]:
     if cause is None:
         return
     yield Text()
-    yield Text.assemble(("First cause", "bold red"), f"  {cause.code} {cause.slug}")
+    known = ("  known", FAINT) if cause.known else ""
+    yield Text.assemble(("First cause", "bold red"), f"  {cause.code} {cause.slug}", known)
     yield from wrapped(Text(cause.title, style="bold"), "  ", width)
     yield Text()
-    known = cause.step in (0, report.global_step) or f"step {cause.step}" in cause.evidence
+    is_said = cause.step in (0, report.global_step) or f"step {cause.step}" in cause.evidence
     yield from _facts(
         width,
         ("evidence", cause.evidence),
-        ("seen at", None if known else f"step {cause.step}"),
+        ("seen at", None if is_said else f"step {cause.step}"),
         labels=NEAR,
     )
     yield from _mend(cause.mend, width)
@@ -158,10 +160,18 @@ def _others(report: Report, width: int) -> Iterator[Text]:
             yield Text()
             yield Text(heading, style=style)
             yield from (_one_line(finding, report, width) for finding in findings)
+    if report.ignored:
+        yield Text()
+        yield Text("Ignored, for a reason", style="bold")
+        for finding in report.ignored:
+            yield _one_line(finding, report, width)
+            yield from wrapped(_prose(finding.reason), Text(" " * 9), width)
 
 
 def _one_line(finding: FindingEntry, report: Report, width: int) -> Text:
     line = Text.assemble((f"  {finding.code}", FAINT), f"  {finding.title}")
+    if finding.known:
+        line.append(" (known)", FAINT)
     if finding.because_of and report.primary and finding.because_of != report.primary.code:
         line.append(f" (from {finding.because_of})", FAINT)
     line.append(f": {finding.evidence}", FAINT)

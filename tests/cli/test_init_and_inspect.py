@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -142,6 +143,27 @@ def test_inspect_shows_the_data_and_a_batch(here: Path) -> None:
         colours = sheet.convert("RGB").getcolors(1 << 20)
     assert colours is not None
     assert len(colours) > 20
+
+
+def test_inspect_says_how_long_a_run_will_take(here: Path) -> None:
+    write_market1501(here / "few", range(1, 9), images_each=4)
+    call("init", "few")
+    tiny = ["data.height=32", "data.width=16", "model.backbone=shufflenet_v2_x0_5", "device=cpu", "data.batch_size=8"]
+    overrides = [word for each in tiny for word in ("--set", each)]
+    before = sorted(here.iterdir())
+    said = words(call("inspect", "few.yaml", "--time", *overrides).stdout)
+    found = re.search(r"step (\S+) s on cpu, the median of \d+ after \d; .* run about (?:(\d+) min )?(\S+) s to", said)
+    assert found is not None, said
+    step, minutes, rest = (float(number or 0) for number in found.groups())
+    assert 60 * minutes + rest == pytest.approx(300 * step, rel=0.1)
+    assert "to step 300" in said
+    assert sorted(here.iterdir()) == sorted([*before, here / "contact-sheet.png"])
+    moved = words(call("inspect", "few.yaml", "--time", *overrides, "--set", "rule.window=[1,2]").stdout)
+    assert "to step 2, after some seconds to start; where CE falls and is over the bar there, about" in moved
+    assert "to step 4" in moved
+    broken = call("inspect", "few.yaml", "--time", *overrides, "--set", "model.num_classes=2")
+    assert (broken.exit_code, "step 1 raised IndexError: Target" in broken.stderr) == (3, True)
+    assert "a model alone has no data" in refused("inspect", "package.module:factory", "--time")
 
 
 def test_inspect_of_the_embedded_set(here: Path) -> None:

@@ -51,6 +51,8 @@ def report(folder: Path) -> dict[str, Any]:
         (["--window", "300:200", "train.py"], "--window 300:200: this is no window"),
         (["--widnow", "20:40", "train.py"], "--widnow"),
         (["--json", "train.py"], "--json: stdout is your script's here"),
+        (["--ignore", "RS115=", "train.py"], "--ignore RS115=: a check is ignored for a reason"),
+        (["--baseline", "gone.json", "train.py"], "baseline gone.json: No such file or directory"),
         ([], "SCRIPT"),
     ],
 )

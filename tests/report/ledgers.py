@@ -6,6 +6,7 @@ import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import exp, isfinite, log, nan
+from pathlib import Path
 from statistics import fmean
 from typing import Any
 
@@ -124,6 +125,33 @@ def quiet(passed: int, skipped: int = 0) -> list[CheckResult]:
         result(f"RS9{n:02d}", f"quiet-{n}", "Nothing to see", "fail", status=status)
         for n, status in enumerate(statuses)
     ]
+
+
+def falling(step: int) -> float:
+    """A CE that passes."""
+    return max(2.0, CHANCE - 0.01 * step)
+
+
+def flat(step: int) -> float:
+    """A CE that stays at chance."""
+    return CHANCE - 1e-5 * step
+
+
+def trained(curve: Callable[[int], float], *facts: Any, **run: Any) -> Ledger:
+    """300 steps of a run with nothing wrong but what CE and `facts` say; `run` changes its RunFacts."""
+    ledger = Ledger.of([run_facts(**run), dataset_facts(), *facts])
+    for n in range(1, 301):
+        ledger.add(step_facts(n, curve(n)))
+    ledger.add(end_facts(300))
+    return ledger
+
+
+def written(ledger: Ledger, folder: Path) -> Path:
+    """The folder, with the ledger's facts in it as a run leaves them."""
+    folder.mkdir(parents=True, exist_ok=True)
+    facts = [fact for kind in ledger._by_kind.values() for fact in kind]
+    (folder / "facts.jsonl").write_text("".join(fact.model_dump_json() + "\n" for fact in facts))
+    return folder
 
 
 @dataclass(frozen=True)

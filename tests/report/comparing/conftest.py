@@ -25,7 +25,7 @@ def past(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., PastR
         folder.mkdir(parents=True)
         if config is not None:
             (folder / "config.yaml").write_text(dump_config(load_config(CONFIGS / config)))
-        return PastRun(folder, case.report, case.ledger)
+        return PastRun(folder, case.report, case.ledger, 1)
 
     return make
 

@@ -117,4 +117,4 @@ def test_too_few_too_many_and_twice_the_same(mended: list[PastRun]) -> None:
     with pytest.raises(UsageError, match="and here are 9"):
         compare(mended[:1] * 9)
     with pytest.raises(UsageError, match="stuck: named twice"):
-        compare([mended[0], PastRun(Path("runs/../runs/stuck"), mended[0].report, mended[0].ledger)])
+        compare([mended[0], PastRun(Path("runs/../runs/stuck"), mended[0].report, mended[0].ledger, 1)])
