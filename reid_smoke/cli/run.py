@@ -21,7 +21,7 @@ def run(
     Ends as soon as the verdict is certain: at the window's end, or at a fatal fault.
     """
     from reid_smoke.cli.smoking import command_line, config_of, smoke_and_report
-    from reid_smoke.smoke import Plan
+    from reid_smoke.plan import Plan
 
     planned = config_of(config, overrides, device)
     smoke_and_report(Plan(planned, "run", command_line("run", config, overrides, device), config), out)
