@@ -24,6 +24,7 @@ class Plan:
     path: Path | None = None  # of the config, as it was given
     samples: int | None = None  # overfit: this many fixed samples
     epochs: int | None = None  # overfit: this often over them
+    hands_over: bool = False  # run: after a GO the training goes on, with SDM
 
 
 def run_facts(plan: Plan, training: Training, window: tuple[int, int], steps: int | None, ranks: int = 1) -> RunFacts:

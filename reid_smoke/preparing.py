@@ -20,7 +20,7 @@ from math import ceil
 from typing import TYPE_CHECKING
 
 from reid_smoke.build.data.training_set import TrainingSet, fixed_subset, open_training_set
-from reid_smoke.config.schema import DataConfig
+from reid_smoke.config.schema import Config, DataConfig
 from reid_smoke.errors import UsageError
 from reid_smoke.facts import StartupFacts, UnreadableFacts
 from reid_smoke.plan import Plan
@@ -77,6 +77,8 @@ def prepare(
             f"rule.window {list(config.rule.window)} ends too early: in fewer than {LEAST_STEPS} steps no trend can be "
             "told from noise"
         )
+    if plan.hands_over:
+        _refuse_handover(config)
     with _reading(config.data) as training_set_of:
         from reid_smoke.build.data.loader import build_loader
         from reid_smoke.build.training import build_training, resolve_device
@@ -92,6 +94,11 @@ def prepare(
         rank=place.rank, ranks=place.ranks,
     )  # fmt: skip
     training = build_training(config, training_set, loader, device)
+    if plan.hands_over and training.understood is not None and training.understood.feature is None:
+        raise UsageError(
+            "--continue compares features by SDM, and none is known of this model: name where its output has what the "
+            "classifier is fed as model.bn_feature (`reid-smoke inspect` shows the output)"
+        )
     phases.end("building")
     if plan.epochs is None:
         retrieval = None
@@ -110,6 +117,20 @@ def prepare(
         )
     # The last epoch; where that is a step or two, a few more, since a single batch says little.
     return Prepared(training, training_set, (last - max(each, LEAST_WINDOW) + 1, last), last, None)
+
+
+def _refuse_handover(config: Config) -> None:
+    """Raises UsageError where SDM would have nothing to compare, or was there from the start."""
+    if config.loss.sdm_weight > 0:
+        raise UsageError(
+            f"loss.sdm_weight is {config.loss.sdm_weight:g}, and --continue hands over from a warm-up without SDM: set "
+            "it to 0. The weights that follow are handover.weights"
+        )
+    if config.model.text is None and (config.data.sampler != "pk" or config.data.instances < 2):
+        raise UsageError(
+            "--continue raises SDM, which compares two images of an identity, or an image and its caption: set "
+            "data.sampler to pk with data.instances of 2 or more, or model.text on a set with captions"
+        )
 
 
 @contextmanager

@@ -18,7 +18,7 @@ from reid_smoke.build.data.training_set import TrainingSet
 from reid_smoke.config.dump import dump_config
 from reid_smoke.config.schema import Config
 from reid_smoke.errors import CouldNotJudge, ReidSmokeError
-from reid_smoke.facts import EndFacts, ProbeFault, RetrievedFacts, UnreadableFacts
+from reid_smoke.facts import AnyFact, EndFacts, ProbeFault, RetrievedFacts, UnreadableFacts
 from reid_smoke.folder import make_run_folder
 from reid_smoke.last_resort import SECONDS_OF_FIRST, SECONDS_OF_OTHERS, LastResort
 from reid_smoke.ledger import Ledger
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from reid_smoke.build.data.loader import Batch
     from reid_smoke.build.training import Training
     from reid_smoke.retrieval.probe import RetrievalProbe
+    from reid_smoke.train.loop import Batches
 
 
 @dataclass(frozen=True)
@@ -90,17 +91,20 @@ def smoke(
         unreadable.clear()  # from now on those that come up while training
         retrieval = prepared.retrieval if place.is_alone else None  # other ranks would wait for it
         before = _retrieved(retrieval, training, ledger) if retrieval is not None else None
-        how = train_until_certain(training, ledger, display, unreadable, steps, started, ranks, others)
-        ranks.hear_no_signal()
-        resort.stand_down()
-        if place.is_first:
-            others.finish_into(ledger)
+        batches = _batches(training) if plan.hands_over else None
+        how = train_until_certain(training, ledger, display, unreadable, steps, started, ranks, others, batches)
         if retrieval is not None:
             after = None
             if how in ("finished", "stopped"):
                 with suppress(KeyboardInterrupt):  # whoever will not wait for the figure still gets the verdict
                     after = _retrieved(retrieval, training, ledger)
             ledger.add(retrieval.facts.model_copy(update={"before": before, "after": after}))
+        if batches is not None and how == "finished":
+            how = _hand_over(training, batches, ledger, unreadable, ranks)
+        ranks.hear_no_signal()
+        resort.stand_down()
+        if place.is_first:
+            others.finish_into(ledger)
         if seen and place.is_first:
             _show_batch(seen[0], prepared.training_set, plan.config, folder, ledger)
         judgement = judge(ledger, ended=True)
@@ -134,6 +138,35 @@ def _retrieved(retrieval: RetrievalProbe, training: Training, ledger: Ledger) ->
     except Exception as error:
         ledger.add(_fault("retrieval", error, ledger))
         return None
+
+
+def _batches(training: Training) -> Batches:
+    from reid_smoke.train.loop import Batches
+
+    return Batches(training)
+
+
+def _hand_over(
+    training: Training, batches: Batches, ledger: Ledger, unreadable: list[UnreadableFacts], ranks: Ranks
+) -> How:
+    """Where the verdict is GO, train on with SDM."""
+    from reid_smoke.handing_over import hand_over
+
+    word = ""
+    if ranks.place.is_first:
+        verdict = judge(ledger, ended=True).verdict
+        word = str(verdict.rule.max_ce) if verdict.word == "GO" else ""
+    word = ranks.share_word("hand over under", word)
+    if not word:
+        return "finished"
+
+    def tell(fact: AnyFact) -> None:
+        while unreadable:
+            ledger.add(unreadable.pop(0))
+        if ranks.place.is_first:
+            ledger.add(fact)
+
+    return hand_over(training, batches, float(word), tell, ranks)
 
 
 def _fault(probe: str, error: Exception, ledger: Ledger) -> ProbeFault:

@@ -19,6 +19,7 @@ from reid_smoke.verdict import judge
 
 if TYPE_CHECKING:
     from reid_smoke.build.training import Training
+    from reid_smoke.train.loop import Batches
 
 How = Literal["finished", "stopped", "interrupted", "crashed"]
 
@@ -32,10 +33,12 @@ def train_until_certain(
     started: float,
     ranks: Ranks = ALONE,
     others: OtherRanks | None = None,
+    batches: Batches | None = None,
 ) -> How:
     """Train, observed, for `steps` or until the verdict is certain; whatever ends it is a fact by then.
 
-    Of several ranks all stop where the first finds it certain; `others` is what it knows of them.
+    Of several ranks all stop where the first finds it certain; `others` is what it knows of them. batches: where
+    somebody goes on in them afterwards.
     """
     from reid_smoke.probes.crash import read_crash
     from reid_smoke.probes.observer import Observer
@@ -71,7 +74,7 @@ def train_until_certain(
             if not ranks.agree(0, ranks.place.is_first and judge_now()):
                 learn = choose_learner(training)
                 most = steps if steps is not None else sys.maxsize
-                train(training, max_steps=most, stop=stop, learn=learn)
+                train(training, max_steps=most, stop=stop, learn=learn, batches=batches)
                 if training.device.type == "cuda":
                     why = why_one_by_one(training) or getattr(learn, "fell_back", None)
                     ledger.add(ExecutionFacts(captured=why is None, reason=why or ""))

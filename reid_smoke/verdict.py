@@ -7,7 +7,17 @@ from math import exp
 from typing import Literal
 
 from reid_smoke.checks.catalogue import CheckResult, rank, run_checks
-from reid_smoke.facts import CrashFacts, DatasetFacts, EndFacts, GraphFacts, RankEndFacts, RunFacts, UnreadableFacts
+from reid_smoke.facts import (
+    CrashFacts,
+    DatasetFacts,
+    EndFacts,
+    GraphFacts,
+    HandoverEndFacts,
+    HandoverFacts,
+    RankEndFacts,
+    RunFacts,
+    UnreadableFacts,
+)
 from reid_smoke.ledger import Ledger
 from reid_smoke.rule import LEAST_STEPS, CeFigures, Curve, RuleFigures, crossing_step, read_curve
 
@@ -33,10 +43,11 @@ class Judgement:
 
     verdict: Verdict
     results: list[CheckResult]
+    crashed_later: bool = False  # in the hand-over, which was asked for beside the verdict
 
     @property
     def exit_code(self) -> int:
-        return EXIT_CODES[self.verdict.word]
+        return EXIT_CODES["UNKNOWN" if self.crashed_later else self.verdict.word]
 
 
 def judge(ledger: Ledger, *, ended: bool) -> Judgement:
@@ -47,7 +58,9 @@ def judge(ledger: Ledger, *, ended: bool) -> Judgement:
     curve = read_curve(ledger.first(RunFacts), ledger.first(DatasetFacts), ledger.last(GraphFacts), ledger.steps)
     results = run_checks(ledger, curve)
     word, reason, certain = _decide(ledger, curve, results)
-    return Judgement(Verdict(word, reason, certain or ended, curve.rule, curve.ce), results)
+    end = ledger.last(HandoverEndFacts)
+    crashed_later = end is not None and end.how == "crashed"
+    return Judgement(Verdict(word, reason, certain or ended, curve.rule, curve.ce), results, crashed_later)
 
 
 def _decide(ledger: Ledger, curve: Curve, results: list[CheckResult]) -> tuple[VerdictWord, str, bool]:
@@ -104,7 +117,7 @@ def _unreadable_share(ledger: Ledger) -> float:
     """Share of the images tried that could not be read."""
     dataset = ledger.first(DatasetFacts)
     bad = len({fact.path for fact in ledger.all(UnreadableFacts)}) + (dataset.unreadable if dataset else 0)
-    tried = sum(s.batch for s in ledger.steps)
+    tried = sum(s.batch for s in ledger.steps) + sum(fact.images for fact in ledger.all(HandoverFacts))
     if dataset is not None:
         tried = min(tried, dataset.images)
     return bad / max(tried, bad) if bad else 0.0

@@ -15,6 +15,9 @@ def run(
     overrides: Set = None,
     out: Out = None,
     device: Device = None,
+    go_on: Annotated[
+        bool, typer.Option("--continue", help="After a GO, train the rest of the epoch with SDM, its weight rising.")
+    ] = False,
 ) -> None:
     """Train a config for a few hundred steps, and say Go or No-Go with the cause.
 
@@ -24,4 +27,5 @@ def run(
     from reid_smoke.plan import Plan
 
     planned = config_of(config, overrides, device)
-    smoke_and_report(Plan(planned, "run", command_line("run", config, overrides, device), config), out)
+    command = command_line("run", config, overrides, device, *(["--continue"] if go_on else []))
+    smoke_and_report(Plan(planned, "run", command, config, hands_over=go_on), out)
