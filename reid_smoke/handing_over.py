@@ -55,7 +55,7 @@ def hand_over(
     raising = _Raising(training, batches, plan, tell, ranks)
     hook = training.loss.register_forward_hook(raising.losses)
     try:
-        train(training, max_steps=plan.ends[-1], stop=raising.stop, learn=Learner(training), batches=batches)
+        train(training, max_steps=sys.maxsize, stop=raising.stop, learn=Learner(training), batches=batches)
     except KeyboardInterrupt:
         how = "interrupted"
         ranks.hear_no_signal()

@@ -47,7 +47,7 @@ class Judgement:
 
     @property
     def exit_code(self) -> int:
-        return EXIT_CODES["UNKNOWN" if self.crashed_later else self.verdict.word]
+        return EXIT_CODES["UNKNOWN" if self.crashed_later and self.verdict.word == "GO" else self.verdict.word]
 
 
 def judge(ledger: Ledger, *, ended: bool) -> Judgement:
