@@ -8,6 +8,7 @@ from reid_smoke.ledger import Ledger
 from reid_smoke.report import prose
 from reid_smoke.report.config_mend import config_mend
 from reid_smoke.report.document import Report
+from reid_smoke.report.handover import Handover
 from reid_smoke.report.mend import blocks
 from reid_smoke.report.places import Place, place_of_cause, place_of_crash
 
@@ -76,6 +77,9 @@ def to_summary(report: Report, ledger: Ledger | None = None, folder: Path | None
     )
     rows = [f"| {name} | {_cell(text)} |" for name, text in said if text]
     parts.append("\n".join(["| | |", "|---|---|", *rows]))
+    if report.handover is not None:
+        parts += [f"### Hand-over: {_text(prose.handover(report.handover))}", _handover(report.handover)]
+        parts += [_text(said) for said in prose.handover_says(report.handover)]
     rest = [finding for finding in report.findings if not finding.primary]
     if rest:
         listed = "\n".join(f"- {f.code} {_text(f.title)}: {_text(f.evidence)}" for f in rest)
@@ -83,6 +87,12 @@ def to_summary(report: Report, ledger: Ledger | None = None, folder: Path | None
     parts += [_text(note) for note in report.notes]
     parts.append(_fenced(report.command or "not recorded", "bash"))
     return "\n\n".join(parts) + "\n"
+
+
+def _handover(found: Handover) -> str:
+    rows = [prose.HANDOVER_COLUMNS, *(prose.handover_row(stage) for stage in found.stages)]
+    lines = [f"| {' | '.join(map(_cell, row))} |" for row in rows]
+    return "\n".join([lines[0], "|---" * len(prose.HANDOVER_COLUMNS) + "|", *lines[1:]])
 
 
 def _text(text: str) -> str:
