@@ -18,16 +18,12 @@ def rows_without_positive(stretches: list[HandoverFacts]) -> Finding | None:
         gradient pushes others away. Over 15 % of them, and SDM's weight is spent on the augmentation.
 
     Mend:
-        Leave out identities of one image, or give them more; `reid-smoke inspect` counts images per identity. With
-        views of two cameras, let the sampler draw from both:
-
-            data: {sampler: pk, instances: 4}   # and at least 2 images of each identity
-
-        A lower SDM weight does not help, since it takes the signal of the other rows away as well.
+        Leave identities of one image out of the training, or find them more: `reid-smoke inspect` counts the images of
+        each. A lower weight of SDM does not help, since it takes from the other rows, too.
 
     Seen in:
-        Sets with many identities of a single image, MSMT17's and DukeMTMC's distractors among them, under samplers that
-        draw with replacement where images run out, as most do.
+        The field's `RandomIdentitySampler` draws with `np.random.choice(..., replace=True)` where an identity has fewer
+        images than K; this project's PK sampling repeats them as well.
     """
     rows = sum(stretch.rows for stretch in stretches)
     without = sum(stretch.rows_without_positive for stretch in stretches)

@@ -19,19 +19,8 @@ class OfOneImage(TinyTraining):
         for step, plan in enumerate(PKSampler(labels, identities_per_batch=4, images_per_identity=4, seed=0), 1):
             pictures = torch.tensor(plan.indices)
             rows, without, one = count_positives(views(torch.tensor(labels)[pictures])[0], views(pictures))
-            facts.append(
-                HandoverFacts(
-                    step=step,
-                    steps=1,
-                    weight=0.1,
-                    ce=1.0,
-                    sdm=1.0,
-                    images=16,
-                    rows=int(rows),
-                    rows_without_positive=int(without),
-                    rows_with_one_positive=int(one),
-                )  # fmt: skip
-            )
+            counts = {"rows": rows, "rows_without_positive": without, "rows_with_one_positive": one}
+            facts.append(HandoverFacts(step=step, steps=1, weight=0.1, ce=1.0, sdm=1.0, images=16, **counts))
         return facts
 
 
