@@ -21,7 +21,7 @@ def sdm_loss(features_a: Tensor, features_b: Tensor, pids: Tensor, logit_scale: 
     CVPR 2023), equations 4 to 6: with S = scale * a b^T, p = softmax(S) over a row, and q the row of [pid_i == pid_j]
     divided by its sum, the loss of one direction is the mean over rows of KL(p || q) = sum_j p (log p - log(q + 1e-8)),
     and the directions a -> b and b -> a are added up. A KL is never negative, except for what the 1e-8 and rounding
-    bring in: -2e-8 * B at most, and float32's 1e-6.
+    take off: 2e-8 * B at most, and 1e-6 where it is computed in float32.
 
     Computed in float32 whatever autocast says, float64 where the features are: log(1e-8) and a scale of 50 do not go
     together with half precision.
