@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from reid_smoke.ledger import Ledger
-from reid_smoke.report import prose
+from reid_smoke.report import prose, prose_handover
 from reid_smoke.report.config_mend import config_mend
 from reid_smoke.report.document import Report
 from reid_smoke.report.handover import Handover
@@ -78,8 +78,8 @@ def to_summary(report: Report, ledger: Ledger | None = None, folder: Path | None
     rows = [f"| {name} | {_cell(text)} |" for name, text in said if text]
     parts.append("\n".join(["| | |", "|---|---|", *rows]))
     if report.handover is not None:
-        parts += [f"### Hand-over: {_text(prose.handover(report.handover))}", _handover(report.handover)]
-        parts += [_text(said) for said in prose.handover_says(report.handover)]
+        parts += [f"### Hand-over: {_text(prose_handover.headline(report.handover))}", _handover(report.handover)]
+        parts += [_text(said) for said in prose_handover.says(report.handover)]
     rest = [finding for finding in report.findings if not finding.primary]
     if rest:
         listed = "\n".join(f"- {f.code} {_text(f.title)}: {_text(f.evidence)}" for f in rest)
@@ -90,9 +90,9 @@ def to_summary(report: Report, ledger: Ledger | None = None, folder: Path | None
 
 
 def _handover(found: Handover) -> str:
-    rows = [prose.HANDOVER_COLUMNS, *(prose.handover_row(stage) for stage in found.stages)]
+    rows = [prose_handover.COLUMNS, *(prose_handover.row(stage) for stage in found.stages)]
     lines = [f"| {' | '.join(map(_cell, row))} |" for row in rows]
-    return "\n".join([lines[0], "|---" * len(prose.HANDOVER_COLUMNS) + "|", *lines[1:]])
+    return "\n".join([lines[0], "|---" * len(prose_handover.COLUMNS) + "|", *lines[1:]])
 
 
 def _text(text: str) -> str:

@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.syntax import Syntax
 from rich.text import Text
 
-from reid_smoke.report import prose
+from reid_smoke.report import prose, prose_handover
 from reid_smoke.report.document import FindingEntry, Report
 from reid_smoke.report.mend import blocks
 from reid_smoke.report.plot import ASCII, FAINT, UNICODE, plot
@@ -177,9 +177,9 @@ def _handover(report: Report, width: int) -> Iterator[Text]:
     if found is None:
         return
     yield Text()
-    yield from _wrapped(Text("Hand-over", style="bold").append(f"  {prose.handover(found)}", FAINT), "", width)
+    yield from _wrapped(Text("Hand-over", style="bold").append(f"  {prose_handover.headline(found)}", FAINT), "", width)
     yield Text()
-    rows = [prose.HANDOVER_COLUMNS, *(prose.handover_row(stage) for stage in found.stages)]
+    rows = [prose_handover.COLUMNS, *(prose_handover.row(stage) for stage in found.stages)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     colours = [FAINT, *({"safe": "green", "held": "red"}.get(stage.outcome, FAINT) for stage in found.stages)]
     for row, colour in zip(rows, colours, strict=True):
@@ -189,7 +189,7 @@ def _handover(report: Report, width: int) -> Iterator[Text]:
             text = cell.ljust(cell_width) if place == 1 else cell.rjust(cell_width)
             line.append(" " if place == 0 else "  ").append(text, style)
         yield _cut(line, width)
-    for said in prose.handover_says(found):
+    for said in prose_handover.says(found):
         yield Text()
         yield from _wrapped(_prose(said), "  ", width)
 
