@@ -67,8 +67,8 @@ def _notes(found: Handover) -> Iterator[str]:
     if pulls and max(pulls)[0] > DROWNS:
         pull, weight = max(pulls)
         yield (
-            f"At {weight:g} SDM's gradient, with its weight, is {pull:,.0f} times CE's: the shared parameters follow SDM "
-            "nearly alone, and that CE stays is up to the head, which SDM does not reach."
+            f"At {weight:g} SDM's gradient, with its weight, is {pull:,.0f} times CE's: the shared parameters follow "
+            "SDM nearly alone, and that CE stays is up to the head, which SDM does not reach."
         )
     times = max((stage.measured for stage in found.stages), default=0)
     if times and found.shared_parameters:
