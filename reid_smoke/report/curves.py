@@ -191,7 +191,7 @@ def handover_plots(report: Report) -> list[Plot]:
     changes = [stage.steps[0] for stage in found.stages[1:]]
     drawn = []
     for key, title, name, column in (
-        ("handover-ce", "CE while SDM's weight rises, means of ten steps", "CE", 1),
+        ("handover-ce", "CE while SDM's weight rises", "CE", 1),
         ("handover-sdm", "SDM, without its weight", "SDM", 2),
     ):
         points: list[Point] = [(row[0], row[column]) for row in found.curve]
@@ -204,10 +204,10 @@ def handover_plots(report: Report) -> list[Plot]:
             legend.append(("bar", f"limit {found.limit_ce:.2f}"))
             heights.append(found.limit_ce)
         lines += [Line("change", [(step, min(heights)), (step, max(heights))], "mark") for step in changes]
-        legend += [("mark", f"weight changed at step {', '.join(map(str, changes))}")] if changes else []
+        note = f"Upright: the weight changed, at step {', '.join(map(str, changes))}." if changes else ""
         says = _range_in_words(name, points)
         picture = draw(lines, Axes((first, last)), title=title, description=says, key=key, size=SMALL)
-        drawn.append(Plot(key, title, says, tuple(legend), (picture,)))
+        drawn.append(Plot(key, title, says, tuple(legend), (picture,), note))
     return drawn
 
 

@@ -48,8 +48,8 @@ def _outcome(found: Handover) -> Iterator[str]:
     elif over is not None or found.ended == "finished":
         yield "No weight was safe."
     if over is not None:
-        ce = "is not a finite number" if over.ce is None else f"was {over.ce:.2f}"
-        yield f"{over.weight:g} was held: CE {ce} by step {over.steps[1]}."
+        ce = "CE was no finite number any more" if over.ce is None else f"CE went over the limit, to {over.ce:.2f}"
+        yield f"At {over.weight:g} {ce} by step {over.steps[1]}, and the weight was held."
     last = found.stages[-1] if found.stages else None
     if last is not None and last.outcome == "back" and last.ce is not None:
         where = f"SDM at {last.weight:g}" if last.weight else "without SDM"

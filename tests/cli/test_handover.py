@@ -65,7 +65,7 @@ def test_two_towers_hand_over_and_a_wrong_weight_is_held(tmp_path: Path) -> None
     assert summary.exit_code == 0
     for text in (ended.stdout, summary.stdout, (ended.folder / "report.html").read_text()):
         said = " ".join(text.split())
-        assert "The largest weight that was safe is 0.01. 50 was held: CE was" in said
+        assert "The largest weight that was safe is 0.01. At 50 CE went over the limit, to" in said
         assert "41 to 60" in said
     assert "SDM weight 50" in ended.stderr
 
