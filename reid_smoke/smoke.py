@@ -1,7 +1,8 @@
 """One smoke run from a config to a judgement: the road that `run` and `overfit` share.
 
 Everything that can be wrong with the user's input is found before the run's folder is made, so that a bad config
-leaves nothing behind. From the first step on, whatever happens is reported.
+leaves nothing behind. From the first step on, whatever happens is reported. After a GO `run --continue` hands over, see
+`handing_over.py`.
 """
 
 from __future__ import annotations
