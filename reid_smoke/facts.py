@@ -447,6 +447,44 @@ class RetrievalFacts(Fact):
     after: RetrievedFacts | None = None
 
 
+class HandoverPlanFacts(Fact):
+    """After a GO the training went on with SDM, and this is how. Its steps are no StepFacts: the verdict stands."""
+
+    kind: Literal["handover_plan"] = "handover_plan"
+    step: int  # the last one of the warm-up
+    weights: tuple[float, ...]  # of SDM, rising
+    ends: tuple[int, ...]  # the last step at each weight
+    limit: float  # nats: CE over it holds the weight
+    sides: str = ""  # what SDM compares, for people
+
+
+class HandoverFacts(Fact):
+    """Some steps in a row at one weight of SDM, ten mostly; of several ranks the first one's. Figures are means."""
+
+    kind: Literal["handover"] = "handover"
+    step: int  # the last of them
+    steps: int
+    weight: float
+    ce: float  # nats, plain, of the head that is judged
+    sdm: float  # nats, without its weight
+    images: int  # that were trained on
+    rows: int = 0  # of SDM's two softmaxes, over all the steps
+    rows_without_positive: int = 0  # of them: nothing of their identity on the other side but the same picture
+    rows_with_one_positive: int = 0
+    cosine: float = nan  # between SDM's and CE's gradient, measured at one of the steps; NaN: at none
+    norm_ratio: float = nan  # |gradient of SDM| / |gradient of CE|, without the weight
+    shared: int = 0  # parameters that both losses reach, over which the two were taken
+
+
+class HandoverEndFacts(Fact):
+    """How a hand-over ended."""
+
+    kind: Literal["handover_end"] = "handover_end"
+    step: int
+    how: Literal["finished", "not finite", "interrupted", "crashed"]
+    seconds: float = nan
+
+
 class ProbeFault(Fact):
     """One of our own probes failed; the training went on without it."""
 
@@ -499,6 +537,9 @@ AnyFact: TypeAlias = Annotated[
     | TrialFacts
     | TriageFacts
     | RetrievalFacts
+    | HandoverPlanFacts
+    | HandoverFacts
+    | HandoverEndFacts
     | ProbeFault
     | EndFacts,
     Field(discriminator="kind"),

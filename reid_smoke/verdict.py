@@ -14,6 +14,8 @@ from reid_smoke.facts import (
     DatasetFacts,
     EndFacts,
     GraphFacts,
+    HandoverEndFacts,
+    HandoverFacts,
     RankEndFacts,
     RunFacts,
     UnreadableFacts,
@@ -44,10 +46,13 @@ class Judgement:
 
     verdict: Verdict
     results: list[CheckResult]
+    crashed_later: bool = False  # in the hand-over, which was asked for beside the verdict
 
     @property
     def exit_code(self) -> int:
-        return EXIT_CODES["GO" if self.verdict.excused else self.verdict.word]
+        if self.verdict.excused:
+            return EXIT_CODES["GO"]
+        return EXIT_CODES["UNKNOWN" if self.crashed_later and self.verdict.word == "GO" else self.verdict.word]
 
 
 def judge(ledger: Ledger, *, ended: bool) -> Judgement:
@@ -59,7 +64,9 @@ def judge(ledger: Ledger, *, ended: bool) -> Judgement:
     results = mark_known(run_checks(ledger, curve), ledger.last(BaselineFacts))
     word, reason, certain = _decide(ledger, curve, results)
     excused = word == "NO-GO" and _decide(ledger, curve, [r for r in results if not r.known])[0] == "GO"
-    return Judgement(Verdict(word, reason, certain or ended, curve.rule, curve.ce, excused), results)
+    end = ledger.last(HandoverEndFacts)
+    crashed_later = end is not None and end.how == "crashed"
+    return Judgement(Verdict(word, reason, certain or ended, curve.rule, curve.ce, excused), results, crashed_later)
 
 
 def _decide(ledger: Ledger, curve: Curve, results: list[CheckResult]) -> tuple[VerdictWord, str, bool]:
@@ -116,7 +123,7 @@ def _unreadable_share(ledger: Ledger) -> float:
     """Share of the images tried that could not be read."""
     dataset = ledger.first(DatasetFacts)
     bad = len({fact.path for fact in ledger.all(UnreadableFacts)}) + (dataset.unreadable if dataset else 0)
-    tried = sum(s.batch for s in ledger.steps)
+    tried = sum(s.batch for s in ledger.steps) + sum(fact.images for fact in ledger.all(HandoverFacts))
     if dataset is not None:
         tried = min(tried, dataset.images)
     return bad / max(tried, bad) if bad else 0.0

@@ -30,7 +30,7 @@ def overfit(
     from reid_smoke.cli.smoking import command_line, config_of, smoke_and_report
     from reid_smoke.cli.telling import Telling
     from reid_smoke.config.schema import ScheduleConfig
-    from reid_smoke.smoke import Plan
+    from reid_smoke.plan import Plan
 
     planned = config_of(config, overrides, device)
     batch = min(planned.data.batch_size, n)

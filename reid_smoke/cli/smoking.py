@@ -19,11 +19,12 @@ from reid_smoke.cli.telling import Telling
 from reid_smoke.config.load import load_config
 from reid_smoke.config.schema import Config
 from reid_smoke.errors import CouldNotJudge, ReidSmokeError
+from reid_smoke.plan import Plan
 from reid_smoke.report.both_ways import beside
 from reid_smoke.report.document import build_report
 from reid_smoke.report.live import LiveDisplay
 from reid_smoke.report.writing import write_reports
-from reid_smoke.smoke import Outcome, Plan, smoke
+from reid_smoke.smoke import Outcome, smoke
 from reid_smoke.train.ranks import find_place
 
 

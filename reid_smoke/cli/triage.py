@@ -29,9 +29,9 @@ def triage(
     began = time.perf_counter()
     from reid_smoke.cli.smoking import command_line, config_of, show
     from reid_smoke.cli.telling import Telling
+    from reid_smoke.plan import Plan
     from reid_smoke.report.live import LiveDisplay
     from reid_smoke.report.trial_progress import TrialProgress
-    from reid_smoke.smoke import Plan
     from reid_smoke.triage.from_config import triage as run
 
     planned = config_of(config, overrides, device)

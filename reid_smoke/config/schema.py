@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -289,6 +290,21 @@ class ChecksConfig(Section):
     makes no NO-GO. A CE that does not fall remains one."""
 
 
+class HandoverConfig(Section):
+    """How `run --continue` goes on after a GO: with SDM, whose weight is raised in steps."""
+
+    weights: Annotated[list[Positive], Field(min_length=1)] = [0.1, 0.3, 0.5]
+    """Weights of SDM, rising."""
+    steps: PositiveInt | None = None
+    """Batches at each weight; by default the rest of the epoch in equal parts, at least 30 each."""
+
+    @model_validator(mode="after")
+    def _rise(self) -> HandoverConfig:
+        if any(later <= earlier for earlier, later in pairwise(self.weights)):
+            raise ValueError(f"weights {self.weights} must rise: each is tried once the one before it was safe")
+        return self
+
+
 class RetrievalConfig(Section):
     """How well people are found by the model's features, before and after the run, beside colour and chance.
 
@@ -316,6 +332,7 @@ class Config(Section):
     train: TrainConfig = TrainConfig()
     rule: RuleConfig = RuleConfig()
     checks: ChecksConfig = ChecksConfig()
+    handover: HandoverConfig = HandoverConfig()
     retrieval: RetrievalConfig | None = None
     """null does not measure it; `{}` does. It takes two passes over so many images, and no part in the verdict."""
 

@@ -191,6 +191,35 @@ def has_numbers(points: Sequence[Point]) -> bool:
     return any(y is not None and isfinite(y) for _, y in points)
 
 
+def handover_plots(report: Report) -> list[Plot]:
+    """CE against its limit, and SDM, while SDM's weight was raised; none where nothing was handed over."""
+    found = report.handover
+    if found is None or not found.curve:
+        return []
+    first, last = found.began_after + 1, found.curve[-1][0]
+    changes = [stage.steps[0] for stage in found.stages[1:]]
+    drawn = []
+    for key, title, name, column in (
+        ("handover-ce", "CE while SDM's weight rises", "CE", 1),
+        ("handover-sdm", "SDM, without its weight", "SDM", 2),
+    ):
+        points: list[Point] = [(row[0], row[column]) for row in found.curve]
+        heights = [y for _, y in points if y is not None]
+        if not heights:
+            continue
+        lines, legend = [Line(name, points)], [("one", name)]
+        if key == "handover-ce":
+            lines.append(Line("limit", [(first, found.limit_ce), (last, found.limit_ce)], "bar"))
+            legend.append(("bar", f"limit {found.limit_ce:.2f}"))
+            heights.append(found.limit_ce)
+        lines += [Line("change", [(step, min(heights)), (step, max(heights))], "mark") for step in changes]
+        note = f"Upright: the weight changed, at step {', '.join(map(str, changes))}." if changes else ""
+        says = in_words(name, points)
+        picture = draw(lines, Axes((first, last)), title=title, description=says, key=key, size=SMALL)
+        drawn.append(Plot(key, title, says, tuple(legend), (picture,), note))
+    return drawn
+
+
 def _skips(steps: Sequence[StepFacts]) -> str:
     skipped = [step.step for step in steps if "k" in step.events]
     if not skipped:

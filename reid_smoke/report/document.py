@@ -33,6 +33,7 @@ from reid_smoke.facts import (
     TrialFacts,
 )
 from reid_smoke.ledger import Ledger
+from reid_smoke.report.handover import Handover, handover_entry
 from reid_smoke.report.ranks import RankEntry, rank_entries
 from reid_smoke.rule import CeFigures, RuleFigures
 from reid_smoke.triage.proof import Proof, prove
@@ -198,6 +199,7 @@ class Report(Entry):
     trials: tuple[TrialEntry, ...] = ()
     proof: ProofEntry | None = None
     retrieval: Retrieval | None = None  # null: not asked for
+    handover: Handover | None = None  # null: not asked for, or no GO
     notes: tuple[str, ...] = ()  # what makes the report less than whole, and what else is worth a sentence
     environment: dict[str, str]
     timing: Timing
@@ -237,6 +239,7 @@ def build_report(ledger: Ledger, results: Sequence[CheckResult], verdict: Verdic
         trials=_trials(proof),
         proof=_proof(proof),
         retrieval=_retrieval(ledger),
+        handover=handover_entry(ledger),
         notes=_notes(ledger),
         environment=dict(run.environment) if run else {},
         timing=_timing(ledger),

@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from reid_smoke.ledger import Ledger
-from reid_smoke.report import prose
+from reid_smoke.report import prose, prose_handover
 from reid_smoke.report.config_mend import config_mend
 from reid_smoke.report.document import FindingEntry, Report
+from reid_smoke.report.handover import Handover
 from reid_smoke.report.mend import blocks
 from reid_smoke.report.places import Place, place_of_cause, place_of_crash
 
@@ -79,6 +80,9 @@ def to_summary(report: Report, ledger: Ledger | None = None, folder: Path | None
     )
     rows = [f"| {name} | {_cell(text)} |" for name, text in said if text]
     parts.append("\n".join(["| | |", "|---|---|", *rows]))
+    if report.handover is not None:
+        parts += [f"### Hand-over: {_text(prose_handover.headline(report.handover))}", _handover(report.handover)]
+        parts += [_text(said) for said in prose_handover.says(report.handover)]
     rest = [finding for finding in report.findings if not finding.primary]
     if rest:
         listed = "\n".join(f"- {f.code} {_text(f.title)}{_known(f)}: {_text(f.evidence)}" for f in rest)
@@ -93,6 +97,12 @@ def to_summary(report: Report, ledger: Ledger | None = None, folder: Path | None
 
 def _known(finding: FindingEntry) -> str:
     return " (known)" if finding.known else ""
+
+
+def _handover(found: Handover) -> str:
+    rows = [prose_handover.COLUMNS, *(prose_handover.row(stage) for stage in found.stages)]
+    lines = [f"| {' | '.join(map(_cell, row))} |" for row in rows]
+    return "\n".join([lines[0], "|---" * len(prose_handover.COLUMNS) + "|", *lines[1:]])
 
 
 def _text(text: str) -> str:

@@ -16,9 +16,9 @@ from typing import Any
 from reid_smoke.checks.catalogue import catalogue
 from reid_smoke.facts import DatasetFacts, LabelFacts
 from reid_smoke.ledger import Ledger
-from reid_smoke.report import prose
+from reid_smoke.report import prose, prose_handover
 from reid_smoke.report.config_mend import config_mend
-from reid_smoke.report.curves import plots
+from reid_smoke.report.curves import handover_plots, plots
 from reid_smoke.report.document import Report
 from reid_smoke.report.template import template
 
@@ -42,10 +42,12 @@ def to_html(report: Report, ledger: Ledger, folder: Path | None) -> str:
         report=report,
         glyph=GLYPHS[report.verdict],
         prose=prose,
+        prose_handover=prose_handover,
         figures=_figures(report),
         repeats_title=report.primary is not None and report.reason.startswith(report.primary.title),
         change=config_mend(report, folder),
         plots=plots(report, ledger),
+        handover_plots=handover_plots(report),
         bars=_histogram(ledger.last(LabelFacts)),
         labels=ledger.last(LabelFacts),
         dataset=ledger.first(DatasetFacts),

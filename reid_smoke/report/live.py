@@ -16,7 +16,16 @@ from typing import Any, TextIO
 from tqdm import tqdm
 
 from reid_smoke.checks.catalogue import CheckResult
-from reid_smoke.facts import AnyFact, DatasetFacts, EndFacts, GraphFacts, RunFacts, StepFacts
+from reid_smoke.facts import (
+    AnyFact,
+    DatasetFacts,
+    EndFacts,
+    GraphFacts,
+    HandoverFacts,
+    HandoverPlanFacts,
+    RunFacts,
+    StepFacts,
+)
 from reid_smoke.rule import BELOW_CHANCE
 
 EVERY = 100  # global steps from line to line
@@ -42,6 +51,7 @@ class LiveDisplay:
         self._max_ce: float | None = None
         self._chance: float | None = None
         self._overfit = False
+        self._weight: float | None = None  # of SDM, in a hand-over
         self._recent: deque[StepFacts] = deque(maxlen=RECENT)
 
     def __enter__(self) -> LiveDisplay:
@@ -67,6 +77,12 @@ class LiveDisplay:
             self._step(fact)
         elif isinstance(fact, EndFacts):
             self.close()
+        elif isinstance(fact, HandoverPlanFacts):
+            self._planned = fact.ends[-1]
+            rising = ", ".join(f"{weight:g}" for weight in fact.weights)
+            self._write(f"step {fact.step}  GO. SDM joins at {rising}; CE over {fact.limit:.2f} holds the weight")
+        elif isinstance(fact, HandoverFacts):
+            self._handover(fact)
 
     def fatal(self, result: CheckResult) -> None:
         """Say at once what ends the run."""
@@ -103,6 +119,17 @@ class LiveDisplay:
             self._write(
                 f"step {step.step}{self._of_planned}  {took:.2g} s a step: about {left} to step {self._planned}"
             )
+
+    def _handover(self, fact: HandoverFacts) -> None:
+        """A line where the gradients were measured, a few times at each weight, and where the weight changed."""
+        if isfinite(fact.cosine) or fact.weight != self._weight:
+            said = [f"step {fact.step}{self._of_planned}", f"SDM weight {fact.weight:g}", f"CE {fact.ce:.3f}"]
+            if isfinite(fact.sdm):
+                said.append(f"SDM {fact.sdm:.2f}")
+            if isfinite(fact.cosine):
+                said += [f"cosine {fact.cosine:+.2f}", f"|SDM|/|CE| {fact.norm_ratio:.3g}"]
+            self._write(self._folded(said))
+        self._weight = fact.weight
 
     def _move_bar(self, step: StepFacts) -> None:
         try:

@@ -218,7 +218,7 @@ def offer(report: Report) -> str | None:
     """The command that tries what mends a No-Go; `overfit` and a watched script have no config to change."""
     if report.verdict != "NO-GO" or report.way_in != "run":
         return None
-    return report.command.replace("reid-smoke run", "reid-smoke triage", 1) or None
+    return report.command.replace("reid-smoke run", "reid-smoke triage", 1).replace(" --continue", "", 1) or None
 
 
 def batches(trials: Sequence[TrialEntry]) -> str:

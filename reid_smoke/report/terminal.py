@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.syntax import Syntax
 from rich.text import Text
 
-from reid_smoke.report import prose
+from reid_smoke.report import prose, prose_handover
 from reid_smoke.report.document import FindingEntry, Report
 from reid_smoke.report.mend import blocks
 from reid_smoke.report.plot import ASCII, FAINT, UNICODE, plot
@@ -99,6 +99,7 @@ def _lines(report: Report, width: int, *, unicode: bool, folder: Path | None) ->
     if report.verdict == "GO":
         yield Text()
         yield from wrapped(_prose(prose.go(report)), "  ", width)
+        yield from _handover(report, width)
     elif report.verdict == "UNKNOWN" and report.primary is None:
         yield Text()
         yield from _facts(width, ("missing", prose.missing(report)), ("what to do", prose.what_to_do(report)))
@@ -201,6 +202,29 @@ def _trials(report: Report, width: int) -> Iterator[Text]:
         yield Text()
         yield from _facts(width, ("proof", report.proof.conclusion), labels=NEAR)
         yield from _facts(width, *(("", f"`--set {shlex.quote(s)}`") for s in report.proof.settings), labels=NEAR)
+
+
+def _handover(report: Report, width: int) -> Iterator[Text]:
+    """A line for each weight; in a narrow terminal the last columns are cut."""
+    found = report.handover
+    if found is None:
+        return
+    yield Text()
+    yield from wrapped(Text("Hand-over", style="bold").append(f"  {prose_handover.headline(found)}", FAINT), "", width)
+    yield Text()
+    rows = [prose_handover.COLUMNS, *(prose_handover.row(stage) for stage in found.stages)]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    colours = [FAINT, *({"safe": "green", "held": "red"}.get(stage.outcome, FAINT) for stage in found.stages)]
+    for row, colour in zip(rows, colours, strict=True):
+        line = Text(" ")
+        for place, (cell, cell_width) in enumerate(zip(row, widths, strict=True)):
+            style = FAINT if row is rows[0] else colour if place == 1 else ""
+            text = cell.ljust(cell_width) if place == 1 else cell.rjust(cell_width)
+            line.append(" " if place == 0 else "  ").append(text, style)
+        yield _cut(line, width)
+    for said in prose_handover.says(found):
+        yield Text()
+        yield from wrapped(_prose(said), "  ", width)
 
 
 def _mend(mend: str, width: int) -> Iterator[Text]:
