@@ -74,14 +74,14 @@ def markdown(outcomes: Outcomes) -> str:
     return "\n".join([*lines, "", "</details>"])
 
 
-def write_table(outcomes: Outcomes, path: Path) -> None:
+def write_table(table: str, path: Path, begin: str = BEGIN, end: str = END) -> None:
     """Replace what stands between the two marks in the file. Raises ValueError where it has no such marks."""
     text = path.read_text()
-    if BEGIN not in text or END not in text:
-        raise ValueError(f"{path} has no {BEGIN} and {END}")
-    before, rest = text.split(BEGIN, 1)
-    _, after = rest.split(END, 1)
-    path.write_text(f"{before}{BEGIN}\n{markdown(outcomes)}\n{END}{after}")
+    if begin not in text or end not in text:
+        raise ValueError(f"{path} has no {begin} and {end}")
+    before, rest = text.split(begin, 1)
+    _, after = rest.split(end, 1)
+    path.write_text(f"{before}{begin}\n{table}\n{end}{after}")
 
 
 def _ran(outcomes: Outcomes) -> str:
