@@ -27,7 +27,7 @@ def main() -> int:
     arguments = _arguments()
     os.environ["OMP_NUM_THREADS"] = "1"  # before torch is imported: the cases run side by side instead
     from fault_bench.cases import all_cases
-    from fault_bench.peer_grades import BEGIN, END, peers_markdown, peers_report
+    from fault_bench.peer_grades import BEGIN, END, peers_markdown, peers_report, without_words
     from fault_bench.peers import missing
     from fault_bench.table import markdown, report, write_table
 
@@ -36,6 +36,9 @@ def main() -> int:
     else:
         if arguments.peers and (absent := missing()):
             print(f"{', '.join(absent)} not installed: pip install 'reid-smoke[peers]'", file=sys.stderr)
+            return 2
+        if arguments.peers and (wordless := without_words()):
+            print(f"fault_bench/peer_grades.py has no words for {', '.join(wordless)}", file=sys.stderr)
             return 2
         cases = all_cases(arguments)
         number, of = arguments.shard

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any, Literal
 
+from fault_bench.faults import all_faults
 from fault_bench.peers import TOOLS
 
 BEGIN, END = "<!-- peers: begin -->", "<!-- peers: end -->"
@@ -78,8 +79,10 @@ WORDS: dict[str, str] = {
     "optimizer-holds-stale-parameters": r"(not|no longer\)) (in the optimizer|parameters of)|passed to the optimizer",
     "optimizer-holds-a-copy": r"(not|no longer\)) (in the optimizer|parameters of)|passed to the optimizer",
     "head-in-two-optimizers": r"(two|second|several) optimizers?",
+    "parameter-held-twice": r"(two|second|several) (optimizers?|groups)|twice",
     "optimizer-steps-twice": r"twice|two steps",
     "lr-decays-to-nothing": f"{LR_TOO_SMALL}|schedule(r)? (misconfigured|decays)",
+    "schedule-stepped-too-seldom": f"{LR_TOO_SMALL}|schedule(r)? misconfigured|warmup never ends",
     "weight-decay-eats-head": r"weight decay",
     "eps-lost-in-fp16": r"\beps\b|fp16|float16|half[ -]precision",
     # model and features
@@ -95,8 +98,13 @@ WORDS: dict[str, str] = {
 }  # fmt: skip
 
 
+def without_words() -> list[str]:
+    """Slugs that a fault of the bench wants and nobody wrote words for: its outcome could not be graded."""
+    return sorted({slug for fault in all_faults() for slug in fault.wanted} - set(WORDS))
+
+
 def grade(heard: dict[str, Any], wanted: Iterable[str]) -> Grade:
-    """Of what `peers.hear` gives of one tool. KeyError: nobody wrote down which words name what is wanted."""
+    """Of what `peers.hear` gives of one tool. KeyError for a slug of `without_words`."""
     words = re.compile("|".join(WORDS[slug] for slug in wanted), re.IGNORECASE)
     complaints = heard["complaints"]
     if complaints and words.search(complaints[0]["lead"]):
