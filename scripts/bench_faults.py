@@ -29,7 +29,7 @@ def main() -> int:
     from fault_bench.cases import all_cases
     from fault_bench.peer_grades import BEGIN, END, peers_markdown, peers_report, without_words
     from fault_bench.peers import missing
-    from fault_bench.table import markdown, report, write_table
+    from fault_bench.table import put_between, report, write_table
 
     if arguments.merge:
         outcomes = [outcome for path in arguments.merge for outcome in json.loads(path.read_text())]
@@ -53,9 +53,9 @@ def main() -> int:
     if with_peers:
         print(peers_report(with_peers))
     if arguments.table and not arguments.peers:
-        write_table(markdown(outcomes), arguments.table)
+        write_table(outcomes, arguments.table)
     if arguments.table and with_peers:
-        write_table(peers_markdown(with_peers), arguments.table, BEGIN, END)
+        put_between(arguments.table, BEGIN, END, peers_markdown(with_peers))
     return 0
 
 

@@ -40,14 +40,16 @@ def all_cases(arguments: argparse.Namespace) -> list[Key]:
         for setup in setups(arguments.omniglot):
             if names and setup.name not in names:
                 continue
-            named = [
-                *(f.name for f in (all_faults() if arguments.kind != "controls" else ())
-                  if setup.name not in f.not_on and _asked_for(only, f.name, *f.wanted)),
-                *(c.name for c in (all_controls() if arguments.kind != "faults" else ())
-                  if setup.name in c.on and _asked_for(only, c.name, "control")),
-            ]  # fmt: skip
+            names_here = []
+            for fault in all_faults() if arguments.kind != "controls" else ():
+                if setup.name not in fault.not_on and _asked_for(only, fault.name, *fault.wanted):
+                    names_here.append(fault.name)
+            for control in all_controls() if arguments.kind != "faults" else ():
+                if setup.name in control.on and _asked_for(only, control.name, "control"):
+                    names_here.append(control.name)
             keys += [
-                Key(n, setup.name, seed, arguments.omniglot, "run", arguments.facts, arguments.peers) for n in named
+                Key(name, setup.name, seed, arguments.omniglot, "run", arguments.facts, arguments.peers)
+                for name in names_here
             ]
     return keys
 

@@ -74,14 +74,19 @@ def markdown(outcomes: Outcomes) -> str:
     return "\n".join([*lines, "", "</details>"])
 
 
-def write_table(table: str, path: Path, begin: str = BEGIN, end: str = END) -> None:
+def write_table(outcomes: Outcomes, path: Path) -> None:
     """Replace what stands between the two marks in the file. Raises ValueError where it has no such marks."""
+    put_between(path, BEGIN, END, markdown(outcomes))
+
+
+def put_between(path: Path, begin: str, end: str, what: str) -> None:
+    """Replace what stands between two marks in the file. Raises ValueError where it has no such marks."""
     text = path.read_text()
     if begin not in text or end not in text:
         raise ValueError(f"{path} has no {begin} and {end}")
     before, rest = text.split(begin, 1)
     _, after = rest.split(end, 1)
-    path.write_text(f"{before}{begin}\n{table}\n{end}{after}")
+    path.write_text(f"{before}{begin}\n{what}\n{end}{after}")
 
 
 def _ran(outcomes: Outcomes) -> str:
