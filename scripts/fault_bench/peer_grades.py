@@ -65,7 +65,7 @@ WORDS: dict[str, str] = {
     "loss-does-not-reach-head": f"({NO_GRADIENT}).*classifier|classifier.*({NO_GRADIENT})|not connected",
     "loss-does-not-reach-backbone": f"({NO_GRADIENT}).*backbone|backbone.*({NO_GRADIENT})",
     "zero-grad-before-step": f"zero_grad\\S* called after|make sure the order|no gradients found|{NOT_UPDATED}",
-    "optimizer-never-steps": f"step\\(\\)` missing|{NOT_UPDATED}",
+    "optimizer-never-steps": f"step\\(\\)` missing|{NOT_UPDATED}|ratio is tiny",
     "skipped-by-gradscaler": f"{NOT_FINITE}|scaler|skipping",
     "clipped-to-nothing": r"exceeds clipping threshold|clip coef|clip.*(too|tiny|nothing)",
     "zero-grad-missing": r"zero_grad\S* (is )?(missing|never|forgotten|not called)|gradients? (pile|add|accumulate)",
