@@ -9,10 +9,10 @@ the tool is given what is likelier to serve it:
   left out: they would be this machine's, and no fault of the training.
 - traintools looks at every batch, and at the gradients of the first 20 steps and of every tenth after them: a look
   takes it longer than the step. It is given the training's own limit where it clips, and none where it does not: the
-  1.0 of its example would complain of nearly every healthy step. Gradients under a GradScaler are unscaled while it
+  1.0 of its example complains of healthy steps, too. Gradients under a GradScaler are unscaled while it
   looks.
 - Of several learning rates both get the smallest, the backbone's: with the head's, which comes first in the optimizer,
-  traintools complains of every healthy training.
+  traintools complains of the healthy set-up at nearly every step.
 - The loop's mistakes that the bench makes by changing the optimizer's methods are so seen by a tool that calls these
   itself. In a user's loop it would not see them.
 """
