@@ -148,9 +148,9 @@ def _of_replay(empty: TriageOutcome, fault: Fault, setup: Setup, folder: Path) -
 
 def _of_config(empty: TriageOutcome, fault: Fault, setup: Setup, folder: Path) -> TriageOutcome:
     """As `reid-smoke triage` does it, on the config that has the mistake in it."""
+    from reid_smoke.plan import Plan
     from reid_smoke.report.live import LiveDisplay
     from reid_smoke.report.trial_progress import TrialProgress
-    from reid_smoke.plan import Plan
     from reid_smoke.triage import from_config
 
     ce, _, _ = _train(fault, setup, empty.seed, folder)
