@@ -100,7 +100,7 @@ def prove(trials: Sequence[TrialFacts], end: TriageFacts | None) -> Proof | None
     outcomes = tuple(_outcome(trial, as_is.get(trial.batches)) for trial in trials)
     flipped = smallest(outcomes)
     if end is not None and end.replayed:
-        if outcomes[0].learned:  # so do other data; what they teach of unseen images is the question
+        if outcomes[0].learned and flipped is None:  # other data are learnt, too; what of unseen images is the question
             outcomes = tuple(_outcome(trial, None) for trial in trials)
             flipped = _by_the_unseen(outcomes)
         lies_in = _lies_in(outcomes, flipped, end)
@@ -196,7 +196,7 @@ def about_replay(outcomes: Sequence[Outcome], flipped: Outcome | None, end: Tria
     ce_word = end.ce_word if end is not None else ""
     if as_is.trial.error:
         said = [f"What was kept cannot be played again ({as_is.trial.error}), so the trials say nothing."]
-    elif as_is.learned:
+    elif as_is.learned and (flipped is None or flipped.trial.swaps == ("data",)):
         said = [_replay_learned(as_is.trial, flipped, ce_word)]
     elif flipped is not None:
         names = flipped.trial.name

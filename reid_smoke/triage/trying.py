@@ -159,8 +159,8 @@ class Triage(Generic[PlanT]):
             # What was kept and cannot be played again says nothing of a change, either.
             unplayable = not self._subject.has_stream and self._as_is is not None and self._as_is.error
             return None if unplayable else few
-        if not self._subject.has_stream:
-            return None
+        if not self._subject.has_stream:  # where CE fell too slowly, a change may still do clearly better
+            return few if self._ce_word == "slow" else None
         stream = self._subject.stream
         steps = self._affordable(LEAST_STEPS, MOST_OF_STREAM)
         look = Look("stream", steps, steps)

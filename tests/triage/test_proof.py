@@ -127,6 +127,13 @@ def test_what_was_left_out_is_said() -> None:
     assert prove([], None) is None
 
 
+def test_where_ce_fell_too_slowly_a_change_that_does_clearly_better_is_the_mend() -> None:
+    slowly = tuple(CHANCE - n / 60 for n in range(40))
+    said, lies_in, flipped = replayed(as_is(slowly, **TOLD), trial("a fresh head", BY_HEART), ce_word="slow")
+    assert "CE falls with a fresh head" in said
+    assert (lies_in, flipped) == ((), "a fresh head")
+
+
 GUESSED, TOLD = {"unseen_rank": 0.51, "unseen": 40}, {"unseen_rank": 0.9, "unseen": 40}
 
 
