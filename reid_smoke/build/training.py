@@ -15,8 +15,9 @@ from reid_smoke.build.image_text import PairForward, build_image_text_model
 from reid_smoke.build.losses import TrainingLoss
 from reid_smoke.build.model import build_model
 from reid_smoke.build.optimizer import build_optimizer, freeze, with_head
-from reid_smoke.build.own_model import Forward, Understood, make_model, understand
+from reid_smoke.build.own_model import Forward, Understood, make_model
 from reid_smoke.build.schedule import build_scheduler
+from reid_smoke.build.understanding import understand
 from reid_smoke.build.weights import load_weights
 from reid_smoke.config.schema import CAPTIONED, Config
 from reid_smoke.errors import UsageError

@@ -10,8 +10,9 @@ from torch import nn
 from reid_smoke.build.image_text import build_image_text_model
 from reid_smoke.build.model import build_model
 from reid_smoke.build.optimizer import build_optimizer, with_head
-from reid_smoke.build.own_model import Understood, make_model, understand
+from reid_smoke.build.own_model import Understood, make_model
 from reid_smoke.build.training import BUILT_IN_HEAD
+from reid_smoke.build.understanding import understand
 from reid_smoke.config.schema import Config, ModelConfig, TextConfig
 
 Lines = list[tuple[str, str | None]]

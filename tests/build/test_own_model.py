@@ -5,7 +5,9 @@ import json
 import pytest
 import torch
 
-from reid_smoke.build.own_model import make_model, select, tensors_in, understand
+from reid_smoke.build.outputs import select, tensors_in
+from reid_smoke.build.own_model import make_model
+from reid_smoke.build.understanding import understand
 from reid_smoke.config.schema import ModelConfig
 from reid_smoke.errors import ModelError
 
