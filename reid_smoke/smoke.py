@@ -303,6 +303,7 @@ def _follow_the_parent() -> None:
 
 
 def run_facts(plan: Plan, training: Training, window: tuple[int, int], steps: int | None, ranks: int = 1) -> RunFacts:
+    from reid_smoke.build.parts import BUILT_IN_HEAD
     from reid_smoke.environment import read_environment
 
     config = plan.config
@@ -316,7 +317,7 @@ def run_facts(plan: Plan, training: Training, window: tuple[int, int], steps: in
         planned_steps=steps if steps is not None else window[1],
         steps_per_epoch=training.steps_per_epoch,
         max_ce=config.rule.max_ce,
-        feat_norm=config.model.feat_norm if training.understood is None else None,
+        feat_norm=config.model.feat_norm if training.understood is None and training.head == BUILT_IN_HEAD else None,
         head=training.head,
         ranks=ranks,
         environment=read_environment(str(training.device)),

@@ -43,7 +43,9 @@ def _kl(similarity: Tensor, log_q: Tensor) -> Tensor:
 
 
 class TrainingLoss(nn.Module):
-    """Label-smoothed CE on the logits, plus `sdm_weight` times SDM on the BN features; SDM is not computed at weight 0.
+    """What is minimised, called with a model's output and the labels.
+
+    Label-smoothed CE on the logits, plus `sdm_weight` times SDM on the BN features; SDM is not computed at weight 0.
 
     `instances`: K of PK sampling, needed for SDM alone; None of pairs of image and caption. The batch must hold its
     identities one after another, K images of each. Images 0, 2, 4, ... of an identity are view a, images 1, 3, 5, ...
@@ -74,7 +76,7 @@ class TrainingLoss(nn.Module):
         if isinstance(output, ImageTextOutput):
             loss = self._ce(output.image.logits, labels) + self._ce(output.text.logits, labels)
         else:
-            loss = self._ce(output.logits, labels)
+            loss = self._identity_loss(output, labels)
         if self.sdm_weight > 0:
             loss = loss + self.sdm_weight * sdm_loss(*self.two_sides(output, labels))
         return loss
@@ -84,6 +86,9 @@ class TrainingLoss(nn.Module):
         if isinstance(output, ImageTextOutput):
             return output.image.bn_feature, output.text.bn_feature, labels
         return self._two_views(output.bn_feature, labels)
+
+    def _identity_loss(self, output: BNNeckOutput, labels: Tensor) -> Tensor:
+        return self._ce(output.logits, labels)
 
     def _ce(self, logits: Tensor, labels: Tensor) -> Tensor:
         # Under AMP the logits come in half precision, in which a softmax over many classes loses digits.

@@ -34,6 +34,9 @@ class Understood:
     head: str | None  # name of the classifier's weight
     fed_by: str | None  # module whose output the classifier is fed
     neck: str | None  # that module, where it is a norm
+    fed_norm: float | None = None  # mean L2 norm of what the classifier was fed
+    head_in_loss: bool = False  # the model gives features, and the loss's module holds the classifier
+    feature_width: int = 0  # D of those
     guessed: tuple[str, ...] = ()  # which of the model's keys were found, not given
 
 
@@ -76,6 +79,9 @@ class OwnForward:
 
     def __call__(self, images: Tensor, labels: Tensor, beside: Tensor) -> BNNeckOutput | Tensor:
         output = self.raw(images, labels, beside)
+        if self._understood is not None and self._understood.head_in_loss:
+            features: Tensor = select(output, self._feature or "")
+            return BNNeckOutput(features, features, features)
         if self._logits is None:
             return torch.stack([loss for _, loss in losses_in(output)]).sum()
         logits: Tensor = select(output, self._logits)

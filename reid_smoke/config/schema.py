@@ -37,6 +37,7 @@ Regex = Annotated[str, AfterValidator(_compiles)]
 # A YAML has no paths and no tuples: these two take its text and its lists, everything else its exact type.
 LocalPath = Annotated[Path, Field(strict=False), AfterValidator(_home)]
 Listed = Field(strict=False)
+Target = Annotated[str, Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_][\w.]*$")]
 Selector = Annotated[str, Field(pattern=r"^(\[(-?\d+|'[^']*'|\"[^\"]*\")\])*$")]
 
 Source = Literal[
@@ -54,6 +55,10 @@ class Section(BaseModel):
     model_config = ConfigDict(
         extra="forbid", frozen=True, strict=True, allow_inf_nan=False, use_attribute_docstrings=True
     )
+
+
+def _default(section: Section, key: str) -> Any:
+    return type(section).model_fields[key].get_default()
 
 
 class DataConfig(Section):
@@ -121,7 +126,7 @@ class ModelConfig(Section):
     command is started."""
     freeze: list[Regex] = []
     """Regular expressions; parameters whose name one of them finds are not trained."""
-    target: Annotated[str, Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_][\w.]*$")] | None = None
+    target: Target | None = None
     """A model of your own, `package.module:factory`, in place of backbone. It is called with kwargs; an argument called
     num_classes, class_num or the like is filled in. `reid-smoke inspect` shows how it is understood."""
     kwargs: dict[str, Any] = {}
@@ -144,7 +149,7 @@ class ModelConfig(Section):
             raise ValueError("text is a tower beside backbone: a target, a model of your own, brings its own")
         if self.target is None:
             own = {"kwargs", "cwd", "call", "logits", "head", "bn_feature"} & {
-                key for key in self.model_fields_set if getattr(self, key) != type(self).model_fields[key].get_default()
+                key for key in self.model_fields_set if getattr(self, key) != _default(self, key)
             }
             if own:
                 raise ValueError(f"{', '.join(sorted(own))}: only together with target, a model of your own")
@@ -159,6 +164,29 @@ class LossConfig(Section):
     sdm_weight: NonNegative = 0.0
     """Weight of SDM between two views of each identity, or between image and caption where there is model.text; 0 does
     not compute it at all."""
+    target: Target | None = None
+    """A loss of your own, `package.module:factory`, in CE's place: a module that is called as `call` says and gives a
+    scalar, or logits that CE is taken of. It is called with kwargs; arguments called num_classes, in_features or the
+    like are filled in. Its parameters are the head's."""
+    kwargs: dict[str, Any] = {}
+    """Arguments of target."""
+    cwd: LocalPath | None = None
+    """The folder that target is imported from; by default the one where the command is started."""
+    call: Literal["features, labels", "features", "logits, labels"] = "features, labels"
+    """What target's module is called with. Given features, it holds the classifier, as ArcFace's and CosFace's do, and
+    the model has none; given logits, the model has it."""
+
+    @property
+    def holds_head(self) -> bool:
+        """The classifier lives in the loss."""
+        return self.target is not None and self.call != "logits, labels"
+
+    @model_validator(mode="after")
+    def _belongs_to_target(self) -> LossConfig:
+        own = [key for key in ("kwargs", "cwd", "call") if getattr(self, key) != _default(self, key)]
+        if self.target is None and own:
+            raise ValueError(f"{', '.join(own)}: only together with target, a loss of your own")
+        return self
 
 
 class GroupConfig(Section):
@@ -288,6 +316,14 @@ class Config(Section):
         if self.model.text is not None and self.data.source not in CAPTIONED:
             raise ValueError(
                 f"model.text reads captions, and data.source {self.data.source} has none: {', '.join(CAPTIONED)} have"
+            )
+        if self.loss.target is not None and self.model.text is not None:
+            raise ValueError("loss.target is of images alone: leave model.text out, or loss.target")
+        taken = [key for key in ("logits", "head") if getattr(self.model, key) is not None]
+        if self.loss.holds_head and taken:
+            raise ValueError(
+                f"model.{taken[0]}: with loss.target the classifier lives in the loss; loss.call: 'logits, labels' is "
+                "for a model that keeps its own"
             )
         if self.loss.sdm_weight > 0 and self.data.sampler != "pk" and self.model.text is None:
             raise ValueError("loss.sdm_weight needs data.sampler: pk, since SDM compares two views of each identity")
