@@ -111,7 +111,8 @@ class ModelConfig(Section):
     """A BNNeck over a backbone, or a factory of the user's."""
 
     backbone: str = "resnet50"
-    """A torchvision classification model by name."""
+    """A torchvision classification model by name, or one of timm's, `timm:vit_small_patch16_224`, where that is
+    installed; a ViT is built for the images' size."""
     last_stride: Literal[1, 2] = 1
     """Stride of a ResNet's last stage; 1 keeps twice the resolution, as ReID models do."""
     feat_norm: Positive | None = 8.0
