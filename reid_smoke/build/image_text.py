@@ -57,7 +57,7 @@ class ImageTextModel(nn.Module):
 
 
 class PairForward:
-    """How the loop calls it: with images, labels and tokens, of which it takes the first and the last."""
+    """How the loop calls it: with a whole batch, of which it takes the images and the tokens."""
 
     def __init__(self, model: nn.Module) -> None:
         self._model = model
@@ -66,8 +66,10 @@ class PairForward:
         """The same call of another module."""
         return PairForward(model)
 
-    def __call__(self, images: Tensor, labels: Tensor, beside: Tensor) -> ImageTextOutput:
-        output: ImageTextOutput = self._model(images, beside)
+    def __call__(
+        self, images: Tensor, labels: Tensor, cameras: Tensor, tokens: Tensor | None = None
+    ) -> ImageTextOutput:
+        output: ImageTextOutput = self._model(images, tokens)
         return output
 
 

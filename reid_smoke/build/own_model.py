@@ -16,9 +16,11 @@ from reid_smoke.config.schema import ModelConfig
 
 
 class Forward(Protocol):
-    """Calls a model with a batch as it wants to be called. `beside`: cameras (B,), or tokens (B, L)."""
+    """Calls a model with a batch as it wants to be called. tokens: (B, L), of sets with captions."""
 
-    def __call__(self, images: Tensor, labels: Tensor, beside: Tensor) -> BNNeckOutput | ImageTextOutput | Tensor: ...
+    def __call__(
+        self, images: Tensor, labels: Tensor, cameras: Tensor, tokens: Tensor | None = None
+    ) -> BNNeckOutput | ImageTextOutput | Tensor: ...
 
     def over(self, model: nn.Module) -> Forward:
         """The same call of another module: of what keeps the model the same on all ranks, say."""
@@ -63,7 +65,7 @@ class OwnForward:
         self._logits = understood.logits if understood else None
         self._feature = understood.feature if understood else None
 
-    def raw(self, images: Tensor, labels: Tensor, cameras: Tensor) -> Any:
+    def raw(self, images: Tensor, labels: Tensor, cameras: Tensor, tokens: Tensor | None = None) -> Any:
         """Whatever the model returns."""
         if self._call == "images":
             return self._model(images)
@@ -71,14 +73,17 @@ class OwnForward:
             return self._model(images, labels)
         if self._call == "images, labels, cam, view":
             return self._model(images, labels, cam_label=cameras, view_label=torch.zeros_like(cameras))
-        return self._model({"images": images, "pids": labels, "targets": labels, "labels": labels, "camids": cameras})
+        batch = {"images": images, "pids": labels, "targets": labels, "labels": labels, "camids": cameras}
+        return self._model(batch if tokens is None else {**batch, "caption_ids": tokens})
 
     def over(self, model: nn.Module) -> OwnForward:
         """The same call of another module."""
         return OwnForward(model, self._config, self._understood)
 
-    def __call__(self, images: Tensor, labels: Tensor, beside: Tensor) -> BNNeckOutput | Tensor:
-        output = self.raw(images, labels, beside)
+    def __call__(
+        self, images: Tensor, labels: Tensor, cameras: Tensor, tokens: Tensor | None = None
+    ) -> BNNeckOutput | Tensor:
+        output = self.raw(images, labels, cameras, tokens)
         if self._understood is not None and self._understood.head_in_loss:
             features: Tensor = select(output, self._feature or "")
             return BNNeckOutput(features, features, features)

@@ -40,7 +40,7 @@ class Parts:
 def build_parts(config: Config, num_classes: int, vocabulary: int = 0) -> Parts:
     """Model and loss with random weights; `config.model.weights` is not read here.
 
-    vocabulary: numbers that a caption's words may be, of a config with model.text. Raises ModelError and UsageError.
+    vocabulary: numbers that a caption's words may be; 0 of a set without captions. Raises ModelError and UsageError.
     """
     size = {"height": config.data.height, "width": config.data.width}
     in_loss = config.loss.holds_head
@@ -58,7 +58,9 @@ def build_parts(config: Config, num_classes: int, vocabulary: int = 0) -> Parts:
         feature_width = model.bn_neck.bn.num_features
     else:
         model = make_model(config.model, num_classes)
-        forward, understood = understand(model, config.model, num_classes, **size, head_in_loss=in_loss)
+        forward, understood = understand(
+            model, config.model, num_classes, **size, vocabulary=vocabulary, head_in_loss=in_loss
+        )
         head, feature_width = understood.head, understood.feature_width
     if config.loss.target is None:
         loss = TrainingLoss(config.loss.label_smoothing, config.loss.sdm_weight, instances)

@@ -39,7 +39,7 @@ class Training:
     num_classes: int
     steps_per_epoch: int  # batches, as the loader promises them
     facts: tuple[DatasetFacts | WeightsFacts | FreezeFacts, ...]  # in the order in which they were found
-    # (images, labels, cameras) -> output, of a model of the user's; (images, labels, tokens) -> output, of the built-in
+    # (images, labels, cameras, tokens where there are captions) -> output, of a model of the user's and of the built-in
     # image-text model; None: model(images)
     forward: Forward | None = None
     head: str | None = BUILT_IN_HEAD  # name of the classifier's weight, where it is known

@@ -23,14 +23,22 @@ from reid_smoke.build.targets import in_a_line, show, signature_of
 from reid_smoke.config.schema import ModelConfig
 from reid_smoke.errors import ModelError, nearest
 
-SAMPLES = 4
+SAMPLES, WORDS = 4, 16  # of the batch that is tried, and of each of its captions
 
 
 def understand(
-    model: nn.Module, config: ModelConfig, num_classes: int, *, height: int, width: int, head_in_loss: bool = False
+    model: nn.Module,
+    config: ModelConfig,
+    num_classes: int,
+    *,
+    height: int,
+    width: int,
+    vocabulary: int = 0,
+    head_in_loss: bool = False,
 ) -> tuple[OwnForward, Understood]:
     """Send a small batch of noise through the model, on the CPU, and find logits, head and feature.
 
+    vocabulary: numbers that a caption's words may be; 0 of a set without captions.
     head_in_loss: the model gives features and nothing else; no logits are looked for.
 
     Buffers and the random generator are as before afterwards. Raises ModelError where the model does not take the call
@@ -41,10 +49,11 @@ def understand(
     images = torch.randn(SAMPLES, 3, height, width, generator=generator)  # (B, 3, H, W)
     labels = torch.arange(SAMPLES) // 2 % num_classes  # (B,): pairs, as losses over triplets want them
     cameras = torch.zeros(SAMPLES, dtype=torch.int64)  # (B,)
+    tokens = torch.randint(vocabulary, (SAMPLES, WORDS), generator=generator) if vocabulary else None  # (B, L)
     forward = OwnForward(model, config)
     with trial(model), _recorded(model) as calls:
         try:
-            output = forward.raw(images, labels, cameras)
+            output = forward.raw(images, labels, cameras, tokens)
         except Exception as error:
             show(error)
             raise ModelError(_did_not_take(model, config, error)) from error

@@ -135,7 +135,8 @@ class ModelConfig(Section):
     cwd: LocalPath | None = None
     """The folder that target is imported from; by default the one where the command is started."""
     call: Literal["images", "images, labels", "images, labels, cam, view", "batch"] = "images"
-    """What target's model is called with in training. `batch`: one dict of images, pids, targets, labels, camids."""
+    """What target's model is called with in training. `batch`: one dict of images, pids, targets, labels, camids, and
+    of sets with captions caption_ids."""
     logits: Selector | None = None
     """Where in the output the logits are, `[0]` or `['logits']`; by default the first tensor as wide as there are
     identities. A dict of losses has none: its losses are added up."""

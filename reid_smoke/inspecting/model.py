@@ -61,12 +61,12 @@ def _understood(understood: Understood) -> Lines:
     found = ("found", f"{', '.join(understood.guessed)}: not given, but found" if understood.guessed else None)
     if understood.head_in_loss:
         return [
-            ("feature", f"{_place(understood.feature)}, {understood.feature_width} wide; the loss is given it"),
+            ("feature", f"{_place(understood.feature)}, {understood.feature_width} wide, which the loss is given"),
             found,
         ]
     places = "none are given out: the model returns its losses, which are added up"
     return [
-        ("fed by", understood.fed_by or "not seen: the classifier is no module of its own"),
+        ("fed by", understood.fed_by or "not seen: no module gives it out as it is"),
         ("neck", understood.neck or "none: nothing normalises the feature right before the classifier"),
         ("logits", places if understood.logits is None else _place(understood.logits)),
         found,
