@@ -49,11 +49,18 @@ class ImageTextModel(nn.Module):
         # The image's logits come first: it is the head computed first whose CE is judged.
         logits, bn_feature = self.bn_neck(feature)
         of_text: Tensor = self.text_tower(tokens)  # (B, D)
-        text_bn_feature = to_norm(self.text_bn(of_text), self.bn_neck.feat_norm)
+        text_bn_feature = self._normalise_text(of_text)
         return ImageTextOutput(
             image=BNNeckOutput(logits, feature, bn_feature),
             text=BNNeckOutput(self.bn_neck.classifier(text_bn_feature), of_text, text_bn_feature),
         )
+
+    def caption_features(self, tokens: Tensor) -> Tensor:
+        """Tokens (B, L) -> the captions' BN features (B, D), which lie among the images'."""
+        return self._normalise_text(self.text_tower(tokens))
+
+    def _normalise_text(self, feature: Tensor) -> Tensor:
+        return to_norm(self.text_bn(feature), self.bn_neck.feat_norm)
 
 
 class PairForward:
