@@ -428,6 +428,7 @@ class RetrievedFacts(Fact):
 
     mean_ap: float  # 0..1
     rank1: float  # 0..1
+    by_caption: RetrievedFacts | None = None  # the same images, sought by what is said of them
 
 
 class RetrievalFacts(Fact):
@@ -439,6 +440,7 @@ class RetrievalFacts(Fact):
     identities: int
     queries: int  # that have something to be found
     gallery: int
+    captions: int = 0  # of the gallery's images, by which they are sought as well
     drawn: bool = False  # some of the identities were drawn, since there are more images than were asked for
     cameras_apart: bool = True  # images of the query's identity and camera are left out; else only the query itself
     chance: RetrievedFacts

@@ -29,6 +29,7 @@ class Plan:
 
 
 def run_facts(plan: Plan, training: Training, window: tuple[int, int], steps: int | None, ranks: int = 1) -> RunFacts:
+    from reid_smoke.build.parts import BUILT_IN_HEAD
     from reid_smoke.environment import read_environment
 
     config = plan.config
@@ -43,7 +44,7 @@ def run_facts(plan: Plan, training: Training, window: tuple[int, int], steps: in
         steps_per_epoch=training.steps_per_epoch,
         max_ce=config.rule.max_ce,
         ignored=config.checks.ignore,
-        feat_norm=config.model.feat_norm if training.understood is None else None,
+        feat_norm=config.model.feat_norm if training.understood is None and training.head == BUILT_IN_HEAD else None,
         head=training.head,
         ranks=ranks,
         environment=read_environment(str(training.device)),

@@ -105,7 +105,10 @@ def prepare(
         if config.retrieval is not None:
             from reid_smoke.retrieval.probe import retrieval_probe
 
-            retrieval = retrieval_probe(config.data, training_set, most=config.retrieval.images, seed=config.seed)
+            retrieval = retrieval_probe(
+                config.data, training_set, most=config.retrieval.images, seed=config.seed,
+                captions=config.model.text is not None,
+            )  # fmt: skip
         return Prepared(training, training_set, config.rule.window, config.train.steps, retrieval)
     each = training.steps_per_epoch
     last = plan.epochs * each

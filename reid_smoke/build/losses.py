@@ -43,7 +43,9 @@ def _kl(similarity: Tensor, log_q: Tensor) -> Tensor:
 
 
 class TrainingLoss(nn.Module):
-    """Label-smoothed CE on the logits, plus `sdm_weight` times SDM on the BN features; SDM is not computed at weight 0.
+    """What is minimised, called with a model's output and the labels.
+
+    Label-smoothed CE on the logits, plus `sdm_weight` times SDM on the BN features; SDM is not computed at weight 0.
 
     `instances`: K of PK sampling, needed for SDM alone; None of pairs of image and caption. The batch must hold its
     identities one after another, K images of each. Images 0, 2, 4, ... of an identity are view a, images 1, 3, 5, ...
@@ -79,7 +81,7 @@ class TrainingLoss(nn.Module):
         if isinstance(output, ImageTextOutput):
             ce = self._ce(output.image.logits, labels) + self._ce(output.text.logits, labels)
         else:
-            ce = self._ce(output.logits, labels)
+            ce = self._identity_loss(output, labels)
         return ce, sdm_loss(*self.two_sides(output, labels)) if self.sdm_weight > 0 else None
 
     def two_sides(self, output: BNNeckOutput | ImageTextOutput, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -94,6 +96,9 @@ class TrainingLoss(nn.Module):
         pairs = self.instances // 2 * 2
         by_identity = rows.reshape(-1, self.instances, *rows.shape[1:])[:, :pairs]  # (P, K or K-1, ...)
         return by_identity[:, 0::2].flatten(0, 1), by_identity[:, 1::2].flatten(0, 1)
+
+    def _identity_loss(self, output: BNNeckOutput, labels: Tensor) -> Tensor:
+        return self._ce(output.logits, labels)
 
     def _ce(self, logits: Tensor, labels: Tensor) -> Tensor:
         # Under AMP the logits come in half precision, in which a softmax over many classes loses digits.

@@ -147,6 +147,7 @@ class ProofEntry(Entry):
 class Retrieved(Entry):
     mean_ap: float  # 0..1
     rank1: float  # 0..1
+    by_caption: Retrieved | None  # the same images, sought by what is said of them
 
 
 class Retrieval(Entry):
@@ -157,6 +158,7 @@ class Retrieval(Entry):
     identities: int
     queries: int
     gallery: int
+    captions: int  # of the gallery's images, by which they are sought as well; 0: of no interest to this model
     drawn: bool  # some identities of more
     cameras_apart: bool  # images of the query's own camera are left out
     chance: Retrieved

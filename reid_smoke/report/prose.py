@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import exp
 
-from reid_smoke.report.document import Checks, Report, Timing, TrialEntry
+from reid_smoke.report.document import Checks, Report, Retrieved, Timing, TrialEntry
 
 ENDED = {
     "finished": "the training ended there",
@@ -98,9 +98,15 @@ def retrieval(report: Report) -> list[str]:
     )
     where = f"{found.queries:,} queries, {found.gallery:,} images: {'some of the ' if found.drawn else ''}{found.on}"
     return [
-        *(f"Rank-1 {each.rank1:.2f}, mAP {each.mean_ap:.2f} {how}" for each, how in measured if each is not None),
+        *(f"{_found(each)} {how}" for each, how in measured if each is not None),
         f"{where}, {'the same camera' if found.cameras_apart else 'itself'} left out",
+        *(f"by caption: {_found(each.by_caption)} {how}" for each, how in measured if each and each.by_caption),
+        *([f"{found.captions:,} captions in the same images"] if found.captions else []),
     ]
+
+
+def _found(retrieved: Retrieved) -> str:
+    return f"Rank-1 {retrieved.rank1:.2f}, mAP {retrieved.mean_ap:.2f}"
 
 
 def ranks(report: Report) -> str | None:

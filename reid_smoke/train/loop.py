@@ -77,7 +77,8 @@ def train(
             learn(step, images, labels)
         else:
             tokens = getattr(batch, "tokens", None)
-            learn(step, images, labels, (cameras if tokens is None else tokens).to(device, non_blocking=True))
+            beside = (cameras, tokens) if tokens is not None else (cameras,)
+            learn(step, images, labels, *(part.to(device, non_blocking=True) for part in beside))
         if step >= max_steps or stop(step):
             break
     return batches.step

@@ -24,6 +24,7 @@ REFERENCE_BACKBONE = "resnet18"  # the smallest that learns from scratch within 
 EMBEDDED_IDENTITIES = 100  # enough to be told apart, few enough to be looked at often in a short trial
 
 _RECIPE = OptimizerConfig()
+_OUR_LOSS = {key: getattr(LossConfig(), key) for key in ("target", "kwargs", "cwd", "call")}
 
 
 def _put(config: Config, section: str, **values: Any) -> Config:
@@ -61,7 +62,15 @@ def _reference_optimizer(config: Config) -> Config:
     return config.model_copy(update={"optimizer": _RECIPE, "schedule": ScheduleConfig(), "train": plain})
 
 
+def _ce_alone(config: Config) -> Config:
+    # A classifier that lives in the loss cannot be left out of it: the reference model has one again.
+    own = {} if config.loss.holds_head else _OUR_LOSS
+    return _put(config, "loss", sdm_weight=LossConfig().sdm_weight, **own)
+
+
 def _reference_model(config: Config) -> Config:
+    if config.loss.holds_head:
+        config = _put(config, "loss", **_OUR_LOSS)
     return config.model_copy(update={"model": ModelConfig(backbone=REFERENCE_BACKBONE, text=config.model.text)})
 
 
@@ -101,7 +110,7 @@ CHANGES: tuple[Trial[Config], ...] = (
     ),
     Trial(
         "CE alone",
-        lambda c: _put(c, "loss", sdm_weight=LossConfig().sdm_weight),
+        _ce_alone,
         mends=("RS210", "RS201"),
         slug="ce-alone",
     ),

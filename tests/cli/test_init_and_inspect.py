@@ -188,7 +188,8 @@ def test_a_run_of_what_init_wrote_measures_retrieval_and_keeps_its_first_batch(h
     assert reports[0]["ce"] == reports[1]["ce"]  # looking at the features leaves the training as it was
     found = reports[1]["retrieval"]
     assert (found["on"], found["trained_on"]) == ("training images, each among the others", True)
-    assert set(found["before"]) == set(found["after"]) == {"mean_ap", "rank1"}
+    assert set(found["before"]) == set(found["after"]) == {"mean_ap", "rank1", "by_caption"}
+    assert (found["captions"], found["after"]["by_caption"]) == (0, None)
     assert "by colour alone" in measured.stdout
     assert "1 of 9 identities have one image. PK sampling draws 4 of each" in words(plain.stdout)
     with Image.open(here / "plain" / "contact-sheet.jpg") as sheet:
