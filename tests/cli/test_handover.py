@@ -146,7 +146,10 @@ def test_what_is_no_go_is_not_handed_over(tmp_path: Path) -> None:
             [*TEXT, "loss.sdm_weight=0.2"],
             "loss.sdm_weight is 0.2, and --continue hands over from a warm-up without SDM",
         ),
-        (["data.sampler=pk", "model.target=torchvision.models:resnet18"], "is fed as model.bn_feature"),
+        (
+            ["data.sampler=pk", "model={target: torchvision.models:resnet18, kwargs: {num_classes: 20}}"],
+            "model.bn_feature",
+        ),
         ([*TEXT, "handover.weights=[0.3,0.1]"], "must rise"),
         ([*TEXT, "handover.weights=[]"], "handover.weights"),
         ([*TEXT, "handover.weights=[0,0.1]"], "handover.weights"),
