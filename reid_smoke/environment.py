@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import platform
 import sys
-from importlib.metadata import PackageNotFoundError, version
 
 from reid_smoke import __version__
+from reid_smoke.versions import installed
 
 
 def read_environment(device: str) -> dict[str, str]:
@@ -32,8 +32,4 @@ def read_environment(device: str) -> dict[str, str]:
 
 
 def _version(package: str) -> str:
-    module = sys.modules.get(package)
-    try:
-        return str(getattr(module, "__version__", None) or version(package))
-    except PackageNotFoundError:
-        return "not installed"
+    return str(getattr(sys.modules.get(package), "__version__", None) or installed(package) or "not installed")

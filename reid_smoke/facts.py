@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 SCHEMA_VERSION = 1
 
-Role: TypeAlias = Literal["head", "neck", "backbone"]
+Role: TypeAlias = Literal["head", "neck", "backbone", "beside"]
 
 
 class Fact(BaseModel):
@@ -42,7 +42,16 @@ class RunFacts(Fact):
     feat_norm: float | None = None  # the norm that the BN feature is scaled to by plan; None: not scaled, or not known
     head: str | None = None  # name of the head's weight, where the plan knows it
     ranks: int = 1  # processes that train together; all other facts but those of ranks are the first one's
+    ignored: dict[str, str] = {}  # code of a check -> why what it finds may stand
     environment: dict[str, str] = {}
+
+
+class BaselineFacts(Fact):
+    """A former report, whose findings are known; see baseline.py for what that means."""
+
+    kind: Literal["baseline"] = "baseline"
+    file: str  # as it was given, with forward slashes
+    findings: dict[str, Literal["fatal", "fail", "warn"]]  # code -> severity
 
 
 class DatasetFacts(Fact):
@@ -218,6 +227,8 @@ class GraphFacts(Fact):
     sharded: bool = False  # the weights are divided among the ranks, so that none could be looked at
     classifications: int = 1  # of the same loss: two of an image-text model, one of each head of a model of parts
     cut_off: tuple[int, ...] = ()  # which of them, as computed, from 1 on, have no weight behind their feature
+    over_batch: bool = False  # the softmax is taken over the samples, not over the classes
+    same_logits: int = 1  # classifications that share the judged one's logits: two with mixup
     left_out: tuple[str, ...] = ()  # of such: weights not reached, in an optimizer that holds others which are
 
 
@@ -232,6 +243,7 @@ class ModeFacts(Fact):
     batch_norms_in_eval: int
     root_in_eval: bool | None = None  # the whole model's own flag
     drop_everything: tuple[str, ...] = ()  # dropouts in training mode with p = 1
+    drop_most: tuple[tuple[str, float], ...] = ()  # those with p of 0.9 and more, under 1: name, p
     batch_norms_synced: int = 0  # that take their statistics over all ranks
 
 
@@ -272,6 +284,7 @@ class StepFacts(Fact):
     label_checksum: float = float("nan")  # the same for the same labels in any order
     ce_weight: float = float("nan")  # what the loss multiplies CE with; NaN: there is more between the two than factors
     ce_share: float = float("nan")  # |gradient of CE| / |of the whole loss|, at the feature; measured at few steps
+    head_overwritten: float = float("nan")  # as head_update, rows at unit length: by others than optimizers, before it
     head_steps: int | None = None  # how often an optimizer stepped the head for this batch
     head_optimizers: int | None = None  # by how many different ones
     data_s: float  # seconds spent waiting for the batch
@@ -341,6 +354,17 @@ class LoopFacts(Fact):
     optimizer_steps: int
     skipped_by_scaler: int
     zero_grads: int
+    heads: int = 0  # of one name and shape that took each other's place
+    head_optimizers: int = 0  # different ones that stepped the head
+    leaf_backwards: int = 0  # on a tensor that nothing made: there is nothing to go back through
+
+
+class OddLossFacts(Fact):
+    """A loss that picks labels' values, and not from a log-softmax."""
+
+    kind: Literal["odd_loss"] = "odd_loss"
+    step: int
+    fed_by: tuple[str, ...]  # operations behind it, the last in front, down to the classifier where there is one
 
 
 class CrashFacts(Fact):
@@ -429,9 +453,12 @@ class TrialFacts(Fact):
     settings: tuple[str, ...] = ()  # the change as it would be written down, `key=value`; empty: nothing, or no config
     swaps: tuple[Literal["model", "data", "optimizer"], ...] = ()  # whole parts that the reference's took the place of
     together: int = 1  # how many changes were made at once; 0: none, the training as it is
+    changes: tuple[str, ...] = ()  # slugs of the trials that were put together
     batches: Literal["few", "stream"]  # the same few over and over, or those of the training one after another
     distinct_batches: int
     num_classes: int
+    # Nats: CE of somebody who knows nothing but how often each label comes in the few batches. None: not known.
+    guessing_ce: float | None = None
     ce: tuple[float, ...] = ()  # plain, nats, of each step
     error: str = ""  # what it crashed with
     seconds: float = 0.0
@@ -450,6 +477,7 @@ class TriageFacts(Fact):
     ended: Literal["not needed", "proven", "exhausted", "out of budget", "interrupted", "impossible"]
     untried: tuple[str, ...] = ()  # names of the trials that the budget left out
     replayed: bool = False  # on what was kept of a watched training, in the reference loop
+    ce_word: str = ""  # what CE did in the training that is replayed, as in rule.Curve; empty: not known
     why_not: str = ""  # why nothing could be tried
 
 
@@ -458,6 +486,7 @@ class RetrievedFacts(Fact):
 
     mean_ap: float  # 0..1
     rank1: float  # 0..1
+    by_caption: RetrievedFacts | None = None  # the same images, sought by what is said of them
 
 
 class RetrievalFacts(Fact):
@@ -469,12 +498,51 @@ class RetrievalFacts(Fact):
     identities: int
     queries: int  # that have something to be found
     gallery: int
+    captions: int = 0  # of the gallery's images, by which they are sought as well
     drawn: bool = False  # some of the identities were drawn, since there are more images than were asked for
     cameras_apart: bool = True  # images of the query's identity and camera are left out; else only the query itself
     chance: RetrievedFacts
     colour: RetrievedFacts  # histograms of colours in stripes
     before: RetrievedFacts | None = None  # by the model's features, before training; None: not measured
     after: RetrievedFacts | None = None
+
+
+class HandoverPlanFacts(Fact):
+    """After a GO the training went on with SDM, and this is how. Its steps are no StepFacts: the verdict stands."""
+
+    kind: Literal["handover_plan"] = "handover_plan"
+    step: int  # the last one of the warm-up
+    weights: tuple[float, ...]  # of SDM, rising
+    ends: tuple[int, ...]  # the last step at each weight
+    limit: float  # nats: CE over it holds the weight
+    sides: str = ""  # what SDM compares, for people
+
+
+class HandoverFacts(Fact):
+    """Some steps in a row at one weight of SDM, ten mostly; of several ranks the first one's. Figures are means."""
+
+    kind: Literal["handover"] = "handover"
+    step: int  # the last of them
+    steps: int
+    weight: float
+    ce: float  # nats, plain, of the head that is judged
+    sdm: float  # nats, without its weight
+    images: int  # that were trained on
+    rows: int = 0  # of SDM's two softmaxes, over all the steps
+    rows_without_positive: int = 0  # of them: nothing of their identity on the other side but the same picture
+    rows_with_one_positive: int = 0
+    cosine: float = nan  # between SDM's and CE's gradient, measured at one of the steps; NaN: at none
+    norm_ratio: float = nan  # |gradient of SDM| / |gradient of CE|, without the weight
+    shared: int = 0  # parameters that both losses reach, over which the two were taken
+
+
+class HandoverEndFacts(Fact):
+    """How a hand-over ended."""
+
+    kind: Literal["handover_end"] = "handover_end"
+    step: int
+    how: Literal["finished", "not finite", "interrupted", "crashed"]
+    seconds: float = nan
 
 
 class ProbeFault(Fact):
@@ -505,6 +573,7 @@ class EndFacts(Fact):
 
 AnyFact: TypeAlias = Annotated[
     RunFacts
+    | BaselineFacts
     | DatasetFacts
     | UnreadableFacts
     | LoaderFacts
@@ -522,6 +591,7 @@ AnyFact: TypeAlias = Annotated[
     | ImageFacts
     | LikenessFacts
     | LoopFacts
+    | OddLossFacts
     | CrashFacts
     | StartupFacts
     | ExecutionFacts
@@ -531,6 +601,9 @@ AnyFact: TypeAlias = Annotated[
     | TrialFacts
     | TriageFacts
     | RetrievalFacts
+    | HandoverPlanFacts
+    | HandoverFacts
+    | HandoverEndFacts
     | ProbeFault
     | EndFacts,
     Field(discriminator="kind"),

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from reid_smoke.errors import UsageError
 
+FACTS, REPORT = "facts.jsonl", "report.json"  # one of them makes a folder a run's
 OF_AN_EARLIER_RUN = ("report.json", "report.html", "junit.xml", "config.yaml", "contact-sheet.jpg")
 
 
@@ -34,6 +35,14 @@ def make_run_folder(out: Path | None, name: str, config: str | None = None) -> P
             f"{folder or 'runs'}: cannot be written ({error.strerror}). Choose another folder with --out."
         ) from error
     return folder
+
+
+def is_run_folder(path: Path) -> bool:
+    """Whether there is anything of a run in it; False where nobody may look."""
+    try:
+        return any((path / name).exists() for name in (FACTS, REPORT))
+    except OSError:
+        return False
 
 
 def _make_fresh(name: str, made: list[Path]) -> Path:

@@ -34,6 +34,7 @@ class Ledger:
         self._listeners: list[Callable[[AnyFact], None]] = []
         self.write_error: str | None = None
         self.unread_lines = 0
+        self.unknown_kinds: set[str] = set()  # of the unread lines that say what they are
 
     def add(self, fact: AnyFact) -> None:
         self._by_kind.setdefault(type(fact), []).append(fact)
@@ -82,13 +83,17 @@ class Ledger:
     @classmethod
     def read(cls, path: Path) -> Ledger:
         """The ledger of a past run. Lines that cannot be read (a torn last line, a newer version's kinds) are counted
-        in `unread_lines`. Raises CouldNotJudge where there is no such file or nothing in it could be read."""
+        in `unread_lines`, and kinds that this version does not know are named in `unknown_kinds`. Raises CouldNotJudge
+        where there is no such file or nothing in it could be read."""
         ledger = cls()
         for line in _lines(path):
             try:
                 ledger.add(fact_from_json(line))
-            except ValidationError:
+            except ValidationError as error:
                 ledger.unread_lines += 1
+                first = error.errors(include_url=False, include_input=False)[0]
+                if first["type"] == "union_tag_invalid":
+                    ledger.unknown_kinds.add(str(first["ctx"]["tag"]))
         if not ledger._by_kind:
             raise CouldNotJudge(f"{path}: no fact could be read here. Is this the folder of a reid-smoke run?")
         return ledger

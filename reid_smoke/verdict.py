@@ -6,8 +6,20 @@ from dataclasses import dataclass
 from math import exp
 from typing import Literal
 
+from reid_smoke.baseline import mark_known
 from reid_smoke.checks.catalogue import CheckResult, rank, run_checks
-from reid_smoke.facts import CrashFacts, DatasetFacts, EndFacts, GraphFacts, RankEndFacts, RunFacts, UnreadableFacts
+from reid_smoke.facts import (
+    BaselineFacts,
+    CrashFacts,
+    DatasetFacts,
+    EndFacts,
+    GraphFacts,
+    HandoverEndFacts,
+    HandoverFacts,
+    RankEndFacts,
+    RunFacts,
+    UnreadableFacts,
+)
 from reid_smoke.ledger import Ledger
 from reid_smoke.rule import LEAST_STEPS, CeFigures, Curve, RuleFigures, crossing_step, read_curve
 
@@ -25,6 +37,7 @@ class Verdict:
     certain: bool  # more steps would not change it
     rule: RuleFigures
     ce: CeFigures
+    excused: bool = False  # NO-GO by faults that are all known, while CE passes: the exit code is that of GO
 
 
 @dataclass(frozen=True)
@@ -33,10 +46,13 @@ class Judgement:
 
     verdict: Verdict
     results: list[CheckResult]
+    crashed_later: bool = False  # in the hand-over, which was asked for beside the verdict
 
     @property
     def exit_code(self) -> int:
-        return EXIT_CODES[self.verdict.word]
+        if self.verdict.excused:
+            return EXIT_CODES["GO"]
+        return EXIT_CODES["UNKNOWN" if self.crashed_later and self.verdict.word == "GO" else self.verdict.word]
 
 
 def judge(ledger: Ledger, *, ended: bool) -> Judgement:
@@ -45,9 +61,12 @@ def judge(ledger: Ledger, *, ended: bool) -> Judgement:
     ended: no more facts will come. Before that, a verdict that is not certain may still change.
     """
     curve = read_curve(ledger.first(RunFacts), ledger.first(DatasetFacts), ledger.last(GraphFacts), ledger.steps)
-    results = run_checks(ledger, curve)
+    results = mark_known(run_checks(ledger, curve), ledger.last(BaselineFacts))
     word, reason, certain = _decide(ledger, curve, results)
-    return Judgement(Verdict(word, reason, certain or ended, curve.rule, curve.ce), results)
+    excused = word == "NO-GO" and _decide(ledger, curve, [r for r in results if not r.known])[0] == "GO"
+    end = ledger.last(HandoverEndFacts)
+    crashed_later = end is not None and end.how == "crashed"
+    return Judgement(Verdict(word, reason, certain or ended, curve.rule, curve.ce, excused), results, crashed_later)
 
 
 def _decide(ledger: Ledger, curve: Curve, results: list[CheckResult]) -> tuple[VerdictWord, str, bool]:
@@ -65,7 +84,7 @@ def _decide(ledger: Ledger, curve: Curve, results: list[CheckResult]) -> tuple[V
         return "UNKNOWN", _why_not_closed(ledger, curve), False
     if curve.word != "passes":
         return "NO-GO", _curve_in_words(curve), True
-    broken = [r.check.code for r in results if r.status == "error" and r.check.severity != "warn"]
+    broken = [r.check.code for r in results if r.status == "error" and r.check.severity != "warn" and not r.reason]
     if broken:
         return "UNKNOWN", f"CE passes, but {', '.join(broken)} crashed, and a fault may hide behind that.", True
     return "GO", _curve_in_words(curve), True
@@ -104,7 +123,7 @@ def _unreadable_share(ledger: Ledger) -> float:
     """Share of the images tried that could not be read."""
     dataset = ledger.first(DatasetFacts)
     bad = len({fact.path for fact in ledger.all(UnreadableFacts)}) + (dataset.unreadable if dataset else 0)
-    tried = sum(s.batch for s in ledger.steps)
+    tried = sum(s.batch for s in ledger.steps) + sum(fact.images for fact in ledger.all(HandoverFacts))
     if dataset is not None:
         tried = min(tried, dataset.images)
     return bad / max(tried, bad) if bad else 0.0

@@ -4,9 +4,11 @@
     python scripts/bench_faults.py --omniglot data/omniglot           that set-up too (see scripts/make_omniglot.py)
     python scripts/bench_faults.py --jobs 16 --shard 1/3 --out one.json
     python scripts/bench_faults.py --merge one.json two.json three.json --table README.md
+    python scripts/bench_faults.py --peers --setups bnneck --seeds 1  other tools on the same trainings, beside ours
 
 Each case is a training of its own, watched and judged as `reid-smoke run` does it. The checks see its facts and nothing
-else: the name of what was put in stays in the bench.
+else: the name of what was put in stays in the bench. What the other tools say is kept in the outcomes, word for word;
+fault_bench/peers.py says how each is attached, and fault_bench/peer_grades.py which words count as naming a cause.
 """
 
 from __future__ import annotations
@@ -25,11 +27,19 @@ def main() -> int:
     arguments = _arguments()
     os.environ["OMP_NUM_THREADS"] = "1"  # before torch is imported: the cases run side by side instead
     from fault_bench.cases import all_cases
-    from fault_bench.table import report, write_table
+    from fault_bench.peer_grades import BEGIN, END, peers_markdown, peers_report, without_words
+    from fault_bench.peers import missing
+    from fault_bench.table import put_between, report, write_table
 
     if arguments.merge:
         outcomes = [outcome for path in arguments.merge for outcome in json.loads(path.read_text())]
     else:
+        if arguments.peers and (absent := missing()):
+            print(f"{', '.join(absent)} not installed: pip install 'reid-smoke[peers]'", file=sys.stderr)
+            return 2
+        if arguments.peers and (wordless := without_words()):
+            print(f"fault_bench/peer_grades.py has no words for {', '.join(wordless)}", file=sys.stderr)
+            return 2
         cases = all_cases(arguments)
         number, of = arguments.shard
         keys = [key for index, key in enumerate(cases) if index % of == number - 1]
@@ -39,8 +49,13 @@ def main() -> int:
         if arguments.out:
             arguments.out.write_text(json.dumps(outcomes, indent=1))
     print(report(outcomes))
-    if arguments.table:
+    with_peers = [outcome for outcome in outcomes if "peers" in outcome]
+    if with_peers:
+        print(peers_report(with_peers))
+    if arguments.table and not arguments.peers:
         write_table(outcomes, arguments.table)
+    if arguments.table and with_peers:
+        put_between(arguments.table, BEGIN, END, peers_markdown(with_peers))
     return 0
 
 
@@ -76,11 +91,15 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--kind", choices=("all", "faults", "controls"), default="all")
     parser.add_argument("--jobs", type=int, default=max(1, (os.cpu_count() or 2) - 1), help="processes side by side")
     parser.add_argument("--shard", type=_shard, default=(1, 1), metavar="I/N", help="every N-th case, from the I-th")
+    parser.add_argument("--peers", action="store_true", help="run the tools of the extra `peers` on them, too")
     parser.add_argument("--out", type=Path, help="write the outcomes as JSON")
     parser.add_argument("--facts", type=Path, help="keep each training's facts.jsonl in this folder")
     parser.add_argument("--merge", type=Path, nargs="+", help="run nothing: put outcomes together")
     parser.add_argument("--table", type=Path, help="write the table into this file, between its two marks")
-    return parser.parse_args()
+    arguments = parser.parse_args()
+    if arguments.peers and arguments.way == "watch":
+        parser.error("--peers goes through parts: leave --way out")
+    return arguments
 
 
 def _shard(text: str) -> tuple[int, int]:

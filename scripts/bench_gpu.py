@@ -35,10 +35,11 @@ from reid_smoke.build.data.training_set import TrainingSet, open_training_set
 from reid_smoke.build.training import Training, build_training
 from reid_smoke.config.schema import Config
 from reid_smoke.ledger import Ledger
+from reid_smoke.plan import Plan, run_facts
 from reid_smoke.report.live import LiveDisplay
-from reid_smoke.smoke import Plan, run_facts, train_until_certain
 from reid_smoke.train.captured import choose_learner
 from reid_smoke.train.loop import train
+from reid_smoke.until_certain import train_until_certain
 
 BEGIN = 40  # steps of each turn that are not counted: the capture, and caches that fill
 GPU = torch.device("cuda")

@@ -1,4 +1,4 @@
-"""torchvision's classification models by name, cut down to the pooled feature that a ReID head works on.
+"""torchvision's classification models by name, timm's as `timm:NAME`: down to the feature that a ReID head works on.
 
 torchvision is imported inside the functions: it costs a second, and a config that is wrong should be told so at once.
 """
@@ -11,11 +11,12 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from reid_smoke.build.timm_backbones import PREFIX, make_timm_backbone
 from reid_smoke.errors import ModelError, nearest
 
 
 def backbone_names() -> list[str]:
-    """The names that `build_backbone` accepts: torchvision's classification models, sorted."""
+    """The names that `build_backbone` accepts without a prefix: torchvision's classification models, sorted."""
     from torchvision import models
 
     # `module` keeps out detection, segmentation, optical flow, video and quantized models.
@@ -24,13 +25,22 @@ def backbone_names() -> list[str]:
 
 
 def build_backbone(name: str, *, height: int, width: int, last_stride: int = 1) -> tuple[nn.Module, int]:
-    """A backbone with random weights as torchvision draws them: images (B, 3, height, width) -> features (B, D).
+    """A backbone with the random weights that its library draws: images (B, 3, height, width) -> features (B, D).
 
     Returns it with D. `last_stride`: stride of a ResNet's last stage (ResNet, ResNeXt, Wide ResNet); 1 keeps twice the
     resolution there, as in reid-strong-baseline. Other families have no such stage, and are the same for 1 and 2.
 
-    Raises ModelError for a name that torchvision does not know, and for images of a size that the model cannot take.
+    Raises ModelError for a name that its library does not know, for `timm:NAME` where timm is not installed, and for
+    images of a size that the model cannot take.
     """
+    if name.startswith(PREFIX):
+        backbone = make_timm_backbone(name[len(PREFIX) :], height=height, width=width, last_stride=last_stride)
+    else:
+        backbone = _make_torchvision_backbone(name, last_stride)
+    return backbone, _feature_width(backbone, name, height, width)
+
+
+def _make_torchvision_backbone(name: str, last_stride: int) -> nn.Module:
     from torchvision import models
 
     known = backbone_names()
@@ -45,7 +55,7 @@ def build_backbone(name: str, *, height: int, width: int, last_stride: int = 1) 
     _drop_classifier(backbone)
     if last_stride == 1 and isinstance(backbone, models.ResNet):
         _keep_last_resolution(backbone)
-    return backbone, _feature_width(backbone, name, height, width)
+    return backbone
 
 
 def _drop_classifier(backbone: nn.Module) -> None:

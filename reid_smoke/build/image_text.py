@@ -49,15 +49,22 @@ class ImageTextModel(nn.Module):
         # The image's logits come first: it is the head computed first whose CE is judged.
         logits, bn_feature = self.bn_neck(feature)
         of_text: Tensor = self.text_tower(tokens)  # (B, D)
-        text_bn_feature = to_norm(self.text_bn(of_text), self.bn_neck.feat_norm)
+        text_bn_feature = self._normalise_text(of_text)
         return ImageTextOutput(
             image=BNNeckOutput(logits, feature, bn_feature),
             text=BNNeckOutput(self.bn_neck.classifier(text_bn_feature), of_text, text_bn_feature),
         )
 
+    def caption_features(self, tokens: Tensor) -> Tensor:
+        """Tokens (B, L) -> the captions' BN features (B, D), which lie among the images'."""
+        return self._normalise_text(self.text_tower(tokens))
+
+    def _normalise_text(self, feature: Tensor) -> Tensor:
+        return to_norm(self.text_bn(feature), self.bn_neck.feat_norm)
+
 
 class PairForward:
-    """How the loop calls it: with images, labels and tokens, of which it takes the first and the last."""
+    """How the loop calls it: with a whole batch, of which it takes the images and the tokens."""
 
     def __init__(self, model: nn.Module) -> None:
         self._model = model
@@ -66,8 +73,10 @@ class PairForward:
         """The same call of another module."""
         return PairForward(model)
 
-    def __call__(self, images: Tensor, labels: Tensor, beside: Tensor) -> ImageTextOutput:
-        output: ImageTextOutput = self._model(images, beside)
+    def __call__(
+        self, images: Tensor, labels: Tensor, cameras: Tensor, tokens: Tensor | None = None
+    ) -> ImageTextOutput:
+        output: ImageTextOutput = self._model(images, tokens)
         return output
 
 

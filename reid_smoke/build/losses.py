@@ -21,7 +21,7 @@ def sdm_loss(features_a: Tensor, features_b: Tensor, pids: Tensor, logit_scale: 
     CVPR 2023), equations 4 to 6: with S = scale * a b^T, p = softmax(S) over a row, and q the row of [pid_i == pid_j]
     divided by its sum, the loss of one direction is the mean over rows of KL(p || q) = sum_j p (log p - log(q + 1e-8)),
     and the directions a -> b and b -> a are added up. A KL is never negative, except for what the 1e-8 and rounding
-    bring in: -2e-8 * B at most, and float32's 1e-6.
+    take off: 2e-8 * B at most, and 1e-6 where it is computed in float32.
 
     Computed in float32 whatever autocast says, float64 where the features are: log(1e-8) and a scale of 50 do not go
     together with half precision.
@@ -43,7 +43,9 @@ def _kl(similarity: Tensor, log_q: Tensor) -> Tensor:
 
 
 class TrainingLoss(nn.Module):
-    """Label-smoothed CE on the logits, plus `sdm_weight` times SDM on the BN features; SDM is not computed at weight 0.
+    """What is minimised, called with a model's output and the labels.
+
+    Label-smoothed CE on the logits, plus `sdm_weight` times SDM on the BN features; SDM is not computed at weight 0.
 
     `instances`: K of PK sampling, needed for SDM alone; None of pairs of image and caption. The batch must hold its
     identities one after another, K images of each. Images 0, 2, 4, ... of an identity are view a, images 1, 3, 5, ...
@@ -71,29 +73,34 @@ class TrainingLoss(nn.Module):
         """Model output and labels (B,) int64 in 0..C-1 -> a scalar in nats. A scalar is a loss already."""
         if isinstance(output, Tensor):
             return output
+        loss, sdm = self.parts(output, labels)
+        return loss if sdm is None else loss + self.sdm_weight * sdm
+
+    def parts(self, output: BNNeckOutput | ImageTextOutput, labels: Tensor) -> tuple[Tensor, Tensor | None]:
+        """CE as it is minimised, of both sides where there are two, and SDM without its weight; None at weight 0."""
         if isinstance(output, ImageTextOutput):
-            loss = self._ce(output.image.logits, labels) + self._ce(output.text.logits, labels)
+            ce = self._ce(output.image.logits, labels) + self._ce(output.text.logits, labels)
         else:
-            loss = self._ce(output.logits, labels)
-        if self.sdm_weight > 0:
-            loss = loss + self.sdm_weight * sdm_loss(*self.two_sides(output, labels))
-        return loss
+            ce = self._identity_loss(output, labels)
+        return ce, sdm_loss(*self.two_sides(output, labels)) if self.sdm_weight > 0 else None
 
     def two_sides(self, output: BNNeckOutput | ImageTextOutput, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """What SDM compares: features a and b (B', D), and the labels (B',) of both; B' = B of image and text."""
         if isinstance(output, ImageTextOutput):
             return output.image.bn_feature, output.text.bn_feature, labels
-        return self._two_views(output.bn_feature, labels)
+        return *self.two_views(output.bn_feature), self.two_views(labels)[0]
+
+    def two_views(self, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """Rows (B, ...) of a batch of images -> those of view a and of view b, (B', ...); B' = B/K * floor(K/2)."""
+        assert self.instances is not None, "pairs of image and caption are no views of one image's identity"
+        pairs = self.instances // 2 * 2
+        by_identity = rows.reshape(-1, self.instances, *rows.shape[1:])[:, :pairs]  # (P, K or K-1, ...)
+        return by_identity[:, 0::2].flatten(0, 1), by_identity[:, 1::2].flatten(0, 1)
+
+    def _identity_loss(self, output: BNNeckOutput, labels: Tensor) -> Tensor:
+        return self._ce(output.logits, labels)
 
     def _ce(self, logits: Tensor, labels: Tensor) -> Tensor:
         # Under AMP the logits come in half precision, in which a softmax over many classes loses digits.
         logits = logits.to(torch.promote_types(logits.dtype, torch.float32))  # (B, C)
         return F.cross_entropy(logits, labels, label_smoothing=self.label_smoothing)
-
-    def _two_views(self, feature: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """BN features (B, D), labels (B,) -> views a and b (B', D), their labels (B',); B' = B/K * floor(K/2)."""
-        assert self.instances is not None, "pairs of image and caption are no views of one image's identity"
-        pairs = self.instances // 2 * 2
-        by_identity = feature.reshape(-1, self.instances, feature.shape[1])[:, :pairs]  # (P, K or K-1, D)
-        view_a, view_b = by_identity[:, 0::2].flatten(0, 1), by_identity[:, 1::2].flatten(0, 1)  # (B', D)
-        return view_a, view_b, labels.reshape(-1, self.instances)[:, :pairs:2].flatten()

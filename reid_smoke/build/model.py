@@ -46,12 +46,19 @@ class BNNeck(nn.Module):
 
     `feat_norm`: L2 norm that each feature is scaled to before the classifier; None leaves it as it comes. Without it
     the logits grow with the feature's width, and a head lr of 1e-2 drives CE up instead of down.
+
+    `num_classes`: None leaves the classifier to the loss, and what stands for the logits is the BN feature.
     """
 
-    def __init__(self, width: int, num_classes: int, feat_norm: float | None) -> None:
+    classifier: nn.Linear | nn.Identity
+
+    def __init__(self, width: int, num_classes: int | None, feat_norm: float | None) -> None:
         super().__init__()
         self.feat_norm = feat_norm
         self.bn = make_bn(width)
+        if num_classes is None:
+            self.classifier = nn.Identity()
+            return
         self.classifier = nn.Linear(width, num_classes, bias=False)
         nn.init.normal_(self.classifier.weight, std=0.001)  # logits near 0: CE starts at log C
 
@@ -68,7 +75,7 @@ class BNNeck(nn.Module):
 class BNNeckModel(nn.Module):
     """`backbone` -> pooled feature -> `bn_neck.bn` -> scaled feature -> `bn_neck.classifier`."""
 
-    def __init__(self, backbone: nn.Module, width: int, num_classes: int, feat_norm: float | None = 8.0) -> None:
+    def __init__(self, backbone: nn.Module, width: int, num_classes: int | None, feat_norm: float | None = 8.0) -> None:
         super().__init__()
         self.backbone = backbone
         self.bn_neck = BNNeck(width, num_classes, feat_norm)
@@ -82,10 +89,11 @@ class BNNeckModel(nn.Module):
         return BNNeckOutput(logits, feature, bn_feature)
 
 
-def build_model(config: ModelConfig, num_classes: int, *, height: int, width: int) -> BNNeckModel:
+def build_model(config: ModelConfig, num_classes: int | None, *, height: int, width: int) -> BNNeckModel:
     """The model of this config with random weights, on the CPU, in training mode. `config.weights` is not read here.
 
-    `height`, `width`: of the images, in pixels. Raises ModelError as `build_backbone` does.
+    `num_classes`: None leaves the classifier to the loss. `height`, `width`: of the images, in pixels. Raises
+    ModelError as `build_backbone` does.
     """
     backbone, feature_width = build_backbone(
         config.backbone, height=height, width=width, last_stride=config.last_stride

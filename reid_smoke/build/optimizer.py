@@ -33,6 +33,7 @@ def freeze(model: nn.Module, patterns: list[str]) -> list[FreezeFacts]:
 def with_head(config: OptimizerConfig, head: str | None) -> OptimizerConfig:
     """The recipe for a model whose head goes by another name: the group of the built-in head is that head's.
 
+    head: the name of its weight, whose module's other parameters belong to it; or a module's with a dot behind it.
     Where no head is known, that group is left out: nothing could be in it.
     """
     groups = []
@@ -46,9 +47,16 @@ def with_head(config: OptimizerConfig, head: str | None) -> OptimizerConfig:
 
 
 def build_optimizer(
-    config: OptimizerConfig, model: nn.Module, *, fused: bool = True, capturable: bool = False
+    config: OptimizerConfig,
+    model: nn.Module,
+    criterion: nn.Module | None = None,
+    *,
+    fused: bool = True,
+    capturable: bool = False,
 ) -> torch.optim.Optimizer:
     """The optimizer over the model's trainable parameters, one group per `config.groups` and one for the rest.
+
+    `criterion`: a loss with parameters of its own; their names begin with its class, `ArcFace.weight`.
 
     The first group whose pattern finds a parameter's name takes it. `lr: null` leaves the rest out. Each group's dict
     has a `name`: its pattern, or `rest`. A group whose parameters are all frozen is left out: that is a plan, no slip.
@@ -63,11 +71,16 @@ def build_optimizer(
     taken, and where nothing is left to train.
     """
     left = dict(model.named_parameters())
+    if criterion is not None:
+        known = {id(parameter) for parameter in left.values()}
+        own = criterion.named_parameters(type(criterion).__name__)
+        left |= {name: parameter for name, parameter in own if id(parameter) not in known}
+    names = list(left)
     groups: list[dict[str, Any]] = []
     for index, group in enumerate(config.groups):
         taken = [name for name in left if re.search(group.match, name)]
         if not taken:
-            raise ModelError(_found_nothing(f"optimizer.groups[{index}].match", group.match, model))
+            raise ModelError(_found_nothing(f"optimizer.groups[{index}].match", group.match, model, names))
         parameters = [left.pop(name) for name in taken]
         decay = config.weight_decay if group.weight_decay is None else group.weight_decay
         groups.append({"params": parameters, "lr": group.lr, "weight_decay": decay, "name": group.match})
@@ -88,8 +101,7 @@ def build_optimizer(
     return adam(groups, lr=0.0, eps=config.eps, fused=fused, capturable=capturable)
 
 
-def _found_nothing(place: str, pattern: str, model: nn.Module) -> str:
-    names = [name for name, _ in model.named_parameters()]
+def _found_nothing(place: str, pattern: str, model: nn.Module, names: list[str]) -> str:
     taken = [name for name in names if re.search(pattern, name)]
     if taken:
         return f"{place}: {pattern!r} finds {taken[0]} and {len(taken) - 1} more, which an earlier group has all taken"

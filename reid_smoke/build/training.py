@@ -11,18 +11,16 @@ from torch.optim.lr_scheduler import LRScheduler
 from torch.utils.data import DataLoader
 
 from reid_smoke.build.data.training_set import TrainingSet, scan
-from reid_smoke.build.image_text import PairForward, build_image_text_model
 from reid_smoke.build.losses import TrainingLoss
-from reid_smoke.build.model import build_model
-from reid_smoke.build.optimizer import build_optimizer, freeze, with_head
-from reid_smoke.build.own_model import Forward, Understood, make_model, understand
+from reid_smoke.build.optimizer import build_optimizer, freeze
+from reid_smoke.build.own_loss import OwnLoss
+from reid_smoke.build.own_model import Forward, Understood
+from reid_smoke.build.parts import BUILT_IN_HEAD, build_parts
 from reid_smoke.build.schedule import build_scheduler
 from reid_smoke.build.weights import load_weights
 from reid_smoke.config.schema import CAPTIONED, Config
 from reid_smoke.errors import UsageError
 from reid_smoke.facts import DatasetFacts, FreezeFacts, WeightsFacts
-
-BUILT_IN_HEAD = "bn_neck.classifier.weight"
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,7 +39,7 @@ class Training:
     num_classes: int
     steps_per_epoch: int  # batches, as the loader promises them
     facts: tuple[DatasetFacts | WeightsFacts | FreezeFacts, ...]  # in the order in which they were found
-    # (images, labels, cameras) -> output, of a model of the user's; (images, labels, tokens) -> output, of the built-in
+    # (images, labels, cameras, tokens where there are captions) -> output, of a model of the user's and of the built-in
     # image-text model; None: model(images)
     forward: Forward | None = None
     head: str | None = BUILT_IN_HEAD  # name of the classifier's weight, where it is known
@@ -78,48 +76,32 @@ def build_training(
     facts: list[DatasetFacts | WeightsFacts | FreezeFacts] = [scan(training_set, num_classes, instances)]
 
     torch.manual_seed(config.seed)
-    size = {"height": config.data.height, "width": config.data.width}
-    model: nn.Module
-    forward: Forward | None = None
-    understood: Understood | None = None
-    head: str | None
-    text = config.model.text
-    if text is not None:
-        vocabulary = training_set.vocabulary
-        if vocabulary is None:
-            raise UsageError(
-                f"model.text is a text tower, and {training_set.source} has no captions: "
-                f"set data.source to one of {', '.join(CAPTIONED)}, or leave model.text out"
-            )
-        model = build_image_text_model(config.model, text, num_classes, len(vocabulary), **size)
-        forward, head = PairForward(model), BUILT_IN_HEAD
-    elif config.model.target is None:
-        model = build_model(config.model, num_classes, **size)
-        head = BUILT_IN_HEAD
-    else:
-        model = make_model(config.model, num_classes)
-        forward, understood = understand(model, config.model, num_classes, **size)
-        head = understood.head
+    if config.model.text is not None and training_set.vocabulary is None:
+        raise UsageError(
+            f"model.text is a text tower, and {training_set.source} has no captions: "
+            f"set data.source to one of {', '.join(CAPTIONED)}, or leave model.text out"
+        )
+    parts = build_parts(config, num_classes, len(training_set.vocabulary or ()))
+    model, loss = parts.model, parts.loss
     if config.model.weights is not None:
         facts.append(load_weights(model, config.model.weights))
     # Half-precision convolutions run in this layout on CUDA, and would be turned around each time. A CPU gains nothing.
     on_gpu = device.type == "cuda"
     memory_format = torch.channels_last if on_gpu else torch.contiguous_format
     model.to(device=device, memory_format=memory_format)  # type: ignore[call-overload]  # torch's stub misses the pair
+    criterion = loss.criterion.to(device) if isinstance(loss, OwnLoss) else None
     facts.extend(freeze(model, config.model.freeze))
 
     scaler = torch.amp.GradScaler(device.type) if config.train.amp == "fp16" else None
-    planned = config.optimizer if understood is None else with_head(config.optimizer, head)
-    optimizer = build_optimizer(planned, model, fused=scaler is None, capturable=on_gpu)
+    planned = parts.recipe(config.optimizer)
+    optimizer = build_optimizer(planned, model, criterion, fused=scaler is None, capturable=on_gpu)
     steps_per_epoch = len(loader)
     optimizer_steps = max(1, steps_per_epoch // config.train.accumulate)
     return Training(
         config=config,
         model=model,
         loader=loader,
-        loss=TrainingLoss(
-            config.loss.label_smoothing, config.loss.sdm_weight, config.data.instances if text is None else None
-        ),
+        loss=loss,
         optimizer=optimizer,
         scheduler=build_scheduler(config.schedule, optimizer, optimizer_steps),
         scaler=scaler,
@@ -128,7 +110,7 @@ def build_training(
         num_classes=num_classes,
         steps_per_epoch=steps_per_epoch,
         facts=tuple(facts),
-        forward=forward,
-        head=head,
-        understood=understood,
+        forward=parts.forward,
+        head=parts.head,
+        understood=parts.understood,
     )

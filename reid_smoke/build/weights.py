@@ -14,6 +14,7 @@ from typing import NamedTuple
 from torch import Tensor, nn
 
 from reid_smoke.build.checkpoint import read_state_dict
+from reid_smoke.build.timm_backbones import fit_positions
 from reid_smoke.facts import WeightsFacts
 
 BACKBONE = "backbone."
@@ -39,16 +40,17 @@ def load_weights(model: nn.Module, path: Path) -> WeightsFacts:
     `model_state_dict`; its keys may begin with any of WRAPPERS; it may be of the whole model or of its `backbone`
     alone. A file that brings nothing beside the backbone is measured against the backbone. Where the names differ only
     in their numbers and the tensors stand in the same order with the same shapes (MobileNetV2 of before torchvision),
-    they are matched by order, and the facts' examples say so. `num_batches_tracked` is copied and not counted: it is
-    no weight.
+    they are matched by order, and the facts' examples say so. A timm ViT's
+    positions are resampled to its images' size. `num_batches_tracked` is copied and not counted: it is no weight.
 
     Raises ModelError where the file cannot be read or is no checkpoint. A checkpoint of which nothing fits is not
     raised: the facts then say matched=0.
     """
     found = {_DENSENET.sub(r"\1\2", key): tensor for key, tensor in read_state_dict(path).items()}
+    found, fitted = fit_positions(found, getattr(model, "backbone", model))
     own = model.state_dict()
     reading = max(_readings(found, own), key=lambda reading: (_counted(reading.matched), len(reading.wrong_shape)))
-    examples = _examples(reading)
+    examples = (*fitted, *_examples(reading))
     if reading.missing and (by_order := _by_order(found, own)):
         reading = by_order
         pairs = zip(_weights(found), by_order.matched, strict=True)

@@ -12,12 +12,12 @@ import inspect
 import pkgutil
 import textwrap
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any, Literal
 
 from reid_smoke.errors import UsageError, nearest
-from reid_smoke.facts import Fact
+from reid_smoke.facts import Fact, RunFacts
 from reid_smoke.ledger import Ledger
 from reid_smoke.rule import Curve
 
@@ -25,7 +25,8 @@ from reid_smoke.rule import Curve
 Source = type[Fact] | type[Curve]
 
 Severity = Literal["fatal", "fail", "warn"]
-Status = Literal["pass", "warn", "fail", "skipped", "error"]
+GRAVITY: dict[Severity, int] = {"warn": 0, "fail": 1, "fatal": 2}
+Status = Literal["pass", "warn", "fail", "skipped", "error", "ignored"]
 
 
 @dataclass(frozen=True)
@@ -75,10 +76,21 @@ class CheckResult:
     status: Status
     finding: Finding | None = None
     error: str = ""
+    reason: str = ""  # why the user wants the check ignored; "": they do not
+    known: bool = False  # its finding stands in the baseline
 
     @property
     def severity(self) -> Severity:
         return (self.finding.severity if self.finding else None) or self.check.severity
+
+    @property
+    def counts(self) -> bool:
+        """There is a finding, and nobody wants it ignored."""
+        return self.finding is not None and not self.reason
+
+    def ignored(self, reason: str) -> CheckResult:
+        """The same, where the user gave a reason to ignore the check."""
+        return replace(self, status="ignored" if self.finding is not None else self.status, reason=reason)
 
 
 def check(
@@ -132,6 +144,7 @@ def find_check(code_or_slug: str) -> Check:
     if wanted.lower() in names:
         return names[wanted.lower()]
     near = nearest(wanted.lower(), list(names))
+    near = [name if name == names[name].slug else names[name].code for name in near]
     hint = f" Did you mean {' or '.join(near)}?" if near else " `reid-smoke explain` lists them all."
     raise UsageError(f"no check is called {wanted!r}.{hint}")
 
@@ -159,29 +172,33 @@ def run_check(entry: Check, ledger: Ledger, curve: Curve) -> CheckResult:
 
 def run_checks(ledger: Ledger, curve: Curve) -> list[CheckResult]:
     """All checks against a ledger and its curve, by code. Those that wait for the end are skipped while the window is
-    open."""
-    return [
+    open; what the user wants ignored is marked so."""
+    run = ledger.first(RunFacts)
+    results = (
         CheckResult(entry, "skipped")
         if entry.when == "end" and curve.word == "short"
         else run_check(entry, ledger, curve)
         for entry in catalogue()
+    )
+    reasons = run.ignored if run is not None else {}
+    return [
+        result.ignored(reasons[result.check.code]) if result.check.code in reasons else result for result in results
     ]
 
 
 def rank(results: Sequence[CheckResult]) -> list[CheckResult]:
-    """The findings, first cause first.
+    """The findings that count, first cause first.
 
     What no other finding explains comes before what some other does; then the graver; then the earlier; then by code.
     """
-    fired = [result for result in results if result.finding is not None]
+    fired = [result for result in results if result.counts]
     explained = consequences(fired)
-    gravity = {"fatal": 0, "fail": 1, "warn": 2}
     return sorted(
         fired,
         key=lambda r: (
-            gravity[r.severity] == 2,
+            r.severity == "warn",
             r.check.code in explained,
-            gravity[r.severity],
+            -GRAVITY[r.severity],
             r.check.code,
         ),
     )
@@ -189,11 +206,11 @@ def rank(results: Sequence[CheckResult]) -> list[CheckResult]:
 
 def consequences(results: Sequence[CheckResult]) -> dict[str, str]:
     """Code of each finding that another explains -> the code of that other."""
-    fired = {r.check.code: r.severity == "warn" for r in results if r.finding is not None}
+    fired = {r.check.code: r.severity == "warn" for r in results if r.counts}
     return {
         code: result.check.code
         for result in results
-        if result.finding is not None
+        if result.counts
         for code in result.check.explains
         # A warning explains no fault, and a fault no warning: what they would hide is too different in weight.
         if fired.get(code) == (result.severity == "warn") and code != result.check.code

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from reid_smoke.cli.completion import faults
+
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
@@ -15,7 +17,10 @@ if TYPE_CHECKING:
 
 def explain(
     fault: Annotated[
-        str | None, typer.Argument(metavar="[FAULT]", help="Its code or name: RS302, head-not-in-optimizer.")
+        str | None,
+        typer.Argument(
+            metavar="[FAULT]", help="Its code or name: RS302, head-not-in-optimizer.", autocompletion=faults
+        ),
     ] = None,
 ) -> None:
     """List the known faults, or explain one.

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from reid_smoke.cli.options import Set
+from reid_smoke.errors import UsageError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -26,6 +27,9 @@ def inspect(
     ],
     overrides: Set = None,
     out: Annotated[Path, typer.Option(help="The contact sheet: .png, .jpg or .webp.")] = Path("contact-sheet.png"),
+    timed: Annotated[
+        bool, typer.Option("--time", help="Train a few steps, and say how long a run will take here.")
+    ] = False,
 ) -> None:
     """Show what a config would train on, and what: the data in numbers, a picture of a batch, and the model's parts.
 
@@ -40,6 +44,8 @@ def inspect(
 
     console = Console()
     if _is_target(config):
+        if timed:
+            raise UsageError("--time: a model alone has no data to train on. Give a config")
         planned = config_of(None, [f"model.target={config}", *(overrides or ())], None)
         _show_model(console, planned, planned.model.num_classes or MARKET_IDENTITIES, config)
         return
@@ -50,6 +56,10 @@ def inspect(
     training_set = open_training_set(planned.data)
     vocabulary = len(training_set.vocabulary or ())
     _show_model(console, planned, planned.model.num_classes or training_set.identities, config, vocabulary)
+    if timed:
+        from reid_smoke.inspecting.duration import time_of_run
+
+        show(console, f"A run of {config}", time_of_run(planned, training_set))
 
 
 def _is_target(text: str) -> bool:

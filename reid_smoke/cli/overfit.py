@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from reid_smoke.cli.options import Device, Out, Set
+from reid_smoke.cli.options import Device, Json, Out, Quiet, Set
 
 
 def overfit(
@@ -19,6 +19,8 @@ def overfit(
     overrides: Set = None,
     out: Out = None,
     device: Device = None,
+    quiet: Quiet = False,
+    json: Json = False,
 ) -> None:
     """Train on N fixed samples for a few epochs: CE only, no augmentation, no schedule.
 
@@ -26,8 +28,9 @@ def overfit(
     do not. Chance and bar are those of guessing among the identities in the N samples.
     """
     from reid_smoke.cli.smoking import command_line, config_of, smoke_and_report
+    from reid_smoke.cli.telling import Telling
     from reid_smoke.config.schema import ScheduleConfig
-    from reid_smoke.smoke import Plan
+    from reid_smoke.plan import Plan
 
     planned = config_of(config, overrides, device)
     batch = min(planned.data.batch_size, n)
@@ -41,4 +44,5 @@ def overfit(
         }
     )
     command = command_line("overfit", config, overrides, device, "--n", str(n), "--epochs", str(epochs))
-    smoke_and_report(Plan(fixed, "overfit", command, config, samples=n, epochs=epochs), out)
+    with Telling(quiet=quiet, json=json) as telling:
+        smoke_and_report(Plan(fixed, "overfit", command, config, samples=n, epochs=epochs), out, telling)

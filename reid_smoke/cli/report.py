@@ -8,6 +8,9 @@ from typing import Annotated
 
 import typer
 
+from reid_smoke.cli.completion import run_folders
+from reid_smoke.cli.options import Baseline
+
 
 class Format(str, Enum):
     terminal = "terminal"
@@ -17,33 +20,43 @@ class Format(str, Enum):
     sarif = "sarif"
     github = "github"
     summary = "summary"
+    tensorboard = "tensorboard"
 
 
 def report(
-    folder: Annotated[Path, typer.Argument(metavar="RUN_DIR", help="The folder of a run.", show_default=False)],
-    format: Annotated[Format, typer.Option(help="What to print; html is written to the folder.")] = Format.terminal,
+    folder: Annotated[
+        Path,
+        typer.Argument(metavar="RUN_DIR", help="The folder of a run.", show_default=False, autocompletion=run_folders),
+    ],
+    format: Annotated[
+        Format, typer.Option(help="What to print; html and tensorboard are written to the folder.")
+    ] = Format.terminal,
+    baseline: Baseline = None,
 ) -> None:
     """Show a past run's report again, made from its facts: a run that was killed has them up to that moment.
 
+    Of a folder that came in part, torn or from a newer version it shows what can be read, and says what is missing.
     Ends with the verdict's exit code, as the run did.
     """
     from rich.console import Console
 
-    from reid_smoke.ledger import Ledger
-    from reid_smoke.report.document import build_report
+    from reid_smoke.baseline import read_baseline
+    from reid_smoke.cli.streams import print_document
     from reid_smoke.report.formats import FORMATS
+    from reid_smoke.report.past import read_past_run
     from reid_smoke.report.terminal import render_terminal
     from reid_smoke.report.writing import write_whole
-    from reid_smoke.verdict import judge
 
-    ledger = Ledger.read(folder / "facts.jsonl")
-    judgement = judge(ledger, ended=True)
-    document = build_report(ledger, judgement.results, judgement.verdict)
+    past = read_past_run(folder, read_baseline(baseline) if baseline is not None else None)
     if format is Format.terminal:
-        render_terminal(document, Console(), folder=folder)
+        render_terminal(past.report, Console(), folder=folder)
     elif format is Format.html:
-        write_whole(folder / "report.html", FORMATS["html"](document, ledger, folder))
-        typer.echo(folder / "report.html")
+        write_whole(folder / "report.html", FORMATS["html"](past.report, past.ledger, folder))
+        print_document(f"{folder / 'report.html'}\n")
+    elif format is Format.tensorboard:
+        from reid_smoke.report.tensorboard import write_events
+
+        print_document(f"{write_events(past.ledger, folder)}\n")
     else:
-        typer.echo(FORMATS[format.value](document, ledger, folder), nl=False)
-    raise typer.Exit(judgement.exit_code)
+        print_document(FORMATS[format.value](past.report, past.ledger, folder))
+    raise typer.Exit(past.exit_code)

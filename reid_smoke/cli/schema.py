@@ -13,6 +13,7 @@ def schema() -> None:
     """
     import json
 
+    from reid_smoke.cli.streams import print_document
     from reid_smoke.config.json_schema import config_schema
 
-    print(json.dumps(config_schema(), indent=2))
+    print_document(json.dumps(config_schema(), indent=2) + "\n")

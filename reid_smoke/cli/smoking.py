@@ -11,20 +11,20 @@ from pathlib import Path
 from typing import NoReturn
 
 import typer
-from rich.console import Console
 
 from reid_smoke.cli import STARTED
 from reid_smoke.cli.guard import say
 from reid_smoke.cli.options import DeviceName
+from reid_smoke.cli.telling import Telling
 from reid_smoke.config.load import load_config
 from reid_smoke.config.schema import Config
 from reid_smoke.errors import CouldNotJudge, ReidSmokeError
+from reid_smoke.plan import Plan
 from reid_smoke.report.both_ways import beside
 from reid_smoke.report.document import build_report
 from reid_smoke.report.live import LiveDisplay
-from reid_smoke.report.terminal import render_terminal
 from reid_smoke.report.writing import write_reports
-from reid_smoke.smoke import Outcome, Plan, smoke
+from reid_smoke.smoke import Outcome, smoke
 from reid_smoke.train.ranks import find_place
 
 
@@ -41,16 +41,16 @@ def command_line(
     return shlex.join([*words, *(["--device", device.value] if device else ())])
 
 
-def smoke_and_report(plan: Plan, out: Path | None) -> None:
+def smoke_and_report(plan: Plan, out: Path | None, telling: Telling) -> None:
     """Run the plan with a live display, and show what came of it. Of several ranks the first does so."""
     place = find_place()
     if not place.is_first:
         raise typer.Exit(_follow(plan))
-    with LiveDisplay(sys.stderr) as display:
-        outcome = smoke(plan, out, display, started=STARTED, last_words=tell)
+    with LiveDisplay(telling.progress) as display:
+        outcome = smoke(plan, out, display, started=STARTED, last_words=lambda outcome: tell(outcome, telling))
     if place.is_alone or outcome.how in ("finished", "stopped"):
-        show(outcome)
-    code = tell(outcome)
+        show(outcome, telling)
+    code = tell(outcome, telling)
     # What waits for another rank to the end would wait in vain.
     sys.stdout.flush()
     os._exit(code)
@@ -67,12 +67,12 @@ def _follow(plan: Plan) -> int:
     os._exit(CouldNotJudge.exit_code)
 
 
-def show(outcome: Outcome) -> NoReturn:
+def show(outcome: Outcome, telling: Telling) -> NoReturn:
     """Write the report of what was run, show it, and leave with the verdict's exit code."""
-    raise typer.Exit(tell(outcome))
+    raise typer.Exit(tell(outcome, telling))
 
 
-def tell(outcome: Outcome) -> int:
+def tell(outcome: Outcome, telling: Telling) -> int:
     """Write the report of what was run, and show it. Returns the verdict's exit code."""
     judgement, folder = outcome.judgement, outcome.folder
     report = build_report(outcome.ledger, judgement.results, judgement.verdict)
@@ -86,5 +86,5 @@ def tell(outcome: Outcome) -> int:
         code = CouldNotJudge.exit_code
     if outcome.ledger.write_error:
         code = CouldNotJudge.exit_code
-    render_terminal(report, Console(), folder=folder)
+    telling.tell(report, folder)
     return code

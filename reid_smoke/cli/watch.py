@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Annotated, TextIO
 import typer
 
 from reid_smoke.cli import STARTED
-from reid_smoke.cli.options import Out
+from reid_smoke.cli.options import Baseline, Out, Quiet
 from reid_smoke.errors import CouldNotJudge, UsageError
 
 if TYPE_CHECKING:
+    from reid_smoke.facts import BaselineFacts
     from reid_smoke.last_resort import LastResort
     from reid_smoke.watch.script import Script
     from reid_smoke.watch.signals import LastWords
@@ -40,16 +41,31 @@ def watch(
     triage: Annotated[
         bool, typer.Option("--triage", help="Keep the first batches, and after a NO-GO try where the fault lies.")
     ] = False,
+    ignore: Annotated[
+        list[str] | None,
+        typer.Option(metavar="CODE=REASON", help="A check whose finding may stand, and why. May be repeated."),
+    ] = None,
+    baseline: Baseline = None,
     out: Out = None,
+    quiet: Quiet = False,
+    json: Annotated[bool, typer.Option("--json", hidden=True)] = False,
 ) -> None:
     """Run your own training script unchanged, and say Go or No-Go with the cause.
 
-    The script sees what it would see under python. The report goes to stderr; its own exit code goes first.
+    The script sees what it would see under python. The report goes to stderr; its own exit code goes first. Stdout is
+    the script's alone, so that there is no --json here: with --out DIR the report is in DIR/report.json at its end.
     """
+    if json:
+        raise UsageError(
+            "--json: stdout is your script's here, and what it prints would stand before the report. "
+            "Give --out DIR, and read DIR/report.json when it has ended."
+        )
     from reid_smoke.watch.ranks import alone, meeting_place, ranks, speaks
     from reid_smoke.watch.script import find_module, find_script
 
     steps = _window(window)
+    ignored = _ignored(ignore)
+    former = _former(baseline)
     arguments = list(context.args)
     try:
         found = find_module(script) if module else find_script(script)
@@ -77,13 +93,16 @@ def watch(
         stop=stop,
         head=pattern,
         triage=triage,
+        quiet=quiet,
+        ignored=ignored,
+        baseline=former,
         command=shlex.join(["reid-smoke", "watch", *found.words, *arguments]),
-        say=say,
+        say=None if quiet else say,
         started=STARTED,
         ranks=ranks(),
         others=None if alone() else OtherRanks(meeting_place(out), ranks(), time.time()),
     )
-    show = _shower(watching, sys.stderr, say)
+    show = _shower(watching, sys.stderr, say, quiet=quiet)
     last_words = LastWords(_reporter(watching, show), lambda: watching.trying)
     last_words.listen()
 
@@ -148,6 +167,22 @@ def _window(text: str) -> tuple[int, int]:
     return int(match[1]), int(match[2])
 
 
+def _ignored(options: list[str] | None) -> dict[str, str]:
+    if not options:
+        return {}  # nobody waits for the catalogue
+    from reid_smoke.checks.ignoring import read_ignored
+
+    return read_ignored(options)
+
+
+def _former(path: Path | None) -> BaselineFacts | None:
+    if path is None:
+        return None
+    from reid_smoke.baseline import read_baseline
+
+    return read_baseline(path)
+
+
 def _run(script: Script, arguments: list[str]) -> BaseException | None:
     """Run it, and return what ended it; None: it came to its end."""
     from reid_smoke.watch.script import run_as_main, without_our_frames
@@ -202,7 +237,7 @@ def _sayer(stream: TextIO) -> Callable[[str], None]:
     return say
 
 
-def _shower(watching: Watch, stream: TextIO, say: Callable[[str], None]) -> Callable[[], None]:
+def _shower(watching: Watch, stream: TextIO, say: Callable[[str], None], *, quiet: bool) -> Callable[[], None]:
     """What shows the report of a watch that is over on `stream`.
 
     `stream` is stderr as it was before their script, which may put a log in its place.
@@ -212,10 +247,13 @@ def _shower(watching: Watch, stream: TextIO, say: Callable[[str], None]) -> Call
         if watching.report is not None:
             from rich.console import Console
 
-            from reid_smoke.report.terminal import render_terminal
+            from reid_smoke.report.terminal import render_briefly, render_terminal
 
             with suppress(OSError, ValueError):
-                render_terminal(watching.report, Console(file=stream), folder=_shown(watching.folder))
+                if quiet:
+                    render_briefly(watching.report, Console(file=stream))
+                else:
+                    render_terminal(watching.report, Console(file=stream), folder=_shown(watching.folder))
         if watching.error:
             say(watching.error)
 

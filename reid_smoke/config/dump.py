@@ -37,6 +37,13 @@ def dump_text(text: str) -> str:
     return dumped.removesuffix("\n").removesuffix("\n...")
 
 
+def dump_value(value: Any) -> str:
+    """Any value on one line, as YAML and as `--set` takes it; keys that say nothing are left out."""
+    if isinstance(value, list):
+        value = [{k: v for k, v in item.items() if v is not None} if isinstance(item, dict) else item for item in value]
+    return str(yaml.safe_dump(value, default_flow_style=True, width=10**6, sort_keys=False)).split("\n...")[0].strip()
+
+
 def dump_config(config: Config) -> str:
     """Every key of the config, defaults too, in the schema's order."""
     text: str = yaml.dump(config.to_plain(), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from reid_smoke.checks.catalogue import catalogue
 from reid_smoke.config.schema import Config
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -22,4 +23,8 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 def config_schema() -> dict[str, Any]:
     """The schema that `load_config` holds a file against, in draft 2020-12. What spans several keys (a window within
     the run's steps) is beyond it, and is checked on loading alone."""
-    return {"$schema": DIALECT, **Config.model_json_schema()}
+    schema = Config.model_json_schema()
+    # Editors complete the codes, too.
+    codes = [check.code for check in catalogue()]
+    schema["$defs"]["ChecksConfig"]["properties"]["ignore"]["propertyNames"] = {"enum": codes}
+    return {"$schema": DIALECT, **schema}

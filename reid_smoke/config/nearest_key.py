@@ -56,6 +56,9 @@ SYNONYMS = {
     "frozen": "freeze",
     "params": "groups",
     "pattern": "match",
+    "suppress": "ignore",
+    "skip": "ignore",
+    "disable": "ignore",
 }
 
 Section = tuple[str, ...]

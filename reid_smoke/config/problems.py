@@ -27,6 +27,7 @@ EXPECTED = {
     "path_type": "a path",
     "list_type": "a list",
     "tuple_type": "a list",
+    "dict_type": "a section, that is keys and values below it",
     "model_type": "a section, that is keys and values below it",
 }
 BOUNDS = {
@@ -50,6 +51,8 @@ def sentences(error: ValidationError) -> Iterator[Sentence]:
     too_short: dict[Location, str] = {}  # pydantic names every missing place of a list; one problem is enough
     for detail in error.errors(include_url=False):
         location, found = tuple(detail["loc"]), detail["input"]
+        if location[-1:] == ("[key]",):  # of a section whose keys are not known beforehand: the key itself is at fault
+            location = location[:-1]
         if found is UNREADABLE:
             continue  # reported where it was read
         if detail["type"] == "missing" and isinstance(location[-1], int):

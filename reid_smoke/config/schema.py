@@ -7,10 +7,24 @@ Whatever the user plans instead is said here too, since that plan is what they n
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveInt, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PositiveInt,
+    WithJsonSchema,
+    model_validator,
+)
+
+from reid_smoke.checks.ignoring import given_reason, known_code
+from reid_smoke.errors import UsageError
 
 
 def _compiles(pattern: str) -> str:
@@ -31,13 +45,31 @@ def _home(path: Path) -> Path:
     return path
 
 
+def _checked(check: Callable[[str], str]) -> Callable[[str], str]:
+    def validate(text: str) -> str:
+        try:
+            return check(text)
+        except UsageError as error:
+            raise ValueError(str(error)) from None
+
+    return validate
+
+
 NonNegative = Annotated[float, Field(ge=0)]
 Positive = Annotated[float, Field(gt=0)]
 Regex = Annotated[str, AfterValidator(_compiles)]
 # A YAML has no paths and no tuples: these two take its text and its lists, everything else its exact type.
 LocalPath = Annotated[Path, Field(strict=False), AfterValidator(_home)]
 Listed = Field(strict=False)
+Target = Annotated[str, Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_][\w.]*$")]
 Selector = Annotated[str, Field(pattern=r"^(\[(-?\d+|'[^']*'|\"[^\"]*\")\])*$")]
+Code = Annotated[str, AfterValidator(_checked(known_code))]
+Reason = Annotated[
+    str,
+    BeforeValidator(lambda text: "" if text is None else text),  # `RS115:` and nothing behind it
+    AfterValidator(_checked(given_reason)),
+    WithJsonSchema({"type": "string", "pattern": r"\S"}),
+]
 
 Source = Literal[
     "market1501", "dukemtmc", "occluded_duke", "msmt17", "cuhk03", "veri776", "vehicleid", "image_folder", "csv",
@@ -54,6 +86,10 @@ class Section(BaseModel):
     model_config = ConfigDict(
         extra="forbid", frozen=True, strict=True, allow_inf_nan=False, use_attribute_docstrings=True
     )
+
+
+def _default(section: Section, key: str) -> Any:
+    return type(section).model_fields[key].get_default()
 
 
 class DataConfig(Section):
@@ -106,7 +142,8 @@ class ModelConfig(Section):
     """A BNNeck over a backbone, or a factory of the user's."""
 
     backbone: str = "resnet50"
-    """A torchvision classification model by name."""
+    """A torchvision classification model by name, or one of timm's, `timm:vit_small_patch16_224`, where that is
+    installed; a ViT is built for the images' size."""
     last_stride: Literal[1, 2] = 1
     """Stride of a ResNet's last stage; 1 keeps twice the resolution, as ReID models do."""
     feat_norm: Positive | None = 8.0
@@ -121,7 +158,7 @@ class ModelConfig(Section):
     command is started."""
     freeze: list[Regex] = []
     """Regular expressions; parameters whose name one of them finds are not trained."""
-    target: Annotated[str, Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_][\w.]*$")] | None = None
+    target: Target | None = None
     """A model of your own, `package.module:factory`, in place of backbone. It is called with kwargs; an argument called
     num_classes, class_num or the like is filled in. `reid-smoke inspect` shows how it is understood."""
     kwargs: dict[str, Any] = {}
@@ -129,7 +166,8 @@ class ModelConfig(Section):
     cwd: LocalPath | None = None
     """The folder that target is imported from; by default the one where the command is started."""
     call: Literal["images", "images, labels", "images, labels, cam, view", "batch"] = "images"
-    """What target's model is called with in training. `batch`: one dict of images, pids, targets, labels, camids."""
+    """What target's model is called with in training. `batch`: one dict of images, pids, targets, labels, camids, and
+    of sets with captions caption_ids."""
     logits: Selector | None = None
     """Where in the output the logits are, `[0]` or `['logits']`; by default the first tensor as wide as there are
     identities. A dict of losses has none: its losses are added up."""
@@ -144,7 +182,7 @@ class ModelConfig(Section):
             raise ValueError("text is a tower beside backbone: a target, a model of your own, brings its own")
         if self.target is None:
             own = {"kwargs", "cwd", "call", "logits", "head", "bn_feature"} & {
-                key for key in self.model_fields_set if getattr(self, key) != type(self).model_fields[key].get_default()
+                key for key in self.model_fields_set if getattr(self, key) != _default(self, key)
             }
             if own:
                 raise ValueError(f"{', '.join(sorted(own))}: only together with target, a model of your own")
@@ -159,6 +197,29 @@ class LossConfig(Section):
     sdm_weight: NonNegative = 0.0
     """Weight of SDM between two views of each identity, or between image and caption where there is model.text; 0 does
     not compute it at all."""
+    target: Target | None = None
+    """A loss of your own, `package.module:factory`, in CE's place: a module that is called as `call` says and gives a
+    scalar, or logits that CE is taken of. It is called with kwargs; arguments called num_classes, in_features or the
+    like are filled in. Its parameters are the head's."""
+    kwargs: dict[str, Any] = {}
+    """Arguments of target."""
+    cwd: LocalPath | None = None
+    """The folder that target is imported from; by default the one where the command is started."""
+    call: Literal["features, labels", "features", "logits, labels"] = "features, labels"
+    """What target's module is called with. Given features, it holds the classifier, as ArcFace's and CosFace's do, and
+    the model has none; given logits, the model has it."""
+
+    @property
+    def holds_head(self) -> bool:
+        """The classifier lives in the loss."""
+        return self.target is not None and self.call != "logits, labels"
+
+    @model_validator(mode="after")
+    def _belongs_to_target(self) -> LossConfig:
+        own = [key for key in ("kwargs", "cwd", "call") if getattr(self, key) != _default(self, key)]
+        if self.target is None and own:
+            raise ValueError(f"{', '.join(own)}: only together with target, a loss of your own")
+        return self
 
 
 class GroupConfig(Section):
@@ -251,6 +312,29 @@ class RuleConfig(Section):
         return self
 
 
+class ChecksConfig(Section):
+    """What is made of what the checks find."""
+
+    ignore: dict[Code, Reason] = {}
+    """Code of a check and the reason why what it finds may stand. Its finding is shown as ignored, with the reason, and
+    makes no NO-GO. A CE that does not fall remains one."""
+
+
+class HandoverConfig(Section):
+    """How `run --continue` goes on after a GO: with SDM, whose weight is raised in steps."""
+
+    weights: Annotated[list[Positive], Field(min_length=1)] = [0.1, 0.3, 0.5]
+    """Weights of SDM, rising."""
+    steps: PositiveInt | None = None
+    """Batches at each weight; by default the rest of the epoch in equal parts, at least 30 each."""
+
+    @model_validator(mode="after")
+    def _rise(self) -> HandoverConfig:
+        if any(later <= earlier for earlier, later in pairwise(self.weights)):
+            raise ValueError(f"weights {self.weights} must rise: each is tried once the one before it was safe")
+        return self
+
+
 class RetrievalConfig(Section):
     """How well people are found by the model's features, before and after the run, beside colour and chance.
 
@@ -277,6 +361,8 @@ class Config(Section):
     schedule: ScheduleConfig = ScheduleConfig()
     train: TrainConfig = TrainConfig()
     rule: RuleConfig = RuleConfig()
+    checks: ChecksConfig = ChecksConfig()
+    handover: HandoverConfig = HandoverConfig()
     retrieval: RetrievalConfig | None = None
     """null does not measure it; `{}` does. It takes two passes over so many images, and no part in the verdict."""
 
@@ -288,6 +374,14 @@ class Config(Section):
         if self.model.text is not None and self.data.source not in CAPTIONED:
             raise ValueError(
                 f"model.text reads captions, and data.source {self.data.source} has none: {', '.join(CAPTIONED)} have"
+            )
+        if self.loss.target is not None and self.model.text is not None:
+            raise ValueError("loss.target is of images alone: leave model.text out, or loss.target")
+        taken = [key for key in ("logits", "head") if getattr(self.model, key) is not None]
+        if self.loss.holds_head and taken:
+            raise ValueError(
+                f"model.{taken[0]}: with loss.target the classifier lives in the loss; loss.call: 'logits, labels' is "
+                "for a model that keeps its own"
             )
         if self.loss.sdm_weight > 0 and self.data.sampler != "pk" and self.model.text is None:
             raise ValueError("loss.sdm_weight needs data.sampler: pk, since SDM compares two views of each identity")

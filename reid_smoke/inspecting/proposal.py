@@ -74,7 +74,7 @@ data:
   augment: [flip, pad_crop]  # `erase` is the third; no flip where a mirrored picture is another one, as with letters
   workers: {proposal.workers}  # loader processes; 0 decodes in the training process
 model:
-  backbone: resnet50  # any classification model of torchvision's; resnet18 on a CPU
+  backbone: resnet50  # any classification model of torchvision's, or timm:NAME; resnet18 on a CPU
   # weights: resnet50.pth  # a local checkpoint; without one it starts from scratch
 {text if found.source in CAPTIONED else ""}\
 optimizer:

@@ -77,8 +77,12 @@ class AtBackward:
         path = self.structure.image_path if self.structure is not None else None
         node = follow(root, path) if path is not None else None
         images = images_of(node) if node is not None and is_fed_images(node) else None
-        if images is not None and images.shape[0] == batch.labels.shape[0]:
+        if images is not None and images.shape[0] == batch.labels.shape[0] and not self._shows_two():
             seen.add(images, batch.labels, batch.mixed)
+
+    def _shows_two(self) -> bool:
+        """Each image is two people's: two losses on the same logits, as mixup has them."""
+        return self.structure is not None and self.structure.graph_facts.same_logits > 1
 
     @guarded
     def weight(self, root: Node, consumer: Node, batch: Batch, now: Step, scale: Tensor | None) -> None:
@@ -99,7 +103,7 @@ class AtBackward:
         images = images_of(node) if node is not None else None
         if images is None:
             return
-        labels = batch.labels if batch.labels.shape[0] == images.shape[0] else None
+        labels = batch.labels if batch.labels.shape[0] == images.shape[0] and not self._shows_two() else None
         now.images = measure.image_figures(images, labels)
         now.image_shape = tuple(images.shape)
 

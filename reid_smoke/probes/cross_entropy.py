@@ -135,6 +135,16 @@ def log_probs_of(node: Node) -> Tensor:
     return result if name_of(node) == "LogSoftmax" else result.clamp_min(1e-30).log()
 
 
+def is_over_batch(node: Node) -> bool:
+    """Whether what stands for the log-softmax (B, C) is taken over the samples."""
+    if name_of(node) == "Log":  # of a sum of exponentials
+        node = follow(node, (0,))
+    dim = getattr(node, "_saved_dim", None)
+    if isinstance(dim, (tuple, list)):
+        dim = dim[0] if len(dim) == 1 else None
+    return isinstance(dim, int) and (dim - 2**64 if dim >= 2**63 else dim) in (0, -2)
+
+
 def _less(logits: Tensor, whole: Tensor) -> Tensor:
     """(B, C) less (B,) or (B, 1); what has another shape stays as it is, and is nobody's log-softmax."""
     fits = logits.dim() == 2 and whole.numel() == logits.shape[0]
@@ -155,7 +165,7 @@ def read_batch(consumer: Node) -> Batch | None:
     rows, classes = log_probs.shape
     by_hand = _by_hand(consumer)
     consumer = consumer if by_hand is None else by_hand[1]
-    name, ignore, mixed = name_of(consumer), -100, None
+    name, ignore, mixed, told = name_of(consumer), -100, None, None
     if name.startswith("NllLoss"):
         labels, ignore = consumer._saved_target, int(consumer._saved_ignore_index)
         if ignore >= 2**63:  # torch < 2.9 shows the int64 as unsigned
@@ -178,10 +188,11 @@ def read_batch(consumer: Node) -> Batch | None:
         labels = targets.argmax(1)
         first, second = targets.topk(min(2, classes), 1).values.T[[0, -1]]
         mixed = second - targets.amin(1) > 1e-3 * first
+        told = first - targets.amin(1) > 1e-6  # the same for every class is no label
     if labels.shape != (rows,):
         return None
     labels = labels.detach().long().to(log_probs.device)
-    counted = labels != ignore
+    counted = labels != ignore if told is None else told
     return Batch(
         log_probs, labels.clamp(0, classes - 1) if name != "Mul" else labels, counted, mixed is not None, mixed
     )

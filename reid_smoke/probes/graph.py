@@ -18,7 +18,18 @@ from torch import Tensor
 
 from reid_smoke.probes.classifier import read_product
 from reid_smoke.probes.cross_entropy import log_softmax_of
-from reid_smoke.probes.nodes import ACCUMULATE, LONGEST_PATH, NORMS, POOLS, PRODUCTS, Node, edges, is_a, name_of
+from reid_smoke.probes.nodes import (
+    ACCUMULATE,
+    LONGEST_PATH,
+    NORMS,
+    POOLS,
+    PRODUCTS,
+    Node,
+    edges,
+    is_a,
+    name_of,
+    names_below,
+)
 
 
 @dataclass
@@ -41,6 +52,7 @@ class Walk:
 
     leaves: list[Tensor] = field(default_factory=list)
     classifications: list[Classification] = field(default_factory=list)
+    odd: tuple[str, ...] | None = None  # what feeds an nll_loss that is given no log-softmax
     image_path: tuple[int, ...] | None = None  # edges from the root to the convolution that is fed the images
     nodes: int = 0
 
@@ -59,6 +71,8 @@ def walk(root: Node) -> Walk:
         log_softmax = log_softmax_of(node)
         if log_softmax is not None:
             found.classifications.append(_classification(node, log_softmax, path))
+        elif found.odd is None and name_of(node).startswith("NllLoss"):
+            found.odd = names_below(node)
         if found.image_path is None and is_fed_images(node):
             found.image_path = path
         for index, child in enumerate(edges(node)):

@@ -19,6 +19,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from reid_smoke.probes.schedules import outermost
 
 SHARDING = ("FullyShardedDataParallel", "FSDPModule")  # torch's two ways to divide the weights among the ranks
+AVERAGING = (nn.parallel.DistributedDataParallel, nn.DataParallel)
 WRAPPERS = ("module.", "_orig_mod.", "_forward_module.")  # DDP and DataParallel, torch.compile, Fabric
 
 
@@ -69,7 +70,8 @@ def find_live(leaves: list[Tensor]) -> Live:
     live = Live([], {}, [], optimizers, outermost(schedulers))
     for index, root in enumerate(roots):
         # The root that the loss reaches most is "the model"; others are told apart by their class.
-        prefix = "" if index == 0 else f"{type(root).__name__}."
+        inner = getattr(root, "module", root) if isinstance(root, AVERAGING) else root
+        prefix = "" if index == 0 else f"{type(inner).__name__}."
         live.roots.append((prefix, root))
         for name, parameter in root.named_parameters():
             if id(parameter) not in live.names:

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from reid_smoke.probes.cross_entropy import Batch
 
@@ -120,6 +121,7 @@ class Watched:
         self._start = self.copy()
         self._length = norm_of(self._start) if self._start else None
         self._before: list[Tensor] | None = None
+        self._after: list[Tensor] | None = None
 
     def sample(self) -> list[Tensor]:
         return [p.detach()[::s] if p.dim() else p.detach() for p, s in zip(self.parameters, self._strides, strict=True)]
@@ -130,10 +132,31 @@ class Watched:
     def before_step(self) -> None:
         self._before = self.copy()
 
-    def update(self) -> Tensor | None:
-        """|dw| / |w| since `before_step`; None where that was not called."""
+    def update(self, *, remember: bool = False) -> Tensor | None:
+        """|dw| / |w| since `before_step`; None where that was not called.
+
+        remember: keep a copy of what is there now, for `overwritten`.
+        """
         before, self._before = self._before, None
-        return relative_change(self.sample(), before, norm_of(before)) if before else None
+        self._after = self.copy() if remember else None
+        return relative_change(self._after or self.sample(), before, norm_of(before)) if before else None
+
+    def overwritten(self) -> Tensor | None:
+        """|w - w after the last step| / |w after it|, to be asked for after `before_step`; None at the first.
+
+        Each row is taken at unit length: to bring a class's weights back to a length is a common constraint.
+        """
+        after, self._after = self._after, None
+        if not after or not self._before:
+            return None
+        now, then = (
+            [functional.normalize(t.float().flatten(1)) for t in side if t.dim() > 1] for side in (self._before, after)
+        )
+        return relative_change(now, then, norm_of(then)) if then else None
+
+    def lose_sight(self) -> None:
+        """A step was taken that nobody looked at."""
+        self._after = None
 
     def moved(self) -> Tensor | None:
         """|w - start| / |start|."""

@@ -77,6 +77,18 @@ def root_of(tensors: object) -> Node | None:
     return next((t.grad_fn for t in candidates if isinstance(t, Tensor) and t.grad_fn is not None), None)
 
 
+def names_below(node: Node, most: int = LONGEST_PATH) -> tuple[str, ...]:
+    """The operations that made what `node` was given, the last in front, down to the first product."""
+    names: list[str] = []
+    child = follow(node, (0,))
+    while child is not None and len(names) < most and not is_a(child, (ACCUMULATE,)):
+        names.append(name_of(child))
+        if is_a(child, PRODUCTS):
+            break
+        child = next((c for c in edges(child) if c is not None), None)
+    return tuple(names)
+
+
 def loss_in_words(root: Node) -> str:
     """The last few operations behind a loss, the last in front: `Mean < Pow < Sub`."""
     names: list[str] = []

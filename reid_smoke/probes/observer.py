@@ -37,6 +37,7 @@ from reid_smoke.probes import measure
 from reid_smoke.probes.at_backward import AtBackward
 from reid_smoke.probes.beside import Beside
 from reid_smoke.probes.checkpoint import not_arrived
+from reid_smoke.probes.continuity import Continuity
 from reid_smoke.probes.cross_entropy import Batch, log_softmax_of, read_batch
 from reid_smoke.probes.freshness import frozen_facts
 from reid_smoke.probes.guard import guarded
@@ -47,7 +48,7 @@ from reid_smoke.probes.outbox import Outbox
 from reid_smoke.probes.resume import Resumed, rates_of
 from reid_smoke.probes.schedules import Schedules
 from reid_smoke.probes.sharing import Sharing
-from reid_smoke.probes.structure import Structure, as_float, read_leaves, read_structure
+from reid_smoke.probes.structure import Structure, as_float, read_structure, read_unclassified
 from reid_smoke.probes.under_way import FIGURES, Loader, Recorded, Step, images_of_dataset, parts_of_dataset, sampler_of
 from reid_smoke.probes.writer import FactWriter
 
@@ -102,13 +103,17 @@ class Observer:
         self._schedules = Schedules()
         self._resumed = Resumed()
         self._frozen: set[int] = set()
+        self._continuity = Continuity()
         self._labels_due = False
         self._training_sampler = 0
         self._dry = 0  # epochs that gave no batch
-        self._stepping = 0  # optimizers that are stepping now: one may step another
+        self._stepping: list[
+            bool
+        ] = []  # optimizers that step now, the outermost first: does one of them hold the head?
         self._scale: Tensor | None = None
         self._stepped = False
         self._counts = {"backwards": 0, "other_backwards": 0, "optimizer_steps": 0, "skipped": 0, "zero_grads": 0}
+        self._counts["leaf_backwards"] = 0
         self._fruitless_walks = 0
         self._loads = 0
         self._faults: dict[str, int] = {}
@@ -201,6 +206,7 @@ class Observer:
     def backward_begins(self, tensors: object) -> None:
         root = root_of(tensors)
         if root is None:
+            self._counts["leaf_backwards"] += 1
             return
         self._look_for_shared()
         self._counts["other_backwards"] += 1
@@ -297,6 +303,8 @@ class Observer:
         for name, count in recorded.counts.items():
             self._counts[name] += count
         self.step += 1
+        if self._head is not None:
+            self._head.lose_sight()
         new, known = self._new_step(), recorded.step
         self._open = replace(
             known,
@@ -317,8 +325,10 @@ class Observer:
             return None
         for path, name in self._paths:
             consumer = follow(root, path)
-            if consumer is not None and consumer.name() == name and log_softmax_of(consumer) is not None:
-                return consumer
+            if consumer is None or consumer.name() != name or log_softmax_of(consumer) is None:
+                continue
+            # While a graph records there is no looking again, and what it records is the model that was looked at.
+            return consumer if self._before_capture is not None or self._structure.is_of(consumer) else None
         return None
 
     def _look(self, root: Node) -> Node | None:
@@ -331,7 +341,10 @@ class Observer:
         if structure is None:
             self._fruitless_walks += 1
             if self._fruitless_walks == FRUITLESS and self._structure is None:
-                self._writer.if_new(read_leaves(root, self.step))
+                parameters, odd = read_unclassified(root, self.step)
+                self._writer.if_new(parameters)
+                if odd is not None:
+                    self._writer.if_new(odd)
                 self._write_counts()
             return None
         self._walked = self.step + 1
@@ -343,6 +356,8 @@ class Observer:
             self._paths = [way, *self._paths][:MOST_PATHS]
         if before is None or before.head is not structure.head:
             self._head = measure.Watched([structure.head], HEAD_SAMPLE) if structure.head is not None else None
+            if structure.head is not None:
+                self._continuity.head(structure.head, structure.live.name(structure.head))
         if before is None or [id(p) for _, p in before.backbone] != [id(p) for _, p in structure.backbone]:
             self._backbone = measure.Watched(measure.choose_sentinels(structure.backbone), SENTINEL_SAMPLE)
         self._writer.if_new(structure.graph_facts)
@@ -440,30 +455,39 @@ class Observer:
     @guarded
     def step_begins(self, optimizer: Optimizer) -> None:
         self._stepped = True
-        self._stepping += 1
+        holds_head = self._structure is not None and _lr(optimizer, self._structure.head) is not None
+        inside = any(self._stepping)
+        self._stepping.append(holds_head or inside)
         now = self._open
         if now is None or self._structure is None or not now.measured:
+            if self._head is not None:
+                self._head.lose_sight()
             return
         now.row = None  # a graph that holds no update: it follows by itself
         with torch.no_grad():
             for watched in (self._head, self._backbone):
                 if watched is not None:
                     watched.before_step()
+            overwritten = self._head.overwritten() if self._head is not None and self._before_capture is None else None
+            if overwritten is not None and "head_overwritten" not in now.figures:
+                now.figures["head_overwritten"] = overwritten
             with self._aside():  # a step reads the gradients, and leaves them as they are
                 self._read_gradients(now, "head_grad_applied", "backbone_grad_applied")
         # A wrapper (Lookahead, say) steps the optimizer inside of it: that is one step.
-        if self._stepping == 1:
+        if len(self._stepping) == 1:
             self._sharing.step(optimizer)
-            if _lr(optimizer, self._structure.head) is not None:
-                now.head_steps += 1
-                now.head_optimizers.add(id(optimizer))
+        if holds_head and not inside:
+            now.head_steps += 1
+            now.head_optimizers.add(id(optimizer))
+            self._continuity.stepped(optimizer)
         self._read_lr(now, optimizer, "lr_head", self._structure.head)
         sentinels = self._backbone.parameters if self._backbone is not None else []
         self._read_lr(now, optimizer, "lr_backbone", sentinels[-1] if sentinels else None)
 
     @guarded
     def step_ended(self, optimizer: Optimizer) -> None:
-        self._stepping = max(0, self._stepping - 1)
+        if self._stepping:
+            self._stepping.pop()
         self._counts["optimizer_steps"] += 1
         self._note("s")
         if self._open is not None:
@@ -472,8 +496,9 @@ class Observer:
                 return
             with torch.no_grad():
                 self._read_skip(self._open, optimizer)
+                eager = self._before_capture is None
                 for name, watched in (("head_update", self._head), ("backbone_update", self._backbone)):
-                    change = watched.update() if watched is not None else None
+                    change = watched.update(remember=eager and watched is self._head) if watched is not None else None
                     if change is not None:
                         # Two optimizers step one after the other; what either moved has moved.
                         earlier = self._open.figures.get(name)
@@ -521,7 +546,7 @@ class Observer:
     def settle(self) -> None:
         """Close the step that is under way, where there is one."""
         now, self._open = self._open, None
-        self._stepping = 0  # a step that raised never ended
+        self._stepping.clear()  # a step that raised never ended
         if now is None or self._before_capture is not None:
             return
         if now.compute_s is None:
@@ -635,6 +660,9 @@ class Observer:
                 optimizer_steps=counts["optimizer_steps"],
                 skipped_by_scaler=counts["skipped"],
                 zero_grads=counts["zero_grads"],
+                leaf_backwards=counts["leaf_backwards"],
+                heads=self._continuity.heads,
+                head_optimizers=self._continuity.optimizers,
             )
         )
 

@@ -12,22 +12,23 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.dropout import _DropoutNd
 
-from reid_smoke.facts import GraphFacts, ModeFacts, ParameterFacts, ParameterRecord, Role
+from reid_smoke.facts import GraphFacts, ModeFacts, OddLossFacts, ParameterFacts, ParameterRecord
 from reid_smoke.probes.classifier import (
     Product,
     has_weight_behind,
-    leaves_on_the_way,
     norm_training,
     read_product,
     scale_of_logits,
 )
-from reid_smoke.probes.cross_entropy import Batch, log_softmax_of, read_batch
+from reid_smoke.probes.cross_entropy import Batch, is_over_batch, log_softmax_of, read_batch, weight_of_ce
 from reid_smoke.probes.graph import Classification, walk
 from reid_smoke.probes.live import Live, find_batch_norm, find_live, strip_wrappers
 from reid_smoke.probes.margin import has_margin
 from reid_smoke.probes.nodes import Node, follow, saved_storage
+from reid_smoke.probes.roles import Roles, read_roles
 
 MOST_NAMES = 64  # names listed in a fact
+MOST = 0.9  # of a dropout's input: beyond what anybody drops on purpose
 
 
 @dataclass
@@ -37,8 +38,7 @@ class Structure:
     classification: Classification
     live: Live
     head: Tensor | None  # the head's weight, trainable or not
-    head_ids: set[int]  # ids of all the head's parameters: its weight, its bias, a learned scale
-    neck: nn.Module | None
+    roles: Roles
     backbone: Sequence[tuple[str, Tensor]]  # trainable, reached or not
     leaves: set[int]  # ids of the parameters that the loss reaches
     graph_facts: GraphFacts
@@ -48,8 +48,13 @@ class Structure:
     sharded: bool = False  # no weight is to be looked at: neither `head` nor `backbone` is given
     image_path: tuple[int, ...] | None = None  # edges from the loss's node to the convolution that is fed the images
 
+    def is_of(self, consumer: Node) -> bool:
+        """Whether this classification still ends in the head that was found; True where it does not tell."""
+        product = _product(consumer, self.classification)
+        return self.head is None or product is None or product.weight is None or product.weight is self.head
+
     def parameter_facts(self, step: int) -> ParameterFacts:
-        return _parameter_facts(self.live, self.leaves, self.head, self.head_ids, self.neck, step)
+        return _parameter_facts(self.live, self.leaves, self.head, self.roles, step)
 
 
 def read_structure(
@@ -76,6 +81,7 @@ def read_structure(
     names = [live.name(weight) if weight is not None else None for weight in heads]
     cut_off = [at for at, made in enumerate(products, start=1) if made is not None and not has_weight_behind(made)]
     index = next((i for i, name in enumerate(names) if wanted is not None and name and wanted.search(name)), 0)
+    index = _heaviest(root, candidates, products, index)
     classification = candidates[index]
     batch = _batch(root, classification)
     num_classes = batch.log_probs.shape[1] if batch is not None else 0
@@ -83,16 +89,15 @@ def read_structure(
     product, head = products[index], heads[index]
     scale = _logit_scale(consumer, classification)
     leaves = {id(leaf) for leaf in found.leaves}
-    head_ids = {id(head)} if head is not None else set()
-    if product is not None and consumer is not None:
-        head_ids |= {id(leaf) for leaf in leaves_on_the_way(log_softmax_of(consumer), product)}
     head_root = next((r for _, p, r in live.parameters if p is head), 0)
     # The backbone is what shares a root with something reached: a teacher that no loss reaches is nobody's backbone.
     reached_roots = {r for _, p, r in live.parameters if id(p) in leaves} | {head_root}
     neck_name, neck, feeds, training = _neck(product, classification, live, head, num_classes, reached_roots)
-    neck_ids = {id(p) for p in neck.parameters()} if neck is not None else set()
+    log_softmax = log_softmax_of(consumer) if consumer is not None else None
+    modules = [live.roots[r][1] for r in reached_roots if r < len(live.roots)]
+    roles = read_roles(log_softmax, product, head, neck, found.leaves, modules)
     everything = [(n, p) for n, p, r in live.parameters if r in reached_roots]
-    backbone = [(n, p) for n, p in everything if id(p) not in head_ids and id(p) not in neck_ids and p.requires_grad]
+    backbone = [(n, p) for n, p in everything if p.requires_grad and roles.of(p) == "backbone"]
     sharded = live.is_sharded
     if sharded:
         backbone = []
@@ -121,34 +126,36 @@ def read_structure(
         sharded=sharded,
         classifications=len(candidates),
         cut_off=tuple(cut_off),
-        left_out=_left_out(live, leaves, head_ids | neck_ids) if cut_off else (),
+        over_batch=log_softmax is not None and is_over_batch(log_softmax),
+        same_logits=sum(p is not None and product is not None and p.node is product.node for p in products) or 1,
+        left_out=_left_out(live, leaves, roles.head | roles.neck) if cut_off else (),
     )
     return Structure(
         classification,
         live,
         head if not sharded else None,
-        head_ids,
-        neck,
+        roles,
         backbone,
         leaves,
         facts,
         _mode_facts(live, reached_roots, step),
-        [] if sharded else [(n, p) for n, p in everything if id(p) not in head_ids | neck_ids],
+        [] if sharded else [(n, p) for n, p in everything if id(p) not in roles.head | roles.neck],
         margin,
         sharded,
         found.image_path,
     )
 
 
-def read_leaves(root: Node, step: int) -> ParameterFacts:
-    """Which parameters a loss without any classification reaches."""
+def read_unclassified(root: Node, step: int) -> tuple[ParameterFacts, OddLossFacts | None]:
+    """Which parameters a loss without any classification reaches, and what it picks the labels' values from."""
     found = walk(root)
     gc.collect()
     live = find_live(found.leaves)
-    return _parameter_facts(live, {id(leaf) for leaf in found.leaves}, None, set(), None, step)
+    odd = OddLossFacts(step=step, fed_by=found.odd) if found.odd is not None else None
+    return _parameter_facts(live, {id(leaf) for leaf in found.leaves}, None, Roles(), step), odd
 
 
-def _left_out(live: Live, leaves: set[int], besides: set[int]) -> tuple[str, ...]:
+def _left_out(live: Live, leaves: set[int], besides: frozenset[int]) -> tuple[str, ...]:
     """Trainable parameters that the loss does not reach, of optimizers that hold some which it does.
 
     An optimizer of which the loss reaches nothing is another training's: of a critic, say.
@@ -165,6 +172,18 @@ def _left_out(live: Live, leaves: set[int], besides: set[int]) -> tuple[str, ...
 def _batch(root: Node, classification: Classification) -> Batch | None:
     consumer = follow(root, classification.path)
     return read_batch(consumer) if consumer is not None else None
+
+
+def _heaviest(root: Node, candidates: list[Classification], products: list[Product | None], index: int) -> int:
+    """Of losses on the same logits, as mixup has two of them, the one that counts most in the whole loss."""
+    chosen = products[index]
+    same = [i for i, made in enumerate(products) if made and chosen and made.node is chosen.node] or [index]
+
+    def weight(at: int) -> float:
+        value = weight_of_ce(root, candidates[at].path)
+        return abs(value) if isinstance(value, float) else 1.0  # what lies on a device is left there
+
+    return max(same, key=weight)
 
 
 def _product(consumer: Node | None, classification: Classification) -> Product | None:
@@ -260,6 +279,7 @@ def _mode_facts(live: Live, roots: set[int], step: int) -> ModeFacts:
     in_eval: list[str] = []
     norms_in_eval = 0
     drop_everything: list[str] = []
+    drop_most: list[tuple[str, float]] = []
     for index in sorted(roots):
         prefix, root = live.roots[index] if index < len(live.roots) else ("", None)
         for name, module in root.named_modules() if root is not None else ():
@@ -270,8 +290,11 @@ def _mode_facts(live: Live, roots: set[int], step: int) -> ModeFacts:
             if not module.training and (is_norm or isinstance(module, _DropoutNd)):
                 norms_in_eval += is_norm
                 in_eval.append(prefix + strip_wrappers(name))
-            if module.training and isinstance(module, _DropoutNd) and module.p >= 1:
-                drop_everything.append(prefix + strip_wrappers(name))
+            if module.training and isinstance(module, _DropoutNd):
+                if module.p >= 1:
+                    drop_everything.append(prefix + strip_wrappers(name))
+                elif module.p >= MOST:
+                    drop_most.append((prefix + strip_wrappers(name), module.p))
     model = live.roots[0][1] if live.roots else None  # the root that the loss reaches most
     return ModeFacts(
         step=step,
@@ -282,12 +305,11 @@ def _mode_facts(live: Live, roots: set[int], step: int) -> ModeFacts:
         batch_norms_in_eval=norms_in_eval,
         root_in_eval=None if model is None else not model.training,
         drop_everything=tuple(drop_everything[:MOST_NAMES]),
+        drop_most=tuple(drop_most[:MOST_NAMES]),
     )
 
 
-def _parameter_facts(
-    live: Live, leaves: set[int], head: Tensor | None, head_ids: set[int], neck: nn.Module | None, step: int
-) -> ParameterFacts:
+def _parameter_facts(live: Live, leaves: set[int], head: Tensor | None, roles: Roles, step: int) -> ParameterFacts:
     groups: dict[int, tuple[int, dict[str, object]]] = {}
     index = 0
     for optimizer in live.optimizers:
@@ -297,17 +319,13 @@ def _parameter_facts(
             index += 1
     held = set(groups)
     in_modules = set(live.names)
-    neck_ids = {id(p) for p in neck.parameters()} if neck is not None else set()
-
-    def role(parameter: Tensor) -> Role:
-        return "head" if id(parameter) in head_ids else "neck" if id(parameter) in neck_ids else "backbone"
 
     def record(name: str, parameter: Tensor) -> ParameterRecord:
         number, group = groups.get(id(parameter), (None, {}))
         return ParameterRecord(
             name=name,
             shape=tuple(parameter.shape),
-            role=role(parameter),
+            role=roles.of(parameter),
             requires_grad=parameter.requires_grad,
             group=number,
             lr=as_float(group.get("lr")),

@@ -10,7 +10,7 @@ FIGURES = (
     "ce", "loss", "top1", "batch", "label_min", "label_max", "distinct_labels", "logit_std", "feat_norm", "feat_cosine",
     "channels_alive", "head_norm", "head_update", "head_moved", "head_grad_before", "head_grad", "head_grad_applied",
     "backbone_grad", "backbone_grad_applied", "backbone_update", "grad_norm_total", "amp_scale",
-    "label_checksum", "ce_weight", "ce_share", "lr_head", "lr_backbone", "skips",
+    "label_checksum", "head_overwritten", "ce_weight", "ce_share", "lr_head", "lr_backbone", "skips",
 )  # fmt: skip
 
 

@@ -32,7 +32,9 @@ class Plot:
 
 
 @dataclass(frozen=True)
-class _Figure:
+class Figure:
+    """What is measured at every step, in one plot."""
+
     key: str
     title: str
     lines: Callable[[StepFacts], tuple[float | None, ...]]
@@ -44,7 +46,7 @@ class _Figure:
 
 # The words are those in which the checks' evidence is written; a new check is found by them, too.
 FIGURES = (
-    _Figure(
+    Figure(
         "lr",
         "Learning rate as applied",
         lambda s: (s.lr_head, s.lr_backbone),
@@ -52,7 +54,7 @@ FIGURES = (
         r"\blr\b",
         log=True,
     ),
-    _Figure(
+    Figure(
         "update",
         "Update of the head, |dw|/|w| a step",
         lambda s: (s.head_update,),
@@ -60,8 +62,8 @@ FIGURES = (
         r"\|dw\|/\|w\||updates? of|moved|stepped the head|never stepped",
         log=True,
     ),
-    _Figure("weight", "Weight of the head, |w|", lambda s: (s.head_norm,), ("|w|",), r"(?<!/)\|w\|"),
-    _Figure(
+    Figure("weight", "Weight of the head, |w|", lambda s: (s.head_norm,), ("|w|",), r"(?<!/)\|w\|"),
+    Figure(
         "head-gradient",
         "Gradient of the head",
         lambda s: (s.head_grad, s.head_grad_applied),
@@ -69,7 +71,7 @@ FIGURES = (
         r"head('s)? gradient|gradient(s)? (norm )?of the head|clip",
         log=True,
     ),
-    _Figure(
+    Figure(
         "backbone-gradient",
         "Gradient of the backbone",
         lambda s: (s.backbone_grad, s.backbone_grad_applied),
@@ -77,7 +79,7 @@ FIGURES = (
         r"backbone('s)? gradient|backbone",
         log=True,
     ),
-    _Figure(
+    Figure(
         "feature",
         "Feat(BN), the norm that the head is given",
         lambda s: (s.feat_norm,),
@@ -85,11 +87,11 @@ FIGURES = (
         r"[Ff]eat|norm of \d",
         floor=0.0,
     ),
-    _Figure(
+    Figure(
         "spread", "Spread of the logits over the identities", lambda s: (s.logit_std,), ("std",), r"logits", floor=0.0
     ),
-    _Figure("top1", "Top-1 within the batch, mean of 20 steps", lambda s: (s.top1,), ("top-1",), r"top-1", floor=0.0),
-    _Figure("amp", "Scale of AMP", lambda s: (s.amp_scale,), ("scale",), r"scale[rd]?\b|AMP", log=True),
+    Figure("top1", "Top-1 within the batch, mean of 20 steps", lambda s: (s.top1,), ("top-1",), r"top-1", floor=0.0),
+    Figure("amp", "Scale of AMP", lambda s: (s.amp_scale,), ("scale",), r"scale[rd]?\b|AMP", log=True),
 )
 
 
@@ -122,7 +124,7 @@ def _ce(report: Report) -> Plot | None:
     lines.append(Line("CE", points))
     lines += _mark(report.primary, [ce for _, ce in points] + [rule.chance_ce, rule.max_ce], last)
     legend.append(("window", f"window, steps {rule.window[0]} to {rule.window[1]}"))
-    says = _range_in_words("CE", points)
+    says = in_words("CE", points)
     if rule.chance_ce is not None and rule.max_ce is not None:
         says += f" Chance is {rule.chance_ce:.2f}, the bar {rule.max_ce:.2f}."
     title = "CE, and the identities still in play" if axes.right else "CE"
@@ -145,20 +147,17 @@ def _in_play(report: Report) -> Iterator[tuple[str, float]]:
             yield f"{count:,}", log(count)
 
 
-def _small(figure: _Figure, report: Report, steps: Sequence[StepFacts]) -> Plot | None:
-    rows = [figure.lines(step) for step in steps]
+def _small(figure: Figure, report: Report, steps: Sequence[StepFacts]) -> Plot | None:
     lines: list[Line] = []
     said = []
     for place, name in enumerate(figure.names):
-        points: list[Point] = [(step.step, row[place]) for step, row in zip(steps, rows, strict=True)]
-        if figure.key == "top1":
-            points = _means(points)
+        points = points_of(figure, place, steps)
         if lines and points == lines[0].points:  # nothing was clipped, one lr for all: one curve says both
             lines[0] = Line(f"{lines[0].name} and {name}", points)
             continue
-        if any(y is not None and isfinite(y) for _, y in points):
+        if has_numbers(points):
             lines.append(Line(name, points, ("one", "two", "three")[place]))
-            said.append(_range_in_words(name, points))
+            said.append(in_words(name, points))
     if not lines:
         return None
     note = _skips(steps) if figure.key == "amp" else ""
@@ -180,6 +179,45 @@ def _small(figure: _Figure, report: Report, steps: Sequence[StepFacts]) -> Plot 
     )
     legend = tuple((line.look, line.name) for line in lines) if len(figure.names) > 1 else ()
     return Plot(figure.key, figure.title, says, legend, (picture,), note)
+
+
+def points_of(figure: Figure, place: int, steps: Sequence[StepFacts]) -> list[Point]:
+    """One of the figure's curves. place: of its name among `figure.names`."""
+    points: list[Point] = [(step.step, figure.lines(step)[place]) for step in steps]
+    return _means(points) if figure.key == "top1" else points
+
+
+def has_numbers(points: Sequence[Point]) -> bool:
+    return any(y is not None and isfinite(y) for _, y in points)
+
+
+def handover_plots(report: Report) -> list[Plot]:
+    """CE against its limit, and SDM, while SDM's weight was raised; none where nothing was handed over."""
+    found = report.handover
+    if found is None or not found.curve:
+        return []
+    first, last = found.began_after + 1, found.curve[-1][0]
+    changes = [stage.steps[0] for stage in found.stages[1:]]
+    drawn = []
+    for key, title, name, column in (
+        ("handover-ce", "CE while SDM's weight rises", "CE", 1),
+        ("handover-sdm", "SDM, without its weight", "SDM", 2),
+    ):
+        points: list[Point] = [(row[0], row[column]) for row in found.curve]
+        heights = [y for _, y in points if y is not None]
+        if not heights:
+            continue
+        lines, legend = [Line(name, points)], [("one", name)]
+        if key == "handover-ce":
+            lines.append(Line("limit", [(first, found.limit_ce), (last, found.limit_ce)], "bar"))
+            legend.append(("bar", f"limit {found.limit_ce:.2f}"))
+            heights.append(found.limit_ce)
+        lines += [Line("change", [(step, min(heights)), (step, max(heights))], "mark") for step in changes]
+        note = f"Upright: the weight changed, at step {', '.join(map(str, changes))}." if changes else ""
+        says = in_words(name, points)
+        picture = draw(lines, Axes((first, last)), title=title, description=says, key=key, size=SMALL)
+        drawn.append(Plot(key, title, says, tuple(legend), (picture,), note))
+    return drawn
 
 
 def _skips(steps: Sequence[StepFacts]) -> str:
@@ -209,7 +247,7 @@ def _means(points: Sequence[Point], over: int = 20) -> list[Point]:
     return means
 
 
-def _range_in_words(name: str, points: Sequence[Point]) -> str:
+def in_words(name: str, points: Sequence[Point]) -> str:
     finite = [(step, y) for step, y in points if y is not None and isfinite(y)]
     if not finite:
         return f"{name}: no number at any step."

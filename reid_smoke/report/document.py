@@ -10,15 +10,16 @@ which CE was no finite number, and facts.jsonl keeps the values themselves.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import exp, isfinite
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from reid_smoke.checks.catalogue import CheckResult, Severity, Status, consequences, rank
+from reid_smoke.checks.catalogue import CheckResult, Finding, Severity, Status, consequences, rank
 from reid_smoke.facts import (
     SCHEMA_VERSION,
+    BaselineFacts,
     CrashFacts,
     DatasetFacts,
     EndFacts,
@@ -32,6 +33,7 @@ from reid_smoke.facts import (
     TrialFacts,
 )
 from reid_smoke.ledger import Ledger
+from reid_smoke.report.handover import Handover, handover_entry
 from reid_smoke.report.ranks import RankEntry, rank_entries
 from reid_smoke.rule import CeFigures, RuleFigures
 from reid_smoke.triage.proof import Proof, prove
@@ -73,6 +75,13 @@ class FindingEntry(Entry):
     mend: str
     primary: bool  # the first cause
     because_of: str | None = None  # code of the finding that explains this one
+    known: bool = False  # stands in the baseline
+
+
+class IgnoredEntry(FindingEntry):
+    """What a check found that the user wants ignored."""
+
+    reason: str  # theirs
 
 
 class CheckEntry(Entry):
@@ -90,6 +99,7 @@ class Checks(Entry):
     failed: int
     skipped: int
     errored: int
+    ignored: int = 0  # found something, which the user wants ignored
     results: tuple[CheckEntry, ...] = ()
 
 
@@ -99,6 +109,16 @@ class Crash(Entry):
     message: str
     where: str
     rank: int = 0
+
+
+class Baseline(Entry):
+    """A former report, and which of its findings came again; baseline.py has the rule."""
+
+    file: str
+    known: tuple[str, ...]  # codes found then and now
+    new: tuple[str, ...]  # found now, and not then or less gravely
+    gone: tuple[str, ...]  # found then
+    excused: bool  # the verdict is NO-GO by known faults alone, while CE passes: the exit code is 0
 
 
 class TrialEntry(Entry):
@@ -127,6 +147,7 @@ class ProofEntry(Entry):
 class Retrieved(Entry):
     mean_ap: float  # 0..1
     rank1: float  # 0..1
+    by_caption: Retrieved | None  # the same images, sought by what is said of them
 
 
 class Retrieval(Entry):
@@ -137,6 +158,7 @@ class Retrieval(Entry):
     identities: int
     queries: int
     gallery: int
+    captions: int  # of the gallery's images, by which they are sought as well; 0: of no interest to this model
     drawn: bool  # some identities of more
     cameras_apart: bool  # images of the query's own camera are left out
     chance: Retrieved
@@ -173,10 +195,13 @@ class Report(Entry):
     epoch: int | None = None
     step_in_epoch: int | None = None
     findings: tuple[FindingEntry, ...]  # the first cause first
+    ignored: tuple[IgnoredEntry, ...] = ()
+    baseline: Baseline | None = None  # null: none was given
     checks: Checks
     trials: tuple[TrialEntry, ...] = ()
     proof: ProofEntry | None = None
     retrieval: Retrieval | None = None  # null: not asked for
+    handover: Handover | None = None  # null: not asked for, or no GO
     notes: tuple[str, ...] = ()  # what makes the report less than whole, and what else is worth a sentence
     environment: dict[str, str]
     timing: Timing
@@ -210,10 +235,13 @@ def build_report(ledger: Ledger, results: Sequence[CheckResult], verdict: Verdic
         epoch=last_step.epoch if last_step else None,
         step_in_epoch=last_step.step_in_epoch if last_step else None,
         findings=_findings(results),
+        ignored=_ignored(results),
+        baseline=_baseline(ledger, results, verdict),
         checks=_checks(results),
         trials=_trials(proof),
         proof=_proof(proof),
         retrieval=_retrieval(ledger),
+        handover=handover_entry(ledger),
         notes=_notes(ledger),
         environment=dict(run.environment) if run else {},
         timing=_timing(ledger),
@@ -258,18 +286,44 @@ def _findings(results: Sequence[CheckResult]) -> tuple[FindingEntry, ...]:
     ranked, explained = rank(results), consequences(results)
     return tuple(
         FindingEntry(
-            code=result.check.code,
-            slug=result.check.slug,
-            title=result.check.title,
-            severity=result.severity,
-            step=result.finding.step,
-            evidence=result.finding.evidence,
-            mend=result.finding.mend or result.check.section("Mend"),
+            **_said(result),
             primary=place == 0 and result.severity != "warn",
             because_of=explained.get(result.check.code),
         )
         for place, result in enumerate(ranked)
-        if result.finding is not None
+    )
+
+
+def _ignored(results: Sequence[CheckResult]) -> tuple[IgnoredEntry, ...]:
+    return tuple(IgnoredEntry(**_said(r), primary=False, reason=r.reason) for r in results if r.status == "ignored")
+
+
+def _said(result: CheckResult) -> dict[str, Any]:
+    """What a finding says by itself."""
+    found = result.finding or Finding("")
+    return {
+        "code": result.check.code,
+        "slug": result.check.slug,
+        "title": result.check.title,
+        "severity": result.severity,
+        "step": found.step,
+        "evidence": found.evidence,
+        "mend": found.mend or result.check.section("Mend"),
+        "known": result.known,
+    }
+
+
+def _baseline(ledger: Ledger, results: Sequence[CheckResult], verdict: Verdict) -> Baseline | None:
+    former = ledger.last(BaselineFacts)
+    if former is None:
+        return None
+    fired = [result for result in results if result.counts]
+    return Baseline(
+        file=former.file,
+        known=tuple(r.check.code for r in fired if r.known),
+        new=tuple(r.check.code for r in fired if not r.known),
+        gone=tuple(sorted(former.findings.keys() - {r.check.code for r in fired})),
+        excused=verdict.excused,
     )
 
 
@@ -283,6 +337,7 @@ def _checks(results: Sequence[CheckResult]) -> Checks:
         failed=count("fail"),
         skipped=count("skipped"),
         errored=count("error"),
+        ignored=count("ignored"),
         results=tuple(
             CheckEntry(code=r.check.code, slug=r.check.slug, status=r.status, error=r.error) for r in results
         ),
@@ -322,9 +377,7 @@ def _notes(ledger: Ledger) -> tuple[str, ...]:
     notes = []
     if ledger.write_error:
         notes.append(f"The facts could not all be written ({ledger.write_error}): make room before the next run.")
-    if ledger.unread_lines:
-        s, were = ("", "was") if ledger.unread_lines == 1 else ("s", "were")
-        notes.append(f"{ledger.unread_lines} line{s} of facts.jsonl could not be read and {were} left out.")
+    notes += _unread(ledger)
     data = ledger.first(DatasetFacts)
     if data is not None and data.instances and data.instances > 1 and data.identities_of_one_image:
         notes.append(
@@ -345,6 +398,32 @@ def _notes(ledger: Ledger) -> tuple[str, ...]:
         for f in faults.values()
     ]
     return tuple(notes)
+
+
+def _unread(ledger: Ledger) -> list[str]:
+    """What of a past run's facts could not be read, and what that means for the report."""
+    run = ledger.first(RunFacts)
+    newer = written_by_newer(run.schema_version, run.environment) if run else None
+    notes = [newer] if newer else []
+    if ledger.unread_lines:
+        s, were = ("", "was") if ledger.unread_lines == 1 else ("s", "were")
+        kinds = ", ".join(sorted(ledger.unknown_kinds)[:5])
+        why = f" This version knows no facts of kind {kinds}: a newer one wrote them." if kinds and not newer else ""
+        notes.append(f"{ledger.unread_lines} line{s} of facts.jsonl could not be read and {were} left out.{why}")
+        if run is None:
+            notes.append(
+                "The run's own plan is among what could not be read: it is judged by the usual window and bar, "
+                "whatever its config said."
+            )
+    return notes
+
+
+def written_by_newer(schema_version: int, environment: Mapping[str, str]) -> str | None:
+    """A sentence where a later version wrote the run, of which this one knows only a part."""
+    if schema_version <= SCHEMA_VERSION:
+        return None
+    by = f"reid-smoke {environment['reid-smoke']}" if "reid-smoke" in environment else "a newer reid-smoke"
+    return f"This run was written by {by}, and here is what this version knows of it: upgrade to see the rest."
 
 
 def _timing(ledger: Ledger) -> Timing:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from reid_smoke.ledger import Ledger
-from reid_smoke.report import prose
+from reid_smoke.report import prose, prose_handover
 from reid_smoke.report.config_mend import config_mend
-from reid_smoke.report.document import Report
+from reid_smoke.report.document import FindingEntry, Report
+from reid_smoke.report.handover import Handover
 from reid_smoke.report.mend import blocks
 from reid_smoke.report.places import Place, place_of_cause, place_of_crash
 
@@ -15,11 +16,12 @@ WORDS = {"GO": "✅ GO", "NO-GO": "❌ NO-GO", "UNKNOWN": "❔ UNKNOWN"}
 
 
 def to_annotations(report: Report, ledger: Ledger | None = None, folder: Path | None = None) -> str:
-    """A line for each finding, which GitHub shows at the line of the YAML where the fault is in the config."""
+    """A line for each finding, which GitHub shows at the line of the YAML where the fault is in the config. What is
+    known is a notice, what is ignored is left out."""
     place = place_of_cause(report, folder)
     lines = [
         _command(
-            "warning" if finding.severity == "warn" else "error",
+            "notice" if finding.known else "warning" if finding.severity == "warn" else "error",
             f"{finding.code} {finding.slug}",
             f"{finding.title}: {finding.evidence}",
             place if finding.primary else None,
@@ -31,7 +33,8 @@ def to_annotations(report: Report, ledger: Ledger | None = None, folder: Path | 
         title = f"{report.crash.exception} at step {report.crash.step + 1}"
         lines.append(_command("error", title, report.crash.message, place_of_crash(report)))
     if not any(line.startswith("::error") for line in lines):
-        kind = {"GO": "notice", "NO-GO": "error", "UNKNOWN": "warning"}[report.verdict]
+        excused = report.baseline is not None and report.baseline.excused
+        kind = "notice" if excused else {"GO": "notice", "NO-GO": "error", "UNKNOWN": "warning"}[report.verdict]
         lines.append(_command(kind, report.verdict, report.reason, None))
     return "\n".join(lines) + "\n"
 
@@ -55,7 +58,7 @@ def to_summary(report: Report, ledger: Ledger | None = None, folder: Path | None
     parts = [f"## {WORDS[report.verdict]}: {_text(report.name or 'reid-smoke')}", _text(report.reason)]
     cause = report.primary
     if cause is not None:
-        parts += [f"### First cause: {cause.code} {cause.slug}", _text(cause.evidence), "**Mend**"]
+        parts += [f"### First cause: {cause.code} {cause.slug}{_known(cause)}", _text(cause.evidence), "**Mend**"]
         change = config_mend(report, folder)
         told = list(blocks(cause.mend))
         if change is None:
@@ -72,17 +75,34 @@ def to_summary(report: Report, ledger: Ledger | None = None, folder: Path | None
         ("Step", prose.steps(report)),
         ("Looks per identity", prose.looks(report)),
         ("Checks", prose.checks(report.checks)),
+        ("Baseline", prose.baseline(report)),
         ("Time", prose.timing(report.timing)),
     )
     rows = [f"| {name} | {_cell(text)} |" for name, text in said if text]
     parts.append("\n".join(["| | |", "|---|---|", *rows]))
+    if report.handover is not None:
+        parts += [f"### Hand-over: {_text(prose_handover.headline(report.handover))}", _handover(report.handover)]
+        parts += [_text(said) for said in prose_handover.says(report.handover)]
     rest = [finding for finding in report.findings if not finding.primary]
     if rest:
-        listed = "\n".join(f"- {f.code} {_text(f.title)}: {_text(f.evidence)}" for f in rest)
+        listed = "\n".join(f"- {f.code} {_text(f.title)}{_known(f)}: {_text(f.evidence)}" for f in rest)
         parts.append(f"<details><summary>{len(rest)} more</summary>\n\n{listed}\n\n</details>")
+    if report.ignored:
+        listed = "\n".join(f"- {f.code} {_text(f.title)}: {_text(f.reason)}" for f in report.ignored)
+        parts.append(f"Ignored, for a reason:\n\n{listed}")
     parts += [_text(note) for note in report.notes]
     parts.append(_fenced(report.command or "not recorded", "bash"))
     return "\n\n".join(parts) + "\n"
+
+
+def _known(finding: FindingEntry) -> str:
+    return " (known)" if finding.known else ""
+
+
+def _handover(found: Handover) -> str:
+    rows = [prose_handover.COLUMNS, *(prose_handover.row(stage) for stage in found.stages)]
+    lines = [f"| {' | '.join(map(_cell, row))} |" for row in rows]
+    return "\n".join([lines[0], "|---" * len(prose_handover.COLUMNS) + "|", *lines[1:]])
 
 
 def _text(text: str) -> str:

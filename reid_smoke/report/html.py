@@ -6,26 +6,21 @@ the browser as well: its content security policy allows no script and no request
 
 from __future__ import annotations
 
-import re
 from base64 import b64encode
 from dataclasses import dataclass
-from functools import cache
 from itertools import groupby
 from math import ceil
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup, escape
-
 from reid_smoke.checks.catalogue import catalogue
 from reid_smoke.facts import DatasetFacts, LabelFacts
 from reid_smoke.ledger import Ledger
-from reid_smoke.report import prose
+from reid_smoke.report import prose, prose_handover
 from reid_smoke.report.config_mend import config_mend
-from reid_smoke.report.curves import plots
-from reid_smoke.report.document import FindingEntry, Report
-from reid_smoke.report.mend import blocks
+from reid_smoke.report.curves import handover_plots, plots
+from reid_smoke.report.document import Report
+from reid_smoke.report.template import template
 
 GLYPHS = {"GO": "✔", "NO-GO": "✖", "UNKNOWN": "?"}
 CONTACT_SHEETS = {"contact-sheet.jpg": "image/jpeg", "contact-sheet.png": "image/png"}
@@ -43,14 +38,16 @@ class Bar:
 
 def to_html(report: Report, ledger: Ledger, folder: Path | None) -> str:
     """The page. folder: where the run's config and contact sheet lie, if anywhere."""
-    page: str = _template().render(
+    page: str = template("page.html").render(
         report=report,
         glyph=GLYPHS[report.verdict],
         prose=prose,
+        prose_handover=prose_handover,
         figures=_figures(report),
         repeats_title=report.primary is not None and report.reason.startswith(report.primary.title),
         change=config_mend(report, folder),
         plots=plots(report, ledger),
+        handover_plots=handover_plots(report),
         bars=_histogram(ledger.last(LabelFacts)),
         labels=ledger.last(LabelFacts),
         dataset=ledger.first(DatasetFacts),
@@ -62,35 +59,6 @@ def to_html(report: Report, ledger: Ledger, folder: Path | None) -> str:
         titles={check.code: check.title for check in catalogue()},
     )
     return page
-
-
-@cache
-def _template() -> Any:
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent / "page"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["prose"] = _prose
-    environment.filters["drawn"] = Markup  # for what chart.py drew; its texts are escaped by the XML writer
-    environment.filters["blocks"] = _blocks
-    environment.globals["style"] = Markup((Path(__file__).parent / "page" / "page.css").read_text(encoding="utf-8"))
-    return environment.get_template("page.html")
-
-
-def _prose(text: str) -> Markup:
-    """Plain text in which `code` is code."""
-    parts = re.split(r"`([^`]+)`", text)
-    marked = (
-        escape(part) if place % 2 == 0 else Markup("<code>{}</code>").format(part) for place, part in enumerate(parts)
-    )
-    return Markup("").join(marked)
-
-
-def _blocks(finding: FindingEntry) -> list[tuple[str | None, str]]:
-    return list(blocks(finding.mend))
 
 
 def _figures(report: Report) -> list[tuple[str, str]]:

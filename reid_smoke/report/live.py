@@ -6,20 +6,32 @@ CE and top-1 are means over the last 20 steps: one batch of 8 says little, and t
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from math import isfinite, log
 from shutil import get_terminal_size
-from statistics import fmean
+from statistics import fmean, median
 from types import TracebackType
 from typing import Any, TextIO
 
 from tqdm import tqdm
 
 from reid_smoke.checks.catalogue import CheckResult
-from reid_smoke.facts import AnyFact, DatasetFacts, EndFacts, GraphFacts, RunFacts, StepFacts
+from reid_smoke.facts import (
+    AnyFact,
+    DatasetFacts,
+    EndFacts,
+    GraphFacts,
+    HandoverFacts,
+    HandoverPlanFacts,
+    RunFacts,
+    StepFacts,
+)
 from reid_smoke.rule import BELOW_CHANCE
 
 EVERY = 100  # global steps from line to line
+NARROW = 60  # columns under which there is no room for a bar
 RECENT = 20  # steps that the means and the pace are taken over
+FORESEEN_AT = 10  # step at which a log is told how long the run will take; a terminal's bar says so all the time
 
 
 class LiveDisplay:
@@ -39,6 +51,7 @@ class LiveDisplay:
         self._max_ce: float | None = None
         self._chance: float | None = None
         self._overfit = False
+        self._weight: float | None = None  # of SDM, in a hand-over
         self._recent: deque[StepFacts] = deque(maxlen=RECENT)
 
     def __enter__(self) -> LiveDisplay:
@@ -64,6 +77,12 @@ class LiveDisplay:
             self._step(fact)
         elif isinstance(fact, EndFacts):
             self.close()
+        elif isinstance(fact, HandoverPlanFacts):
+            self._planned = fact.ends[-1]
+            rising = ", ".join(f"{weight:g}" for weight in fact.weights)
+            self._write(f"step {fact.step}  GO. SDM joins at {rising}; CE over {fact.limit:.2f} holds the weight")
+        elif isinstance(fact, HandoverFacts):
+            self._handover(fact)
 
     def fatal(self, result: CheckResult) -> None:
         """Say at once what ends the run."""
@@ -86,10 +105,31 @@ class LiveDisplay:
 
     def _step(self, step: StepFacts) -> None:
         self._recent.append(step)
+        if step.step == FORESEEN_AT and not self._is_terminal:
+            self._foresee(step)
         if step.step % EVERY == 0:
             self._write(self._line(step))
         if self._is_terminal and not self._broken:
             self._move_bar(step)
+
+    def _foresee(self, step: StepFacts) -> None:
+        took = median(s.data_s + s.compute_s for s in self._recent)  # the first steps take longer
+        if self._planned and took > 0:
+            left = _clock((self._planned - step.step) * took)
+            self._write(
+                f"step {step.step}{self._of_planned}  {took:.2g} s a step: about {left} to step {self._planned}"
+            )
+
+    def _handover(self, fact: HandoverFacts) -> None:
+        """A line where the gradients were measured, a few times at each weight, and where the weight changed."""
+        if isfinite(fact.cosine) or fact.weight != self._weight:
+            said = [f"step {fact.step}{self._of_planned}", f"SDM weight {fact.weight:g}", f"CE {fact.ce:.3f}"]
+            if isfinite(fact.sdm):
+                said.append(f"SDM {fact.sdm:.2f}")
+            if isfinite(fact.cosine):
+                said += [f"cosine {fact.cosine:+.2f}", f"|SDM|/|CE| {fact.norm_ratio:.3g}"]
+            self._write(self._folded(said))
+        self._weight = fact.weight
 
     def _move_bar(self, step: StepFacts) -> None:
         try:
@@ -107,7 +147,7 @@ class LiveDisplay:
             dynamic_ncols=True,
             miniters=1,
             # The rest is told by the description: what tqdm would count and time are steps of its own, not the facts.
-            bar_format="{bar:12} {desc}" if self._planned else "{desc}",
+            bar_format="{bar:12} {desc}" if self._planned and not _is_narrow() else "{desc}",
         )
 
     def _write(self, line: str) -> None:
@@ -123,19 +163,23 @@ class LiveDisplay:
 
     def _progress(self, step: StepFacts) -> str:
         of = f"/{self._steps_per_epoch}" if self._steps_per_epoch else ""
-        said = f"{step.step_in_epoch}{of}  step {step.step}{self._of_planned}  {self._ce(short=True)}  {self._top1}"
+        figures = [
+            (3, f"{step.step_in_epoch}{of}"),
+            (0, f"step {step.step}{self._of_planned}"),
+            (1, self._ce(short=True)),
+            (4, self._top1),
+        ]
         took = fmean(s.data_s + s.compute_s for s in self._recent)
         if took > 0:
-            said += f"  {1 / took:.1f} it/s" if took < 1 else f"  {took:.1f} s/it"
+            figures.append((5, f"{1 / took:.1f} it/s" if took < 1 else f"{took:.1f} s/it"))
             if self._planned:
-                minutes, seconds = divmod(round(max(0, self._planned - step.step) * took), 60)
-                said += f"  {minutes}:{seconds:02d} left"
-        return said
+                figures.append((2, f"{_clock(max(0, self._planned - step.step) * took)} left"))
+        return _fitting(figures, get_terminal_size().columns - (1 if _is_narrow() else 14))
 
     def _line(self, step: StepFacts) -> str:
         said = [
             f"step {step.step}{self._of_planned}",
-            self._ce(),
+            self._ce(short=self._is_terminal and _is_narrow()),
             self._top1,
             f"head |w| {_short(step.head_norm)}",
             f"dw/w {_power(step.head_update)}",
@@ -173,6 +217,25 @@ class LiveDisplay:
             return said
         bar = self._chance - BELOW_CHANCE if self._max_ce is None else self._max_ce
         return f"{said} (bar {bar:.2f})" if short else f"{said} (chance {self._chance:.2f}, bar {bar:.2f})"
+
+
+def _is_narrow() -> bool:
+    return get_terminal_size().columns < NARROW
+
+
+def _fitting(figures: Sequence[tuple[int, str]], width: int) -> str:
+    """As many as fit, in their order; those of the highest number go first."""
+    kept = list(figures)
+    while len(kept) > 1 and len("  ".join(said for _, said in kept)) > width:
+        kept.remove(max(kept))
+    return "  ".join(said for _, said in kept)
+
+
+def _clock(seconds: float) -> str:
+    """1:05, 2:01:05."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
 
 
 def _short(value: float) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import exp
 
-from reid_smoke.report.document import Checks, Report, Timing, TrialEntry
+from reid_smoke.report.document import Checks, Report, Retrieved, Timing, TrialEntry
 
 ENDED = {
     "finished": "the training ended there",
@@ -98,9 +98,15 @@ def retrieval(report: Report) -> list[str]:
     )
     where = f"{found.queries:,} queries, {found.gallery:,} images: {'some of the ' if found.drawn else ''}{found.on}"
     return [
-        *(f"Rank-1 {each.rank1:.2f}, mAP {each.mean_ap:.2f} {how}" for each, how in measured if each is not None),
+        *(f"{_found(each)} {how}" for each, how in measured if each is not None),
         f"{where}, {'the same camera' if found.cameras_apart else 'itself'} left out",
+        *(f"by caption: {_found(each.by_caption)} {how}" for each, how in measured if each and each.by_caption),
+        *([f"{found.captions:,} captions in the same images"] if found.captions else []),
     ]
+
+
+def _found(retrieved: Retrieved) -> str:
+    return f"Rank-1 {retrieved.rank1:.2f}, mAP {retrieved.mean_ap:.2f}"
 
 
 def ranks(report: Report) -> str | None:
@@ -121,10 +127,25 @@ def ranks(report: Report) -> str | None:
 
 def checks(counts: Checks) -> str:
     faults = f"{counts.failed} fault{'' if counts.failed == 1 else 's'}"
+    ignored = f", {counts.ignored} ignored" if counts.ignored else ""
     return (
         f"{counts.passed} passed, {faults}, {counts.warned} seen too, "
-        f"{counts.skipped} skipped, {counts.errored} errored"
+        f"{counts.skipped} skipped, {counts.errored} errored{ignored}"
     )
+
+
+def baseline(report: Report) -> str | None:
+    """What of the findings is known, and what the exit code makes of that."""
+    former = report.baseline
+    if former is None:
+        return None
+    listed = ((former.known, "known"), (former.new, "new"), (former.gone, "not found this time"))
+    said = f"{former.file}: " + ("; ".join(f"{', '.join(codes)} {how}" for codes, how in listed if codes) or "empty")
+    if former.excused:
+        return f"{said}. Every fault is known and CE passes by itself: the exit code is 0"
+    if report.verdict == "NO-GO" and not any(f.severity != "warn" and not f.known for f in report.findings):
+        return f"{said}. No fault is new, but without them the verdict would not be GO either: the exit code is 1"
+    return said
 
 
 def timing(figures: Timing) -> str | None:
@@ -203,7 +224,7 @@ def offer(report: Report) -> str | None:
     """The command that tries what mends a No-Go; `overfit` and a watched script have no config to change."""
     if report.verdict != "NO-GO" or report.way_in != "run":
         return None
-    return report.command.replace("reid-smoke run", "reid-smoke triage", 1) or None
+    return report.command.replace("reid-smoke run", "reid-smoke triage", 1).replace(" --continue", "", 1) or None
 
 
 def batches(trials: Sequence[TrialEntry]) -> str:

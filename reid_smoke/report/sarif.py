@@ -11,7 +11,7 @@ from reid_smoke import __version__
 from reid_smoke.checks.catalogue import Check, catalogue
 from reid_smoke.checks.page import family
 from reid_smoke.ledger import Ledger
-from reid_smoke.report.document import FindingEntry, Report
+from reid_smoke.report.document import FindingEntry, IgnoredEntry, Report
 from reid_smoke.report.places import Place, place_of_cause
 
 SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
@@ -28,7 +28,10 @@ def to_sarif(report: Report, ledger: Ledger | None = None, folder: Path | None =
             "driver": {"name": "reid-smoke", "version": __version__, "semanticVersion": __version__, "rules": rules}
         },
         "invocations": [{"commandLine": report.command, "executionSuccessful": report.verdict != "UNKNOWN"}],
-        "results": [_result(finding, at.get(finding.code), place) for finding in report.findings],
+        "results": [
+            _result(finding, at.get(finding.code), place, compared=report.baseline is not None)
+            for finding in (*report.findings, *report.ignored)
+        ],
         "properties": {"verdict": report.verdict, "reason": report.reason},
     }
     log = {"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}
@@ -47,7 +50,7 @@ def _rule(check: Check) -> dict[str, Any]:
     }
 
 
-def _result(finding: FindingEntry, rule: int | None, place: Place | None) -> dict[str, Any]:
+def _result(finding: FindingEntry, rule: int | None, place: Place | None, *, compared: bool) -> dict[str, Any]:
     result: dict[str, Any] = {
         "ruleId": finding.code,
         "level": "note" if finding.because_of else LEVELS[finding.severity],
@@ -56,6 +59,10 @@ def _result(finding: FindingEntry, rule: int | None, place: Place | None) -> dic
     }
     if rule is not None:
         result["ruleIndex"] = rule
+    if isinstance(finding, IgnoredEntry):
+        result["suppressions"] = [{"kind": "external", "justification": finding.reason}]
+    if compared:
+        result["baselineState"] = "unchanged" if finding.known else "new"
     if place is not None:
         region = {"startLine": place.line if finding.primary else 1}
         location = {"artifactLocation": {"uri": quote(place.file)}, "region": region}

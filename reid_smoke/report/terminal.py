@@ -7,7 +7,7 @@ issue reads as it did on the screen. Colour only ever repeats what a word or a g
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from io import StringIO
 from itertools import groupby
 from pathlib import Path
@@ -16,15 +16,16 @@ from rich.console import Console
 from rich.syntax import Syntax
 from rich.text import Text
 
-from reid_smoke.report import prose
+from reid_smoke.report import prose, prose_handover
 from reid_smoke.report.document import FindingEntry, Report
 from reid_smoke.report.mend import blocks
 from reid_smoke.report.plot import ASCII, FAINT, UNICODE, plot
 
 WIDEST = 100  # cells; longer lines are hard to read
+LEAST_NAME = 14  # cells of a trial's name that its figures may stand beside
 LABELS, NEAR = 20, 10  # cells, the left column of labels: of the figures, and of the cause
 
-_WORDS = {"GO": ("✔", "+", "green"), "NO-GO": ("✖", "x", "red"), "UNKNOWN": ("?", "?", "yellow")}
+VERDICTS = {"GO": ("✔", "+", "green"), "NO-GO": ("✖", "x", "red"), "UNKNOWN": ("?", "?", "yellow")}
 # One cell for one cell, so that the styles' places stay right.
 _PLAIN = str.maketrans("–—×·→…≤≥≈‘’“”", "--x.>.<>~''\"\"")
 
@@ -34,10 +35,28 @@ def render_terminal(report: Report, console: Console, *, folder: Path | None = N
 
     Raises OSError where the console's stream cannot be written.
     """
+    print_lines(lambda width, unicode: _lines(report, width, unicode=unicode, folder=folder), console)
+
+
+def render_briefly(report: Report, console: Console) -> None:
+    """The verdict with its reason and the first cause with its evidence, a line each, for whoever wants no more.
+
+    Raises OSError where the console's stream cannot be written.
+    """
+    cause = report.primary
+    _, _, colour = VERDICTS[report.verdict]
+    lines = [Text.assemble((report.verdict, f"bold {colour}"), f"  {report.reason}")]
+    if cause is not None:
+        lines.append(Text.assemble((f"{cause.code} {cause.slug}", "bold"), f"  {cause.evidence}"))
+    for line in lines:
+        console.print(_fit_encoding(line, console.encoding), soft_wrap=True, highlight=False)
+
+
+def print_lines(lines: Callable[[int, bool], Iterable[Text]], console: Console) -> None:
+    """Print what `lines` makes of a width in cells and of whether the stream can say more than ASCII and umlauts."""
     encoding = console.encoding
-    rich_glyphs = not console.legacy_windows and _encodes("⣿┄┤└━┊×✔✖", encoding)
-    width = max(30, min(WIDEST, console.width))
-    for line in _lines(report, width, unicode=rich_glyphs, folder=folder):
+    unicode = not console.legacy_windows and _encodes("⣿┄┤└━┊×✔✖", encoding)
+    for line in lines(max(30, min(WIDEST, console.width)), unicode):
         console.print(_fit_encoding(line, encoding), soft_wrap=True, highlight=False)
 
 
@@ -79,17 +98,19 @@ def _lines(report: Report, width: int, *, unicode: bool, folder: Path | None) ->
     yield from _trials(report, width)
     if report.verdict == "GO":
         yield Text()
-        yield from _wrapped(_prose(prose.go(report)), "  ", width)
+        yield from wrapped(_prose(prose.go(report)), "  ", width)
+        yield from _handover(report, width)
     elif report.verdict == "UNKNOWN" and report.primary is None:
         yield Text()
         yield from _facts(width, ("missing", prose.missing(report)), ("what to do", prose.what_to_do(report)))
     for note in report.notes:
         yield Text()
-        yield from _wrapped(_prose(note), "  ", width)
+        yield from wrapped(_prose(note), "  ", width)
     yield Text()
     yield from _facts(
         width,
         ("checks", prose.checks(report.checks)),
+        ("baseline", prose.baseline(report)),
         *((f"  {entry.code} errored", entry.error) for entry in report.checks.results if entry.error),
         ("time", prose.timing(report.timing)),
         ("what mends it", prose.offer(report)),
@@ -98,13 +119,13 @@ def _lines(report: Report, width: int, *, unicode: bool, folder: Path | None) ->
 
 
 def _heading(report: Report, width: int, unicode: bool) -> Iterator[Text]:
-    glyph, plain, colour = _WORDS[report.verdict]
+    glyph, plain, colour = VERDICTS[report.verdict]
     yield Text()
     line = Text()
     line.append(f"{glyph if unicode else plain} {report.verdict}", f"bold {colour}")
     yield _cut(line.append(f"  {report.command or report.name}", FAINT), width)
     yield Text()
-    yield from _wrapped(Text(report.reason, style="bold"), "  ", width)
+    yield from wrapped(Text(report.reason, style="bold"), "  ", width)
 
 
 def _cause(report: Report, width: int) -> Iterator[Text]:
@@ -112,14 +133,15 @@ def _cause(report: Report, width: int) -> Iterator[Text]:
     if cause is None:
         return
     yield Text()
-    yield Text.assemble(("First cause", "bold red"), f"  {cause.code} {cause.slug}")
-    yield from _wrapped(Text(cause.title, style="bold"), "  ", width)
+    known = ("  known", FAINT) if cause.known else ""
+    yield Text.assemble(("First cause", "bold red"), f"  {cause.code} {cause.slug}", known)
+    yield from wrapped(Text(cause.title, style="bold"), "  ", width)
     yield Text()
-    known = cause.step in (0, report.global_step) or f"step {cause.step}" in cause.evidence
+    is_said = cause.step in (0, report.global_step) or f"step {cause.step}" in cause.evidence
     yield from _facts(
         width,
         ("evidence", cause.evidence),
-        ("seen at", None if known else f"step {cause.step}"),
+        ("seen at", None if is_said else f"step {cause.step}"),
         labels=NEAR,
     )
     yield from _mend(cause.mend, width)
@@ -139,10 +161,18 @@ def _others(report: Report, width: int) -> Iterator[Text]:
             yield Text()
             yield Text(heading, style=style)
             yield from (_one_line(finding, report, width) for finding in findings)
+    if report.ignored:
+        yield Text()
+        yield Text("Ignored, for a reason", style="bold")
+        for finding in report.ignored:
+            yield _one_line(finding, report, width)
+            yield from wrapped(_prose(finding.reason), Text(" " * 9), width)
 
 
 def _one_line(finding: FindingEntry, report: Report, width: int) -> Text:
     line = Text.assemble((f"  {finding.code}", FAINT), f"  {finding.title}")
+    if finding.known:
+        line.append(" (known)", FAINT)
     if finding.because_of and report.primary and finding.because_of != report.primary.code:
         line.append(f" (from {finding.because_of})", FAINT)
     line.append(f": {finding.evidence}", FAINT)
@@ -158,16 +188,43 @@ def _trials(report: Report, width: int) -> Iterator[Text]:
         yield _cut(Text("Trials", style="bold").append(f"  {prose.batches(rows)}", FAINT), width)
         for row in rows:
             # The first line has the figures, a long name goes on below it.
-            names = list(_wrapped(_prose(row.name), "  ", name_width + 2))
-            names[0].pad_right(name_width + 4 - names[0].cell_len)
             colour = "green" if row.learned else "red" if row.error else FAINT
             figures, outcome = prose.trial(row)
+            if name_width < LEAST_NAME:
+                yield from wrapped(_prose(row.name), "  ", width)
+                yield _cut(Text(f"    {figures:<15}").append(outcome, colour), width)
+                continue
+            names = list(wrapped(_prose(row.name), "  ", name_width + 2))
+            names[0].pad_right(name_width + 4 - names[0].cell_len)
             names[0].append(f"{figures:<15}").append(outcome, colour)
             yield from (_cut(line, width) for line in names)
     if report.proof is not None:
         yield Text()
         yield from _facts(width, ("proof", report.proof.conclusion), labels=NEAR)
         yield from _facts(width, *(("", f"`--set {shlex.quote(s)}`") for s in report.proof.settings), labels=NEAR)
+
+
+def _handover(report: Report, width: int) -> Iterator[Text]:
+    """A line for each weight; in a narrow terminal the last columns are cut."""
+    found = report.handover
+    if found is None:
+        return
+    yield Text()
+    yield from wrapped(Text("Hand-over", style="bold").append(f"  {prose_handover.headline(found)}", FAINT), "", width)
+    yield Text()
+    rows = [prose_handover.COLUMNS, *(prose_handover.row(stage) for stage in found.stages)]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    colours = [FAINT, *({"safe": "green", "held": "red"}.get(stage.outcome, FAINT) for stage in found.stages)]
+    for row, colour in zip(rows, colours, strict=True):
+        line = Text(" ")
+        for place, (cell, cell_width) in enumerate(zip(row, widths, strict=True)):
+            style = FAINT if row is rows[0] else colour if place == 1 else ""
+            text = cell.ljust(cell_width) if place == 1 else cell.rjust(cell_width)
+            line.append(" " if place == 0 else "  ").append(text, style)
+        yield _cut(line, width)
+    for said in prose_handover.says(found):
+        yield Text()
+        yield from wrapped(_prose(said), "  ", width)
 
 
 def _mend(mend: str, width: int) -> Iterator[Text]:
@@ -190,12 +247,18 @@ def _mend(mend: str, width: int) -> Iterator[Text]:
 
 
 def _facts(width: int, *pairs: tuple[str, str | None], labels: int = LABELS) -> Iterator[Text]:
-    """A label and what it is, aligned; those without anything to say are left out."""
+    """A label and what it is, aligned; in a narrow terminal below each other. Those without anything to say are left
+    out."""
     for label, said in pairs:
         if said is None:
             continue
+        if 2 + labels > width * 2 // 5:
+            if label:
+                yield Text("  ").append(label, FAINT)
+            yield from wrapped(_prose(said), "    ", width)
+            continue
         lead = Text("  ").append(f"{label:<{labels}}", FAINT)
-        yield from _wrapped(_prose(said), lead, width)
+        yield from wrapped(_prose(said), lead, width)
 
 
 def _cut(line: Text, width: int) -> Text:
@@ -214,12 +277,14 @@ def _prose(text: str) -> Text:
     return line
 
 
-def _wrapped(text: Text, lead: Text | str, width: int) -> Iterator[Text]:
-    """The text behind its lead, its further lines indented as far."""
+def wrapped(text: Text, lead: Text | str, width: int, *, indent: int | None = None) -> Iterator[Text]:
+    """The text behind its lead, its further lines indented as far, or by `indent` cells."""
     lead = Text(lead) if isinstance(lead, str) else lead
-    indent = lead.cell_len
+    indent = lead.cell_len if indent is None else indent
     # Rich wraps by a console's rules; one of its own keeps the caller's out of it. Over-long words are folded.
-    for number, line in enumerate(text.wrap(Console(file=StringIO()), width - indent, overflow="fold") or [Text()]):
+    for number, line in enumerate(
+        text.wrap(Console(file=StringIO()), width - lead.cell_len, overflow="fold") or [Text()]
+    ):
         line.rstrip()
         whole = (lead if number == 0 else Text(" " * indent)).append_text(line)
         whole.rstrip()

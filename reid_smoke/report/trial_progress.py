@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from contextlib import suppress
-from typing import Any, TextIO
-
-from tqdm import tqdm
+from typing import TYPE_CHECKING, Any, TextIO
 
 from reid_smoke.facts import TrialFacts
 from reid_smoke.triage.proof import ends
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
 
 
 class TrialProgress:
@@ -25,6 +26,8 @@ class TrialProgress:
     def begins(self, name: str, steps: int) -> None:
         if not self._file.isatty():
             return
+        from tqdm import tqdm
+
         with suppress(OSError, ValueError):
             self._bar = tqdm(
                 total=steps, file=self._file, leave=False, dynamic_ncols=True, bar_format="{bar:12} {desc}"

@@ -30,7 +30,10 @@ def write_reports(report: Report, ledger: Ledger, folder: Path) -> None:
         raise ReidSmokeError("\n".join(failed))
 
 
-def write_whole(path: Path, text: str) -> None:
+KEPT = "The facts seen so far are kept; make room or name another folder, then run `reid-smoke report` on it."
+
+
+def write_whole(path: Path, text: str, *, advice: str = KEPT) -> None:
     """Write a text file. Raises ReidSmokeError; what stood there before is then untouched."""
     try:
         # A file name that is no valid UTF-8 becomes an escape, which JSON knows.
@@ -40,6 +43,5 @@ def write_whole(path: Path, text: str) -> None:
             os.fsync(file.fileno())
     except OSError as error:
         raise ReidSmokeError(
-            f"{path}: the report could not be written ({error.strerror or error}). "
-            "The facts seen so far are kept; make room or name another folder, then run `reid-smoke report` on it."
+            f"{path}: the report could not be written ({error.strerror or error}). {advice}"
         ) from error

@@ -13,11 +13,13 @@ from torch.nn import functional as F
 
 from reid_smoke.build.data.images import normalise, resize
 from reid_smoke.build.data.training_set import Sample, TrainingSet, UnreadableImage, open_part
+from reid_smoke.build.data.words import Vocabulary
 from reid_smoke.config.schema import DataConfig
 from reid_smoke.errors import DataError
 from reid_smoke.facts import RetrievalFacts, RetrievedFacts
+from reid_smoke.retrieval.captions import Captions
 from reid_smoke.retrieval.colour import colour_stripes
-from reid_smoke.retrieval.ranking import Ranked, chance, rank
+from reid_smoke.retrieval.ranking import Ranked, chance, rank, similarity
 
 BATCH = 64  # images
 
@@ -40,11 +42,14 @@ class RetrievalProbe:
     gallery: NDArray[np.int64]  # (G,)
     match: NDArray[np.bool_]  # (Q, G), the same identity
     left_out: NDArray[np.bool_]  # (Q, G)
+    captions: Captions | None  # of the gallery
     facts: RetrievalFacts  # without the model's figures
     config: DataConfig
 
     def of_model(self, model: nn.Module, device: torch.device) -> RetrievedFacts:
         """How well the model's features find them, by cosine. In eval mode, without a gradient; then it is as it was.
+
+        By their captions as well, where those are there: `model.caption_features` is then needed.
 
         No random number is drawn and nothing of the model changes, so that the training after it stays the same.
         """
@@ -58,44 +63,49 @@ class RetrievalProbe:
                         for start in range(0, len(self.images), BATCH)
                     ]
                 )  # (N, D)
+                said = self.captions.features(model, device) if self.captions is not None else None  # (T, D)
         finally:
             for module, mode in modes.items():
                 module.training = mode
-        return _facts(self._rank(features.numpy()))
+        sought, among = features[self.queries], features[self.gallery]
+        by_caption = self.captions.rank(said, among) if self.captions is not None and said is not None else None
+        return _facts(rank(similarity(sought.numpy(), among.numpy()), self.match, self.left_out), by_caption)
 
     def _batch(self, start: int, device: torch.device) -> Tensor:
         batch = self.images[start : start + BATCH].to(device)
         return normalise(batch, self.config.mean, self.config.std)  # (B, 3, H, W)
 
-    def _rank(self, features: NDArray[np.float32]) -> Ranked:
-        similarity = features[self.queries] @ features[self.gallery].T  # (Q, G)
-        # A model that went wrong has features of NaN: those are nobody's neighbours.
-        return rank(np.nan_to_num(similarity, nan=-2.0), self.match, self.left_out)
 
-
-def retrieval_probe(config: DataConfig, training_set: TrainingSet, *, most: int, seed: int) -> RetrievalProbe:
+def retrieval_probe(
+    config: DataConfig, training_set: TrainingSet, *, most: int, seed: int, captions: bool = False
+) -> RetrievalProbe:
     """The data set's queries and gallery; where it has no queries, each image of its gallery among the others; where
     it has neither, each training image among the others.
 
     most: images in all. Where there are more, whole identities are drawn until there are as many.
+    captions: the images are sought by their captions, too, in the training set's words.
 
     Raises DataError where nothing could be found: no identity has two images.
     """
     gallery = open_part(config, "gallery")
     query = open_part(config, "query") if gallery is not None else None
+    words = training_set.vocabulary if captions else None
     if gallery is None:
-        found = probe_among(config, None, training_set, "training images, each among the others", most=most, seed=seed)
+        on = "training images, each among the others"
+        found = probe_among(config, None, training_set, on, most=most, seed=seed, vocabulary=words)
         return replace(found, facts=found.facts.model_copy(update={"trained_on": True}))
     on = "test images, each among the others" if query is None else "query in gallery"
-    return probe_among(config, query, gallery, on, most=most, seed=seed)
+    return probe_among(config, query, gallery, on, most=most, seed=seed, vocabulary=words)
 
 
 def probe_among(
-    config: DataConfig, sought: TrainingSet | None, among: TrainingSet, on: str, *, most: int, seed: int
-) -> RetrievalProbe:
+    config: DataConfig, sought: TrainingSet | None, among: TrainingSet, on: str, *, most: int, seed: int,
+    vocabulary: Vocabulary | None = None,
+) -> RetrievalProbe:  # fmt: skip
     """The images of `sought` in those of `among`; without `sought`, each of `among` in the others.
 
-    `on` says so, for people. Raises DataError as `retrieval_probe` does.
+    With a `vocabulary` those of `among` by their captions, too. `on` says so, for people. Raises DataError
+    as `retrieval_probe` does.
     """
     chosen, drawn = _choose([part for part in (sought, among) if part is not None], most, seed)
     decoded, kept = _decode(chosen, config)
@@ -108,8 +118,9 @@ def probe_among(
     if not has_match.any():
         raise DataError(f"retrieval: of {on} in {among.source}, no identity has a second image to be found")
     queries, match, left_out = queries[has_match], match[has_match], left_out[has_match]
+    shown = [kept[place].sample for place in found_in]
+    captions = Captions.of(among.samples, shown, vocabulary) if vocabulary is not None else None
     colours = np.stack([colour_stripes(image.numpy()) for image in decoded])  # (N, 384)
-    similarity = colours[queries] @ colours[found_in].T
     facts = RetrievalFacts(
         on=on,
         identities=len({image.sample.pid for image in kept}),
@@ -117,10 +128,11 @@ def probe_among(
         gallery=len(found_in),
         drawn=drawn,
         cameras_apart=apart,
-        chance=_facts(chance(match, left_out)),
-        colour=_facts(rank(similarity, match, left_out)),
+        captions=len(captions.tokens) if captions is not None else 0,
+        chance=_facts(chance(match, left_out), captions.chance() if captions is not None else None),
+        colour=_facts(rank(similarity(colours[queries], colours[found_in]), match, left_out)),
     )
-    return RetrievalProbe(decoded, queries, found_in, match, left_out, facts, config)
+    return RetrievalProbe(decoded, queries, found_in, match, left_out, captions, facts, config)
 
 
 def _choose(parts: list[TrainingSet], most: int, seed: int) -> tuple[list[_Image], bool]:
@@ -190,5 +202,6 @@ def _feature(output: Tensor | tuple[Tensor, ...]) -> Tensor:
     return output if isinstance(output, Tensor) else output[-1]
 
 
-def _facts(ranked: Ranked) -> RetrievedFacts:
-    return RetrievedFacts(mean_ap=ranked.mean_ap, rank1=ranked.rank1)
+def _facts(ranked: Ranked, by_caption: Ranked | None = None) -> RetrievedFacts:
+    said = _facts(by_caption) if by_caption is not None else None
+    return RetrievedFacts(mean_ap=ranked.mean_ap, rank1=ranked.rank1, by_caption=said)

@@ -20,6 +20,13 @@ class Ranked(NamedTuple):
     queries: int
 
 
+def similarity(queries: NDArray[np.float32], gallery: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Cosines (Q, G) of features (Q, D) and (G, D) of unit length."""
+    # A model that went wrong has features of NaN: those are nobody's neighbours.
+    cosines: NDArray[np.float32] = np.nan_to_num(queries @ gallery.T, nan=-2.0)
+    return cosines
+
+
 def rank(similarity: NDArray[np.float32], match: NDArray[np.bool_], left_out: NDArray[np.bool_]) -> Ranked:
     """Sort the gallery for each query, the most similar first, and see where the matches stand.
 

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn.parallel import DistributedDataParallel
 
+from reid_smoke.build.own_loss import OwnLoss
 from reid_smoke.build.training import Training
 from reid_smoke.train.learner import Learner
 
@@ -27,6 +28,8 @@ def why_one_by_one(training: Training) -> str | None:
         return "the ranks exchange their gradients within each step"
     if training.forward is not None:
         return "the model is called with more than images, or is not ours: its steps may differ"
+    if isinstance(training.loss, OwnLoss):
+        return "the loss is not ours: its steps may differ"
     if training.scaler is not None:
         return "fp16's GradScaler asks at each step whether a gradient overflowed"
     if training.config.train.accumulate > 1:

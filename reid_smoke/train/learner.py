@@ -28,23 +28,20 @@ class Learner:
         training.model.train()
         optimizer.zero_grad(set_to_none=True)
 
-    def __call__(self, step: int, images: Tensor, labels: Tensor, beside: Tensor | None = None) -> None:
-        """images (B, 3, H, W), labels (B,); beside: cameras (B,) or tokens (B, L), as the training's `forward` takes
-        them. All on the training's device."""
-        self.add_gradients(images, labels, beside)
+    def __call__(self, step: int, images: Tensor, labels: Tensor, *beside: Tensor) -> None:
+        """images (B, 3, H, W), labels (B,); beside: cameras (B,) and, of sets with captions, tokens (B, L), where the
+        training has a `forward` that takes them. All on the training's device."""
+        self.add_gradients(images, labels, *beside)
         if step % self._accumulate == 0:
             self.update()
             self.schedule()
             self._training.optimizer.zero_grad(set_to_none=True)
 
-    def add_gradients(self, images: Tensor, labels: Tensor, beside: Tensor | None = None) -> None:
+    def add_gradients(self, images: Tensor, labels: Tensor, *beside: Tensor) -> None:
         training = self._training
         with self._autocast:
             # logits (B, C), feature (B, D), bn_feature (B, D)
-            if training.forward is None or beside is None:
-                output = training.model(images)
-            else:
-                output = training.forward(images, labels, beside)
+            output = training.model(images) if training.forward is None else training.forward(images, labels, *beside)
             loss = training.loss(output, labels)
         # Gradients of the accumulated batches add up; divided, they are those of one large batch's mean.
         loss = loss / self._accumulate

@@ -110,12 +110,17 @@ class Ranks:
         import torch
         from torch.nn.parallel import DistributedDataParallel
 
+        from reid_smoke.build.own_loss import OwnLoss
+
         ids = [training.device.index] if training.device.type == "cuda" else None
         model = DistributedDataParallel(training.model, device_ids=ids)
         torch.manual_seed(training.config.seed + self.place.rank)
         # A model that is called in a way of its own must be called through what averages its gradients, too.
         forward = None if training.forward is None else training.forward.over(model)
-        return replace(training, model=model, forward=forward)
+        loss = training.loss
+        if isinstance(loss, OwnLoss) and any(p.requires_grad for p in loss.criterion.parameters()):
+            loss = loss.over(DistributedDataParallel(loss.criterion, device_ids=ids))
+        return replace(training, model=model, forward=forward, loss=loss)
 
     def tell(self, what: str, word: str) -> None:
         """The first rank's word, for `hear`."""

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import yaml
-
 from reid_smoke.config.schema import (
     EMBEDDED,
     Config,
@@ -26,6 +24,7 @@ REFERENCE_BACKBONE = "resnet18"  # the smallest that learns from scratch within 
 EMBEDDED_IDENTITIES = 100  # enough to be told apart, few enough to be looked at often in a short trial
 
 _RECIPE = OptimizerConfig()
+_OUR_LOSS = {key: getattr(LossConfig(), key) for key in ("target", "kwargs", "cwd", "call")}
 
 
 def _put(config: Config, section: str, **values: Any) -> Config:
@@ -63,7 +62,15 @@ def _reference_optimizer(config: Config) -> Config:
     return config.model_copy(update={"optimizer": _RECIPE, "schedule": ScheduleConfig(), "train": plain})
 
 
+def _ce_alone(config: Config) -> Config:
+    # A classifier that lives in the loss cannot be left out of it: the reference model has one again.
+    own = {} if config.loss.holds_head else _OUR_LOSS
+    return _put(config, "loss", sdm_weight=LossConfig().sdm_weight, **own)
+
+
 def _reference_model(config: Config) -> Config:
+    if config.loss.holds_head:
+        config = _put(config, "loss", **_OUR_LOSS)
     return config.model_copy(update={"model": ModelConfig(backbone=REFERENCE_BACKBONE, text=config.model.text)})
 
 
@@ -83,43 +90,67 @@ CHANGES: tuple[Trial[Config], ...] = (
         "the recipe's lr",
         _recipes_lr,
         mends=("RS302", "RS401", "RS402", "RS403", "RS311", "RS408", "RS203", "RS204", "RS201"),
+        slug="recipe-lr",
     ),
-    Trial("every parameter in the optimizer", _every_parameter, mends=("RS302", "RS404", "RS405")),
-    Trial("a constant lr", _constant_lr, mends=("RS401", "RS402", "RS408", "RS203")),
-    Trial("no accumulation", lambda c: _put(c, "train", accumulate=1), mends=("RS307", "RS313")),
-    Trial("no clipping", lambda c: _put(c, "train", clip=None), mends=("RS309",)),
-    Trial("no AMP", lambda c: _put(c, "train", amp="off"), mends=("RS308", "RS410", "RS201")),
-    Trial("the recipe's weight decay", _recipes_decay, mends=("RS409",)),
-    Trial("everything unfrozen", lambda c: _put(c, "model", freeze=[]), mends=("RS303", "RS505", "RS509", "RS305")),
-    Trial("CE alone", lambda c: _put(c, "loss", sdm_weight=LossConfig().sdm_weight), mends=("RS210", "RS201")),
-    Trial("no label smoothing", lambda c: _put(c, "loss", label_smoothing=0.0), mends=("RS210",)),
+    Trial(
+        "every parameter in the optimizer", _every_parameter, mends=("RS302", "RS404", "RS405"), slug="all-in-optimizer"
+    ),
+    Trial("a constant lr", _constant_lr, mends=("RS401", "RS402", "RS408", "RS203"), slug="constant-lr"),
+    Trial(
+        "no accumulation", lambda c: _put(c, "train", accumulate=1), mends=("RS307", "RS313"), slug="no-accumulation"
+    ),
+    Trial("no clipping", lambda c: _put(c, "train", clip=None), mends=("RS309",), slug="no-clipping"),
+    Trial("no AMP", lambda c: _put(c, "train", amp="off"), mends=("RS308", "RS410", "RS201"), slug="no-amp"),
+    Trial("the recipe's weight decay", _recipes_decay, mends=("RS409",), slug="usual-decay"),
+    Trial(
+        "everything unfrozen",
+        lambda c: _put(c, "model", freeze=[]),
+        mends=("RS303", "RS505", "RS509", "RS305"),
+        slug="all-unfrozen",
+    ),
+    Trial(
+        "CE alone",
+        _ce_alone,
+        mends=("RS210", "RS201"),
+        slug="ce-alone",
+    ),
+    Trial("no label smoothing", lambda c: _put(c, "loss", label_smoothing=0.0), mends=("RS210",), slug="no-smoothing"),
     Trial(
         "the classifier fed by the BN feature at a norm of 8",
         lambda c: _put(c, "model", feat_norm=ModelConfig().feat_norm),
         mends=("RS502", "RS501", "RS207", "RS204"),
+        slug="bn-feature-of-norm-8",
     ),
     Trial(
-        "as many classes as identities", lambda c: _put(c, "model", num_classes=None), mends=("RS101", "RS105", "RS107")
+        "as many classes as identities",
+        lambda c: _put(c, "model", num_classes=None),
+        mends=("RS101", "RS105", "RS107"),
+        slug="classes-as-identities",
     ),
-    Trial("the usual mean and std", _usual_colours, mends=("RS112", "RS113", "RS111", "RS201")),
-    Trial("no augmentation", lambda c: _put(c, "data", augment=[]), mends=("RS111",)),
-    Trial("the usual eps", lambda c: _put(c, "optimizer", eps=_RECIPE.eps), mends=("RS410",)),
+    Trial(
+        "the usual mean and std", _usual_colours, mends=("RS112", "RS113", "RS111", "RS201"), slug="usual-mean-and-std"
+    ),
+    Trial("no augmentation", lambda c: _put(c, "data", augment=[]), mends=("RS111",), slug="no-augmentation"),
+    Trial("the usual eps", lambda c: _put(c, "optimizer", eps=_RECIPE.eps), mends=("RS410",), slug="usual-eps"),
     Trial(
         "random batches",
         lambda c: None if c.loss.sdm_weight and c.model.text is None else _put(c, "data", sampler="random"),
         mends=("RS102", "RS117"),
+        slug="random-batches",
     ),
-    Trial("weights from scratch", lambda c: _put(c, "model", weights=None), mends=("RS504",)),
-    Trial("the reference optimizer", _reference_optimizer, swap="optimizer"),
-    Trial("the reference model", _reference_model, swap="model"),
-    Trial("the embedded data", _embedded_data, swap="data"),
+    Trial("weights from scratch", lambda c: _put(c, "model", weights=None), mends=("RS504",), slug="from-scratch"),
+    Trial("the reference optimizer", _reference_optimizer, swap="optimizer", slug="reference-optimizer"),
+    Trial("the reference model", _reference_model, swap="model", slug="reference-model"),
+    Trial("the embedded data", _embedded_data, swap="data", slug="embedded-data"),
 )
 
 
 def settings(before: Config, after: Config) -> tuple[str, ...]:
     """What differs, each key as `--set` takes it: `optimizer.lr=1e-05`."""
+    from reid_smoke.config.dump import dump_value  # only what is written down needs yaml
+
     old, new = _flat(before.to_plain()), _flat(after.to_plain())
-    return tuple(f"{key}={_written(value)}" for key, value in new.items() if (key, value) not in old.items())
+    return tuple(f"{key}={dump_value(value)}" for key, value in new.items() if (key, value) not in old.items())
 
 
 def _flat(plain: dict[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -130,10 +161,3 @@ def _flat(plain: dict[str, Any], prefix: str = "") -> dict[str, Any]:
         else:
             flat[prefix + key] = value
     return flat
-
-
-def _written(value: Any) -> str:
-    """On one line, as YAML; keys that say nothing are left out."""
-    if isinstance(value, list):
-        value = [{k: v for k, v in item.items() if v is not None} if isinstance(item, dict) else item for item in value]
-    return str(yaml.safe_dump(value, default_flow_style=True, width=10**6, sort_keys=False)).split("\n...")[0].strip()

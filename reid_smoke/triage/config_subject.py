@@ -19,6 +19,7 @@ from reid_smoke.facts import UnreadableFacts
 from reid_smoke.train.loop import train
 from reid_smoke.triage.changes import CHANGES, settings
 from reid_smoke.triage.observed import play_observed
+from reid_smoke.triage.proof import guessing_ce
 from reid_smoke.triage.trying import AS_IT_IS, Look, Played
 
 
@@ -50,14 +51,18 @@ class ConfigSubject:
         if look.batches == "few":  # for a few batches no processes are worth their start
             plan = plan.model_copy(update={"data": plan.data.model_copy(update={"workers": 0})})
 
+        labels: list[int] = []
+
         def run() -> None:
             training = self._build(plan)
             if look.batches == "few":
-                few = _Few(self._first(plan.data, training.loader, look.distinct), training.steps_per_epoch)
+                batches = self._first(plan.data, training.loader, look.distinct)
+                labels.extend(label for batch in batches for label in batch.labels.tolist())
+                few = _Few(batches, training.steps_per_epoch)
                 training = dataclasses.replace(training, loader=cast("DataLoader[Any]", few))
             train(training, max_steps=look.steps, stop=lambda step: False)
 
-        return play_observed(run, self._device, tell)
+        return dataclasses.replace(play_observed(run, self._device, tell), guessing_ce=guessing_ce(labels))
 
     def _first(self, data: DataConfig, loader: Iterable[Any], count: int) -> list[Any]:
         """The first batches of the training, recorded once for all trials that have them in common."""

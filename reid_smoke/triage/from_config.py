@@ -18,11 +18,13 @@ from reid_smoke.errors import UsageError
 from reid_smoke.facts import TriageFacts, UnreadableFacts
 from reid_smoke.folder import make_run_folder
 from reid_smoke.ledger import Ledger
+from reid_smoke.plan import Plan, run_facts
 from reid_smoke.report.live import LiveDisplay
 from reid_smoke.rule import LEAST_STEPS
-from reid_smoke.smoke import How, Outcome, Plan, run_facts, sigterm_as_interrupt, train_until_certain
+from reid_smoke.smoke import Outcome, sigterm_as_interrupt
 from reid_smoke.train.ranks import find_place
 from reid_smoke.triage import trying
+from reid_smoke.until_certain import How, train_until_certain
 from reid_smoke.verdict import judge
 
 if TYPE_CHECKING:

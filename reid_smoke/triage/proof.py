@@ -8,10 +8,12 @@ sees them.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import isfinite, log, sqrt
 from statistics import fmean
+from typing import Literal
 
 from reid_smoke.facts import TriageFacts, TrialFacts
 from reid_smoke.rule import BELOW_CHANCE, LEAST_STEPS, SURE
@@ -20,6 +22,8 @@ from reid_smoke.trend import falling_p, standard_error
 LEAST_DROP = 0.1  # nats, on the stream
 LEAST_UNSEEN = 12  # images that were not trained on, to say whether labels go with them
 UNSEEN_SURE = 3.0  # standard errors above guessing
+CLEARLY = 2.0  # standard errors, of theirs under that of other data
+STOOD = ("flat", "rises", "broken")  # what CE did in a training that learnt nothing
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,9 @@ class Outcome:
     learned: bool
 
 
+Where = Literal["loop", "data", "model", "optimizer"]
+
+
 @dataclass(frozen=True)
 class Proof:
     """What all trials together say."""
@@ -39,6 +46,13 @@ class Proof:
     outcomes: tuple[Outcome, ...]
     flipped: Outcome | None  # the smallest change that learned
     sentences: tuple[str, ...]
+    lies_in: tuple[Where, ...] = ()  # the parts that the fault lies in, where no mend is proven but that is
+
+
+def guessing_ce(labels: Sequence[int]) -> float | None:
+    """CE in nats of guessing by how often each label comes: the entropy of their shares. None without labels."""
+    count = len(labels)
+    return -sum(n / count * log(n / count) for n in Counter(labels).values()) if count else None
 
 
 def ends(trial: TrialFacts) -> tuple[float, float] | None:
@@ -64,7 +78,10 @@ def learned(trial: TrialFacts, as_is: TrialFacts | None = None) -> bool:
     first, last = found
     before = ends(as_is) if as_is is not None and all(map(isfinite, as_is.ce)) else None
     if trial.batches == "few":
-        bar = min(first, log(max(2, trial.num_classes))) - BELOW_CHANCE
+        chance = log(max(2, trial.num_classes))
+        # So few batches hold some labels and not others: whoever has learnt which has not told one image from another.
+        guessing = chance if not trial.guessing_ce else min(chance, trial.guessing_ce)
+        bar = min(first, guessing) - min(BELOW_CHANCE, guessing / 2)
         return last <= bar and (before is None or last <= before[1] - BELOW_CHANCE)
     least = LEAST_DROP if before is None else LEAST_DROP + 2 * max(0.0, before[0] - before[1])
     inside = trial.ce[-max(5, len(trial.ce) // 3) :]
@@ -82,8 +99,37 @@ def prove(trials: Sequence[TrialFacts], end: TriageFacts | None) -> Proof | None
     as_is = {trial.batches: trial for trial in trials if trial.together == 0}
     outcomes = tuple(_outcome(trial, as_is.get(trial.batches)) for trial in trials)
     flipped = smallest(outcomes)
-    conclude = about_replay if end is not None and end.replayed else _conclude
-    return Proof(outcomes, flipped, tuple(conclude(outcomes, flipped, end)))
+    if end is not None and end.replayed:
+        if outcomes[0].learned and flipped is None:  # other data are learnt, too; what of unseen images is the question
+            outcomes = tuple(_outcome(trial, None) for trial in trials)
+            flipped = _by_the_unseen(outcomes)
+        lies_in = _lies_in(outcomes, flipped, end)
+        return Proof(outcomes, flipped, tuple(about_replay(outcomes, flipped, end)), lies_in)
+    swaps = flipped.trial.swaps if flipped is not None else ()
+    return Proof(outcomes, flipped, tuple(_conclude(outcomes, flipped, end)), swaps)
+
+
+def _lies_in(outcomes: Sequence[Outcome], flipped: Outcome | None, end: TriageFacts) -> tuple[Where, ...]:
+    """Of a replay."""
+    if flipped is not None:
+        return flipped.trial.swaps
+    as_is = outcomes[0]
+    loop = as_is.learned and end.ce_word in STOOD and labels_go_with_images(as_is.trial)
+    return ("loop",) if loop else ()
+
+
+def _by_the_unseen(outcomes: Sequence[Outcome]) -> Outcome | None:
+    """Other data, of which images that were not trained on are told, while of theirs they are guessed."""
+    as_is = outcomes[0].trial
+    if not outcomes[0].learned or labels_go_with_images(as_is) is not False or as_is.unseen_rank is None:
+        return None
+    for outcome in outcomes[1:]:
+        other = outcome.trial
+        if other.swaps == ("data",) and labels_go_with_images(other) and other.unseen_rank is not None:
+            error = sqrt((1 / as_is.unseen + 1 / other.unseen) / 12)
+            if other.unseen_rank - as_is.unseen_rank > CLEARLY * error:
+                return outcome
+    return None
 
 
 def smallest(outcomes: Sequence[Outcome]) -> Outcome | None:
@@ -147,10 +193,11 @@ def _left_out(end: TriageFacts | None) -> list[str]:
 def about_replay(outcomes: Sequence[Outcome], flipped: Outcome | None, end: TriageFacts | None) -> list[str]:
     """What the replay of a watched script proves: the first outcome is their model and optimizer in a plain loop."""
     as_is = outcomes[0]
+    ce_word = end.ce_word if end is not None else ""
     if as_is.trial.error:
         said = [f"What was kept cannot be played again ({as_is.trial.error}), so the trials say nothing."]
-    elif as_is.learned:
-        said = [_replay_learned(as_is.trial)]
+    elif as_is.learned and (flipped is None or flipped.trial.swaps == ("data",)):
+        said = [_replay_learned(as_is.trial, flipped, ce_word)]
     elif flipped is not None:
         names = flipped.trial.name
         if flipped.trial.swaps:
@@ -162,31 +209,52 @@ def about_replay(outcomes: Sequence[Outcome], flipped: Outcome | None, end: Tria
         said = ["Nothing learned so far."]
     elif any(len(outcome.trial.swaps) > 1 and not outcome.trial.error for outcome in outcomes):
         said = [
-            "Not even the reference model with the reference optimizer learns these batches by heart. The fault lies "
-            "in the data as they reach the model: images that cannot be told apart, or one image under several labels."
+            "No change made CE fall, and neither did the reference's model, optimizer and data together: these trials "
+            "are too short to tell."
         ]
     else:
         said = ["No change made CE fall, and the reference could not be tried in full."]
     return [*said, *_left_out(end)]
 
 
-def _replay_learned(trial: TrialFacts) -> str:
+def labels_go_with_images(trial: TrialFacts) -> bool | None:
+    """Whether images that were not trained on are told right more often than by guessing; None: too few to tell."""
+    rank, count = trial.unseen_rank, trial.unseen
+    if rank is None or count < LEAST_UNSEEN:
+        return None
+    # A right identity that is anywhere among the others has mean 1/2 and variance 1/12.
+    return (rank - 0.5) / sqrt(1 / 12 / count) > UNSEEN_SURE
+
+
+def _replay_learned(trial: TrialFacts, flipped: Outcome | None, ce_word: str) -> str:
+    """flipped: with other data images that were not trained on are told right."""
     own = f"Their own model and optimizer learn {trial.distinct_batches} of their batches by heart in a plain loop"
     loop = (
         "The fault lies in the loop or in the loss: what the script does between the logits and `optimizer.step()` "
         "(zero_grad, accumulation, clipping, scaler, schedule, loss weights), or to the batches that came later"
     )
-    rank, count = trial.unseen_rank, trial.unseen
-    if rank is None or count < LEAST_UNSEEN:
-        return f"{own}. {loop}. Whether labels and images go together could not be told: too few identities came twice."
-    # A right identity that is anywhere among the others has mean 1/2 and variance 1/12.
-    told = (rank - 0.5) / sqrt(1 / 12 / count)
+    if ce_word == "slow":
+        loop += ". Or else it is in the pace: CE fell in the training, too, and learning by heart does not ask how fast"
+    elif ce_word not in STOOD:
+        loop += ". Or else it is one that CE does not show so early: the training ended before its CE was judged"
+    told, rank, count = labels_go_with_images(trial), trial.unseen_rank, trial.unseen
+    if told is None or rank is None:
+        return (
+            f"{own}. {loop}. Or it lies in the data: whether labels and images go together could not be told, since "
+            "too few identities came twice."
+        )
     seen = f"{count} images kept aside, their identity ranks above {rank:.0%} of the others"
-    if told > UNSEEN_SURE:
+    if told:
         return f"{own}, and of {seen} (50% is guessing): labels and images go together. {loop}."
+    guessed = f"{own}, yet of {seen}, and 50% is guessing"
+    if flipped is not None:
+        return (
+            f"{guessed}; with the embedded data it is {flipped.trial.unseen_rank:.0%}. The fault lies in the data: "
+            "labels and images do not go together, or the images of one identity have nothing in common."
+        )
     return (
-        f"{own}, yet of {seen}, and 50% is guessing. The fault lies in the data: labels and images do not go together, "
-        "or the images of one identity have nothing in common."
+        f"{guessed}. So few batches may teach nothing that goes beyond them. Else labels and images do not go "
+        "together; and if they do, the fault lies in the loop or in the loss."
     )
 
 

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.autograd.graph import GradientEdge
 
 from reid_smoke.probes.classifier import read_product
 from reid_smoke.probes.cross_entropy import log_probs_of, log_softmax_of, read_batch
 from reid_smoke.probes.graph import walk
-from reid_smoke.probes.nodes import PRODUCTS, Node, follow, name_of
+from reid_smoke.probes.nodes import PRODUCTS, Node, behind, follow, name_of
 from reid_smoke.triage.replay_kept import Batch, CannotReplay, Given, Parts, at, replaced, tensors_in
 
 SEARCHED = 24  # nodes below the logits, within which the classifier's product is looked for
@@ -21,17 +21,32 @@ SEARCHED = 24  # nodes below the logits, within which the classifier's product i
 
 @dataclass
 class Logits:
-    """values (B, C), and how a gradient of the same shape goes backward from there."""
+    """values (B, C), and how a gradient of the same shape goes backward from there: into the graph behind `start`."""
 
     values: Tensor
     backward: Callable[[Tensor], None]
+    start: Node | None
 
     @staticmethod
     def of(values: Tensor) -> Logits:
         def backward(gradient: Tensor) -> None:
             torch.autograd.backward(values, gradient.to(values.dtype))
 
-        return Logits(values, backward)
+        return Logits(values, backward, values.grad_fn)
+
+    def check_is_apart_from(self, originals: Sequence[Tensor]) -> None:
+        """Raises CannotReplay where a gradient would reach one of these, the parameters that the script trains.
+
+        A method that a script has put in the place of another holds on to the model that it was made for: a copy of the
+        model still calls the original.
+        """
+        theirs = {id(parameter) for parameter in originals}
+        for node in behind(self.start):
+            if id(getattr(node, "variable", None)) in theirs:
+                raise CannotReplay(
+                    "a function that was put in the place of one of the model's methods holds on to the model itself, "
+                    "so that a copy of the model trains the original"
+                )
 
 
 def forward(parts: Parts, batch: Batch, device: torch.device, *, feature: bool = False) -> Logits:
@@ -62,7 +77,7 @@ def forward(parts: Parts, batch: Batch, device: torch.device, *, feature: bool =
     if name_of(log_softmax) == "Log":
         raise CannotReplay("the loss sums up the logits' exponentials by itself")
     values = log_probs_of(log_softmax).detach()
-    return Logits(values, lambda gradient: _from_edge(log_softmax, 0, gradient.to(values.dtype)))
+    return Logits(values, lambda gradient: _from_edge(log_softmax, 0, gradient.to(values.dtype)), log_softmax)
 
 
 def _inside(result: Any) -> Node:
@@ -95,21 +110,15 @@ def _fed(node: Node) -> Logits:
     if product is None or feature is None or feature.dim() != 2:
         raise CannotReplay("what feeds the head cannot be read")
     if product.feature_edge is None:  # nothing behind the feature is trained: the head alone is
-        return Logits(feature, lambda gradient: None)
+        return Logits(feature, lambda gradient: None, None)
     index = next(i for i, (child, _) in enumerate(node.next_functions) if child is product.feature_edge)
-    return Logits(feature, lambda gradient: _from_edge(node, index, gradient.to(feature.dtype)))
+    return Logits(feature, lambda gradient: _from_edge(node, index, gradient.to(feature.dtype)), product.feature_edge)
 
 
 def _from_edge(node: Node, index: int, gradient: Tensor) -> None:
     below, output = node.next_functions[index]
     if below is not None:
         torch.autograd.backward(GradientEdge(below, output), gradient)
-
-
-def fresh_head(width: int, classes: int) -> nn.Module:
-    head = nn.Sequential(nn.BatchNorm1d(width), nn.Linear(width, classes, bias=False))
-    nn.init.normal_(head[1].weight, std=0.001)  # type: ignore[arg-type]
-    return head
 
 
 def images_of_batch(batch: Batch) -> Tensor | None:

@@ -122,7 +122,8 @@ class Keeper:
         """Raises CannotReplay, with the reason."""
         if self._parts is None or not self._batches:
             raise CannotReplay(self.why_not)
-        return Kept(self._parts, self._batches, self._device)
+        originals: list[Tensor] = [p for module in self._originals for p in module.parameters()]
+        return Kept(self._parts, self._batches, self._device, originals)
 
     def _note(self, module: nn.Module, args: Any, kwargs: Any) -> bool:
         try:

@@ -103,11 +103,12 @@ class Parts:
 
 @dataclass
 class Kept:
-    """All that a replay needs. device: where they train."""
+    """All that a replay needs. device: where they train. originals: the parameters that are trained there."""
 
     parts: Parts
     batches: list[Batch]
     device: torch.device
+    originals: list[Tensor] = field(default_factory=list)
 
     def bytes(self) -> int:
         return self.parts.bytes() + sum(batch_bytes(batch) for batch in self.batches)

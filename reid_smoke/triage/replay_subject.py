@@ -10,6 +10,7 @@ images go together; labels drawn at random can be learnt by heart as well.
 from __future__ import annotations
 
 import random
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import cycle, islice
@@ -21,12 +22,14 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim import AdamW, Optimizer
 
-from reid_smoke.build.model import build_model
+from reid_smoke.build.model import BNNeck, build_model
 from reid_smoke.config.schema import ModelConfig
 from reid_smoke.triage.changes import REFERENCE_BACKBONE
-from reid_smoke.triage.replay_forward import Logits, forward, fresh_head, images_of_batch
+from reid_smoke.triage.proof import guessing_ce
+from reid_smoke.triage.replay_forward import Logits, forward, images_of_batch
 from reid_smoke.triage.replay_kept import Batch, CannotReplay, Kept, Parts
-from reid_smoke.triage.replay_trials import LR_HEAD, LR_OTHERS, Replay, trials_of
+from reid_smoke.triage.replay_people import with_embedded_people
+from reid_smoke.triage.replay_trials import LR_HEAD, LR_OTHERS, Replay, is_dropout, trials_of
 from reid_smoke.triage.trying import Look, Played
 
 DECAY = 1e-4  # of the reference
@@ -47,22 +50,23 @@ class ReplaySubject:
     def __init__(self, kept: Kept, lr_factor: float = 1.0) -> None:
         self._kept = kept
         self.plan = Replay(lr_factor=lr_factor)
-        self.trials = trials_of(kept.parts)
+        self.trials = trials_of(kept, lr_factor)
         self.most_distinct = len(kept.batches)
+        self._embedded: list[Batch] = []
 
     def settings(self, plan: Replay) -> tuple[str, ...]:
         """A script has no `--set`."""
         return ()
 
     def play(self, plan: Replay, look: Look, tell: Callable[[int, float], None]) -> Played:
-        batches = self._kept.batches[: look.distinct]
+        batches = (self._kept.batches if plan.data == "theirs" else self._embedded_batches())[: look.distinct]
         classes = batches[0].num_classes
         ce: list[float] = []
         ranks: list[Tensor] = []
         error = ""
         with _left_as_it_was(self._kept.device), torch.enable_grad():
             try:
-                player = _Player(plan, self._kept, classes)
+                player = _Player(plan, self._kept, batches)
                 for step, batch in enumerate(islice(cycle(batches), look.steps), 1):
                     one, rank = player.step(batch)
                     ce.append(one)
@@ -75,26 +79,33 @@ class ReplaySubject:
                 lines = str(failure).strip().splitlines()
                 error = f"{type(failure).__name__}: {lines[0]}" if lines else type(failure).__name__
         found = torch.cat(ranks) if ranks else torch.empty(0)
-        return Played(tuple(ce), classes, error, float(found.mean()) if len(found) else None, len(found))
+        guessing = guessing_ce([label for batch in batches for label in _trained_on(batch).tolist()])
+        return Played(tuple(ce), classes, error, float(found.mean()) if len(found) else None, len(found), guessing)
+
+    def _embedded_batches(self) -> list[Batch]:
+        if not self._embedded:
+            self._embedded = with_embedded_people(self._kept.batches)
+        return self._embedded
 
 
 class _Player:
     """One plan, ready to step."""
 
-    def __init__(self, plan: Replay, kept: Kept, classes: int) -> None:
+    def __init__(self, plan: Replay, kept: Kept, batches: list[Batch]) -> None:
         self._plan, self._device = plan, kept.device
+        self._originals: list[Tensor] = kept.originals
         self._parts: Parts | None = None
         self._reference: nn.Module | None = None
         self._head: nn.Module | None = None
-        self._trained = _trained_labels(kept.batches)
+        self._trained = _trained_labels(batches)
         torch.manual_seed(0)
         if plan.model == "reference":
-            images = images_of_batch(kept.batches[0])
+            images = images_of_batch(batches[0])
             if images is None:
                 raise CannotReplay("no images are among what their model is given")
             height, width = images.shape[2:]
             config = ModelConfig(backbone=REFERENCE_BACKBONE)
-            model = build_model(config, classes, height=height, width=width).to(self._device).train()
+            model = build_model(config, batches[0].num_classes, height=height, width=width).to(self._device).train()
             head = list(model.bn_neck.classifier.parameters())
             self._reference = model
             self._optimizers: list[Optimizer] = [_reference_optimizer(model, head, LR_BUILT_IN)]
@@ -102,8 +113,11 @@ class _Player:
         self._parts = parts = kept.parts.copy()
         for module in parts.modules:
             module.to(self._device)
-            if plan.training_mode:
-                module.train()
+            for part in module.modules():
+                if plan.training_mode:
+                    part.training = True  # not by train(), which theirs may have a method of its own for
+                if not plan.dropout and is_dropout(part):
+                    part.p = 0.0  # type: ignore[assignment]
         if plan.unfrozen or plan.fresh_head:
             for _, parameter in parts.parameters():
                 parameter.requires_grad_(parameter.is_floating_point())
@@ -143,6 +157,9 @@ class _Player:
         """One batch: CE of the rows that are trained on, and where the right identity ranks for those that are not."""
         labels, counted = batch.labels.to(self._device), batch.counted.to(self._device)
         logits = self._forward(batch)
+        if self._originals:  # looked at once
+            logits.check_is_apart_from(self._originals)
+            self._originals = []
         kept_out = torch.arange(len(labels), device=self._device) % KEPT_OUT == KEPT_OUT - 1
         rows = counted & ~kept_out
         # Backward begins at the logits, by the gradient of plain CE there: their own loss is not asked.
@@ -155,7 +172,7 @@ class _Player:
         for optimizer in self._optimizers:
             optimizer.step()
         judged = counted & kept_out & torch.isin(labels, self._trained.to(self._device))
-        return float(ce.detach()), _ranks(values.detach()[judged], labels[judged], self._trained.to(self._device)).cpu()
+        return float(ce.detach()), _ranks(values.detach(), labels, judged, self._trained.to(self._device)).cpu()
 
     def _head_apart(self, parts: Parts) -> None:
         """The head in a group of its own, at the lr that a head needs."""
@@ -191,16 +208,17 @@ class _Player:
         feature = forward(self._parts, batch, self._device, feature=True)
         values = feature.values.detach().float().requires_grad_()
         if self._head is None:
-            self._head = fresh_head(values.shape[1], batch.num_classes).to(self._device)
-            self._hold(list(self._head.parameters()))
-        logits = self._head(values)
+            # A feature of fixed norm bears whatever lr their head had.
+            self._head = BNNeck(values.shape[1], batch.num_classes, ModelConfig().feat_norm).to(self._device)
+            self._hold([p for p in self._head.parameters() if p.requires_grad])
+        logits, _ = self._head(values)
 
         def backward(gradient: Tensor) -> None:
             logits.backward(gradient.to(logits.dtype))
             if values.grad is not None:
                 feature.backward(values.grad)
 
-        return Logits(logits, backward)
+        return Logits(logits, backward, feature.start)
 
 
 def _reference_optimizer(module: nn.Module, heads: Sequence[Tensor], lr: float = LR_HEAD) -> Optimizer:
@@ -212,28 +230,41 @@ def _reference_optimizer(module: nn.Module, heads: Sequence[Tensor], lr: float =
 
 
 def _trained_labels(batches: list[Batch]) -> Tensor:
-    found = []
-    for batch in batches:
-        rows = torch.arange(len(batch.labels)) % KEPT_OUT != KEPT_OUT - 1
-        found.append(batch.labels[rows & batch.counted])
-    return torch.tensor(sorted(set(torch.cat(found).tolist())))
+    return torch.tensor(sorted({label for batch in batches for label in _trained_on(batch).tolist()}))
 
 
-def _ranks(logits: Tensor, labels: Tensor, trained: Tensor) -> Tensor:
-    """(B,): of the other identities trained on, the share whose logit is below the right one's; equal ones are half."""
-    if len(trained) < 2 or not len(labels):
+def _trained_on(batch: Batch) -> Tensor:
+    """Labels of the rows that are not kept out."""
+    rows = torch.arange(len(batch.labels)) % KEPT_OUT != KEPT_OUT - 1
+    return batch.labels[rows & batch.counted]
+
+
+def _ranks(logits: Tensor, labels: Tensor, judged: Tensor, trained: Tensor) -> Tensor:
+    """(n,): of the other identities trained on, the share whose logit is below the right one's; equal ones are half.
+
+    logits (B, C), labels (B,), judged (B,) bool with n of them True. Each logit is taken as what it is above the mean
+    of these rows for that identity: whoever has only learnt which identities come often, or in this batch, guesses.
+    """
+    if len(trained) < 2 or int(judged.sum()) < 2:
         return torch.empty(0)
-    right = logits.gather(1, labels[:, None])
-    among = logits[:, trained]
+    among = logits[judged]
+    among = among - among.mean(0)
+    right = among.gather(1, labels[judged][:, None])
+    among = among[:, trained]
     below = (among < right).sum(1) + 0.5 * ((among == right).sum(1) - 1)
     return below / (len(trained) - 1)
 
 
 @contextmanager
 def _left_as_it_was(device: torch.device) -> Iterator[None]:
+    """The random states that their modules may draw from."""
     state: Any = random.getstate()
+    numpy = sys.modules.get("numpy")
+    of_numpy: Any = numpy.random.get_state() if numpy is not None else None
     try:
         with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
             yield
     finally:
         random.setstate(state)
+        if numpy is not None:
+            numpy.random.set_state(of_numpy)

@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from reid_smoke.triage.replay_kept import Parts
+from torch import nn
+
+from reid_smoke.triage.replay_forward import images_of_batch
+from reid_smoke.triage.replay_kept import Kept
 from reid_smoke.triage.trial import Trial
 
 LR_HEAD, LR_OTHERS = 1e-3, 1e-4  # of the reference; a feature of any norm bears this, unlike the recipe's
@@ -15,6 +18,7 @@ LR_HEAD, LR_OTHERS = 1e-3, 1e-4  # of the reference; a feature of any norm bears
 class Replay:
     """What is played. lr_factor: of the lr that their optimizer had at its first step."""
 
+    data: Literal["theirs", "embedded"] = "theirs"
     model: Literal["theirs", "reference"] = "theirs"
     optimizer: Literal["theirs", "reference"] = "theirs"
     lr_factor: float = 1.0
@@ -24,23 +28,27 @@ class Replay:
     decay: bool = True
     unfrozen: bool = False
     training_mode: bool = False
+    dropout: bool = True
     fresh_head: bool = False
 
 
-def trials_of(parts: Parts) -> tuple[Trial[Replay], ...]:
-    """Those that would change something in these parts."""
+def trials_of(kept: Kept, lr_factor: float) -> tuple[Trial[Replay], ...]:
+    """Those that would change something in what was kept."""
+    parts = kept.parts
     groups = [group for optimizer in parts.optimizers for group in optimizer.param_groups]
     held = {id(p) for group in groups for p in group["params"]}
     parameters = [p for _, p in parts.parameters()]
     modules = [m for root in parts.modules for m in root.modules()]
     left_out = any(p.requires_grad and id(p) not in held for p in parameters)
     frozen = any(not p.requires_grad for p in parameters)
-    scheduled = any(group.get("initial_lr", group["lr"]) != group["lr"] for group in groups)
+    scheduled = lr_factor != 1 or any(group.get("initial_lr", group["lr"]) != group["lr"] for group in groups)
+    images = images_of_batch(kept.batches[0]) is not None
     trials: list[Trial[Replay] | None] = [
         Trial(
             "their optimizer rebuilt from the model's parameters",
             lambda r: replace(r, everything=True),
             mends=("RS302", "RS404", "RS405", "RS406", "RS407"),
+            slug="optimizer-rebuilt",
         )
         if left_out
         else None,
@@ -48,6 +56,7 @@ def trials_of(parts: Parts) -> tuple[Trial[Replay], ...]:
             "their lr as it is before the schedule",
             lambda r: replace(r, base_lr=True),
             mends=("RS401", "RS402", "RS408", "RS203"),
+            slug="constant-lr",
         )
         if scheduled
         else None,
@@ -55,32 +64,51 @@ def trials_of(parts: Parts) -> tuple[Trial[Replay], ...]:
             f"their optimizer at an lr of {LR_HEAD:g} for the head and {LR_OTHERS:g} for the rest",
             lambda r: replace(r, reference_lr=True),
             mends=("RS401", "RS402", "RS403", "RS408", "RS203", "RS204", "RS201"),
+            slug="recipe-lr",
         ),
-        Trial("no weight decay", lambda r: replace(r, decay=False), mends=("RS409",))
+        Trial("no weight decay", lambda r: replace(r, decay=False), mends=("RS409",), slug="usual-decay")
         if any(group.get("weight_decay") for group in groups)
         else None,
         Trial(
             "everything unfrozen",
             lambda r: replace(r, unfrozen=True, everything=True),
             mends=("RS303", "RS505", "RS509", "RS305"),
+            slug="all-unfrozen",
         )
         if frozen
         else None,
         Trial(
             "every module in training mode",
             lambda r: replace(r, training_mode=True),
-            mends=("RS503", "RS506", "RS507", "RS508"),
+            mends=("RS506", "RS507", "RS503"),
+            slug="training-mode",
         )
         if not all(module.training for module in modules)
+        else None,
+        Trial("no dropout", lambda r: replace(r, dropout=False), mends=("RS508",), slug="no-dropout")
+        if any(is_dropout(module) for module in modules)
         else None,
         Trial(
             "a fresh BNNeck head on their features",
             lambda r: replace(r, fresh_head=True),
-            mends=("RS502", "RS501", "RS204", "RS206", "RS205"),
+            mends=("RS502", "RS501", "RS205", "RS206", "RS207", "RS311", "RS410", "RS204"),
+            slug="fresh-head",
         ),
         Trial(
-            "the reference optimizer", lambda r: replace(r, optimizer="reference", everything=True), swap="optimizer"
+            "the reference optimizer",
+            lambda r: replace(r, optimizer="reference", everything=True),
+            swap="optimizer",
+            slug="reference-optimizer",
         ),
-        Trial("the reference model", lambda r: replace(r, model="reference"), swap="model"),
+        Trial("the reference model", lambda r: replace(r, model="reference"), swap="model", slug="reference-model")
+        if images
+        else None,
+        Trial("the embedded data", lambda r: replace(r, data="embedded"), swap="data", slug="embedded-data")
+        if images
+        else None,
     ]
     return tuple(trial for trial in trials if trial is not None)
+
+
+def is_dropout(module: nn.Module) -> bool:
+    return isinstance(module, nn.modules.dropout._DropoutNd) and module.p > 0

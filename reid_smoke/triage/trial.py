@@ -18,6 +18,7 @@ class Trial(Generic[PlanT]):
     name: what is changed, for people; reads on after "CE falls with".
     change: the changed plan; None or the same plan where this is no change.
     mends: codes of the faults that the change would take away. Baseline findings put a trial forward by these.
+    slug: names the change for scripts, the same in every subject that makes it.
     swap: the whole part that the reference's takes the place of. A swap finds faults that no trial knows of, and says
         only where they lie.
     """
@@ -26,6 +27,7 @@ class Trial(Generic[PlanT]):
     change: Callable[[PlanT], PlanT | None]
     mends: tuple[str, ...] = ()
     swap: Part | None = None
+    slug: str = ""
 
 
 def in_order(trials: Sequence[Trial[PlanT]], codes: Sequence[str]) -> list[Trial[PlanT]]:

@@ -12,7 +12,7 @@ from typing import Generic, Literal, Protocol
 
 from reid_smoke.facts import TriageFacts, TrialFacts
 from reid_smoke.ledger import Ledger
-from reid_smoke.triage.proof import learned
+from reid_smoke.triage.proof import labels_go_with_images, learned
 from reid_smoke.triage.trial import PlanT, Trial, in_order
 
 TURNS = 8  # over the few batches: to learn by heart each has to come often
@@ -44,6 +44,7 @@ class Played:
     error: str = ""
     unseen_rank: float | None = None  # as TrialFacts has it
     unseen: int = 0
+    guessing_ce: float | None = None
 
 
 class Subject(Protocol[PlanT]):
@@ -84,7 +85,7 @@ class Triage(Generic[PlanT]):
     """Tries the changes of one subject, and adds a TrialFacts for each to the ledger, at the end a TriageFacts.
 
     codes: of the findings, first cause first; they order the trials. deadline: of `time.perf_counter()`.
-    seconds_per_step: an estimate to begin with; None where there is none.
+    seconds_per_step: an estimate to begin with; None where there is none. ce_word: as TriageFacts has it.
     """
 
     def __init__(
@@ -97,6 +98,7 @@ class Triage(Generic[PlanT]):
         budget_s: float,
         deadline: float,
         seconds_per_step: float | None,
+        ce_word: str = "",
     ) -> None:
         self._subject, self._ledger, self._progress = subject, ledger, progress
         self._codes = codes
@@ -104,6 +106,7 @@ class Triage(Generic[PlanT]):
         self._step_s = seconds_per_step or 0.0
         self._as_is: TrialFacts | None = None
         self._untried: list[str] = []
+        self._ce_word = ce_word
 
     def run(self) -> Ended:
         try:
@@ -118,6 +121,7 @@ class Triage(Generic[PlanT]):
                 ended=ended,
                 untried=tuple(self._untried),
                 replayed=not self._subject.has_stream,
+                ce_word=self._ce_word,
             )
         )
         return ended
@@ -127,7 +131,7 @@ class Triage(Generic[PlanT]):
     def _try_all(self) -> Ended:
         look = self._choose_look()
         if look is None:
-            return "not needed"
+            return self._look_at_data()
         real = [t for t in in_order(self._subject.trials, self._codes) if self._changed([t]) is not None]
         small = [trial for trial in real if trial.swap is None]
         swaps = [trial for trial in real if trial.swap is not None]
@@ -155,8 +159,8 @@ class Triage(Generic[PlanT]):
             # What was kept and cannot be played again says nothing of a change, either.
             unplayable = not self._subject.has_stream and self._as_is is not None and self._as_is.error
             return None if unplayable else few
-        if not self._subject.has_stream:
-            return None
+        if not self._subject.has_stream:  # where CE fell too slowly, a change may still do clearly better
+            return few if self._ce_word == "slow" else None
         stream = self._subject.stream
         steps = self._affordable(LEAST_STEPS, MOST_OF_STREAM)
         look = Look("stream", steps, steps)
@@ -169,6 +173,19 @@ class Triage(Generic[PlanT]):
         else:
             found = self._try([], look)
         return None if found else look
+
+    def _look_at_data(self) -> Ended:
+        """What learns and tells images that it was not trained on by guessing is played once more with other data: only
+        what that teaches of images not trained on says that it is the data's fault."""
+        as_is = self._as_is
+        if as_is is None or as_is.error or labels_go_with_images(as_is) is not False:
+            return "not needed"
+        look = Look("few", as_is.distinct_batches, len(as_is.ce))
+        self._as_is = None  # nothing can do clearly better than what learns
+        for trial in self._subject.trials:
+            if trial.swap == "data":
+                self._try([trial], look)
+        return "not needed"
 
     def _affordable(self, least: int, most: int) -> int:
         """Steps a trial, so that there is room for many of them."""
@@ -238,9 +255,11 @@ class Triage(Generic[PlanT]):
             settings=self._subject.settings(plan) if plan is not None else (),
             swaps=tuple(trial.swap for trial in trials if trial.swap is not None),
             together=len(trials),
+            changes=tuple(trial.slug for trial in trials),
             batches=look.batches,
             distinct_batches=look.distinct,
             num_classes=played.num_classes,
+            guessing_ce=played.guessing_ce,
             ce=played.ce,
             error=played.error,
             seconds=seconds,

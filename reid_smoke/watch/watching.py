@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack, suppress
 from datetime import datetime, timezone
 from pathlib import Path
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Literal
 
 from reid_smoke.checks.catalogue import rank
 from reid_smoke.errors import ReidSmokeError, UsageError
-from reid_smoke.facts import AnyFact, EndFacts, LoopFacts, ProbeFault, RunFacts, StepFacts
+from reid_smoke.facts import AnyFact, BaselineFacts, EndFacts, LoopFacts, ProbeFault, RunFacts, StepFacts
 from reid_smoke.folder import make_run_folder
 from reid_smoke.ledger import Ledger
 from reid_smoke.pace import Pace
@@ -70,6 +70,8 @@ class Watch:
     stop: end the training (by StopTraining, which this context manager swallows) once the verdict is certain.
     head: the name of the head's weight, where a loss has several.
     triage: keep the first batches and the model's start, and after a NO-GO try on them where the fault lies.
+    quiet: show nothing of the trials while they run.
+    ignored: code of a check -> why what it finds may stand. baseline: a former report, whose findings are known.
     say: told, in a sentence, of a fatal finding and of the verdict when the window closes.
     ranks: how many processes train together; of several this is the first. others: its view of the others.
 
@@ -85,6 +87,9 @@ class Watch:
         stop: bool = False,
         head: re.Pattern[str] | None = None,
         triage: bool = False,
+        quiet: bool = False,
+        ignored: Mapping[str, str] | None = None,
+        baseline: BaselineFacts | None = None,
         command: str = "",
         say: Callable[[str], None] | None = None,
         started: float | None = None,
@@ -106,7 +111,8 @@ class Watch:
         self._ranks, self._others = ranks, others
         self._head = head
         self._say = say or (lambda sentence: None)
-        self._triage = triage
+        self._triage, self._quiet = triage, quiet
+        self._ignored, self._baseline = dict(ignored or {}), baseline
         self._keeper: Keeper | None = None
         self.trying = False  # trials are under way, and a KeyboardInterrupt ends them well
         self._told: set[str] = set()
@@ -169,9 +175,12 @@ class Watch:
                 started=self._began,
                 window=self._window,
                 ranks=self._ranks,
+                ignored=self._ignored,
                 environment=environment,
             )
         )
+        if self._baseline is not None:
+            self.ledger.add(self._baseline)
 
     # --- the end ---
 
@@ -234,7 +243,9 @@ class Watch:
 
         self.trying = True
         try:
-            triage(self._keeper, self.ledger, [result.check.code for result in rank(judgement.results)])
+            codes = [result.check.code for result in rank(judgement.results)]
+            with Path(os.devnull).open("w") as nowhere:
+                triage(self._keeper, self.ledger, codes, nowhere if self._quiet else None)
         except Exception as failure:
             self._fault("trials", failure)
         finally:

@@ -26,6 +26,7 @@ class Key:
     omniglot: Path | None
     way: str
     facts: Path | None
+    peers: bool = False  # run the other tools on it, too
 
 
 def all_cases(arguments: argparse.Namespace) -> list[Key]:
@@ -39,12 +40,17 @@ def all_cases(arguments: argparse.Namespace) -> list[Key]:
         for setup in setups(arguments.omniglot):
             if names and setup.name not in names:
                 continue
+            names_here = []
             for fault in all_faults() if arguments.kind != "controls" else ():
                 if setup.name not in fault.not_on and _asked_for(only, fault.name, *fault.wanted):
-                    keys.append(Key(fault.name, setup.name, seed, arguments.omniglot, arguments.way, arguments.facts))
+                    names_here.append(fault.name)
             for control in all_controls() if arguments.kind != "faults" else ():
                 if setup.name in control.on and _asked_for(only, control.name, "control"):
-                    keys.append(Key(control.name, setup.name, seed, arguments.omniglot, arguments.way, arguments.facts))
+                    names_here.append(control.name)
+            keys += [
+                Key(name, setup.name, seed, arguments.omniglot, "run", arguments.facts, arguments.peers)
+                for name in names_here
+            ]
     return keys
 
 
@@ -76,32 +82,35 @@ def run_key(key: Key) -> dict[str, Any]:
     if key.way == "watch":
         outcome = run_script(key.case, fault.wanted if fault else (), key.setup, key.seed, key.facts)
     else:
-        outcome = _run_parts(key, fault, control)
+        case = _case(key, fault, control)
+        outcome = run_case(case)
     plain = outcome.to_json()
     plain.update(
         ok=_is_right(outcome), structural=fault is not None and fault.structural,
         title=(fault or control).title,  # type: ignore[union-attr]
         named_first=outcome.named_first, listed=outcome.listed, caught=outcome.caught,
     )  # fmt: skip
+    if key.peers:
+        from fault_bench.peers import hear
+
+        plain["peers"] = hear(case)
     return plain
 
 
-def _run_parts(key: Key, fault: Fault | None, control: Control | None) -> Outcome:
+def _case(key: Key, fault: Fault | None, control: Control | None) -> Case:
     setup = next(s for s in setups(key.omniglot) if s.name == key.setup)
     if fault is not None:
-        case = Case(fault.name, fault.wanted, setup, {fault.stage: [fault.change]}, key.seed, setup.window, key.facts)
-    else:
-        assert control is not None, key
-        case = Case(
-            control.name,
-            (),
-            setup,
-            {control.stage: [control.change]},
-            key.seed,
-            control.window or setup.window,
-            key.facts,
-        )
-    return run_case(case)
+        return Case(fault.name, fault.wanted, setup, {fault.stage: [fault.change]}, key.seed, setup.window, key.facts)
+    assert control is not None, key
+    return Case(
+        control.name,
+        (),
+        setup,
+        {control.stage: [control.change]},
+        key.seed,
+        control.window or setup.window,
+        key.facts,
+    )
 
 
 def _is_right(outcome: Outcome) -> bool:

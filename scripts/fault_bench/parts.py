@@ -34,6 +34,12 @@ STAGES: tuple[Stage, ...] = ("plan", "data", "model", "built")
 Change = Callable[["Parts"], None]
 
 
+def override(module: nn.Module, **methods: Callable[..., Any]) -> None:
+    """Give this one module a class of its own with these methods, as a user's source would: a copy of it has them,
+    too."""
+    module.__class__ = type(type(module).__name__, (type(module),), methods)
+
+
 @dataclass
 class Parts:
     """What lies open. Each stage fills in what comes after it."""

@@ -105,7 +105,7 @@ def _run(case: Case, begun: float) -> Outcome:
         for fact in training.facts:
             ledger.add(fact)
         observer = Observer(ledger)
-        seen = _Seen(case, ledger)
+        seen = Seen(case.wanted, case.window, ledger)
         how = "finished"
 
         def stop(step: int) -> bool:
@@ -148,12 +148,12 @@ def _run(case: Case, begun: float) -> Outcome:
     )
 
 
-class _Seen:
+class Seen:
     """Judges at the project's own pace, and remembers when the wanted finding first came up."""
 
-    def __init__(self, case: Case, ledger: Ledger) -> None:
-        self._case, self._ledger = case, ledger
-        self._pace = Pace(case.window[1])
+    def __init__(self, wanted: tuple[str, ...], window: tuple[int, int], ledger: Ledger) -> None:
+        self._wanted, self._ledger = wanted, ledger
+        self._pace = Pace(window[1])
         self.step: int | None = None
         self.updates: int | None = None
 
@@ -166,6 +166,6 @@ class _Seen:
         return judgement.verdict.certain
 
     def note(self, judgement: Any) -> None:
-        if self.step is None and any(r.check.slug in self._case.wanted for r in rank(judgement.results)):
+        if self.step is None and any(r.check.slug in self._wanted for r in rank(judgement.results)):
             self.step = self._ledger.steps[-1].step if self._ledger.steps else 0
             self.updates = sum(s.applied for s in self._ledger.steps)

@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from fault_bench.mistakes import EDITS, NECK, PLACES, STYLES
-from fault_bench.run import Outcome
-from reid_smoke.facts import ProbeFault
+from fault_bench.run import Outcome, Seen
+from reid_smoke.facts import ProbeFault, StepFacts, fact_from_json
 from reid_smoke.ledger import Ledger
+from reid_smoke.verdict import judge
 
 HERE = Path(__file__).parent / "styles"
 WINDOW = (50, 80)
@@ -59,11 +60,11 @@ def run_script(case: str, wanted: tuple[str, ...], style: str, seed: int, facts:
             if not report.exists():
                 raise RuntimeError(f"no report, exit {done.returncode}: {done.stderr.strip()[-500:]}")
             document = json.loads(report.read_text())
-            ledger = Ledger.read(folder / "out" / "facts.jsonl")
+            written = folder / "out" / "facts.jsonl"
             if facts is not None:
                 facts.mkdir(parents=True, exist_ok=True)
-                shutil.copy(folder / "out" / "facts.jsonl", facts / f"{case}-{style}-{seed}.jsonl")
-        return _outcome(document, ledger, case, wanted, style, seed, begun)
+                shutil.copy(written, facts / f"{case}-{style}-{seed}.jsonl")
+            return _outcome(document, written, case, wanted, style, seed, begun)
     except Exception as error:
         return Outcome(
             case, wanted, "watch", style, seed, "none", "the bench failed", (), None, None, 0,
@@ -72,18 +73,29 @@ def run_script(case: str, wanted: tuple[str, ...], style: str, seed: int, facts:
 
 
 def _outcome(
-    document: dict[str, Any], ledger: Ledger, case: str, wanted: tuple[str, ...], style: str, seed: int, begun: float
+    document: dict[str, Any], facts: Path, case: str, wanted: tuple[str, ...], style: str, seed: int, begun: float
 ) -> Outcome:
     found = tuple((f["slug"], f["severity"], f["evidence"]) for f in document["findings"])
-    steps = document["global_step"] or 0
-    certain = steps if any(slug in wanted for slug, _, _ in found) else None
+    seen = _replay(facts, wanted)
     failed = [f"{r['code']}: {r['error']}" for r in document["checks"]["results"] if r["status"] == "error"]
-    failed += [f"{fault.probe}: {fault.message}" for fault in ledger.all(ProbeFault)]
-    updates = None if certain is None else sum(step.applied for step in ledger.steps)
+    failed += [f"{fault.probe}: {fault.message}" for fault in Ledger.read(facts).all(ProbeFault)]
     return Outcome(
-        case, wanted, "watch", style, seed, document["verdict"], document["reason"], found, certain, updates, steps,
-        tuple(failed), time.perf_counter() - begun,
+        case, wanted, "watch", style, seed, document["verdict"], document["reason"], found, seen.step, seen.updates,
+        document["global_step"] or 0, tuple(failed), time.perf_counter() - begun,
     )  # fmt: skip
+
+
+def _replay(facts: Path, wanted: tuple[str, ...]) -> Seen:
+    """When the wanted finding first came up: the facts once more, one by one, judged at the project's own pace."""
+    ledger = Ledger()
+    seen = Seen(wanted, WINDOW, ledger)
+    for line in facts.read_text().splitlines():
+        fact = fact_from_json(line)
+        ledger.add(fact)
+        if isinstance(fact, StepFacts):
+            seen.is_certain(fact.step)
+    seen.note(judge(ledger, ended=True))
+    return seen
 
 
 def _package() -> str:

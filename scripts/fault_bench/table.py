@@ -76,12 +76,17 @@ def markdown(outcomes: Outcomes) -> str:
 
 def write_table(outcomes: Outcomes, path: Path) -> None:
     """Replace what stands between the two marks in the file. Raises ValueError where it has no such marks."""
+    put_between(path, BEGIN, END, markdown(outcomes))
+
+
+def put_between(path: Path, begin: str, end: str, what: str) -> None:
+    """Replace what stands between two marks in the file. Raises ValueError where it has no such marks."""
     text = path.read_text()
-    if BEGIN not in text or END not in text:
-        raise ValueError(f"{path} has no {BEGIN} and {END}")
-    before, rest = text.split(BEGIN, 1)
-    _, after = rest.split(END, 1)
-    path.write_text(f"{before}{BEGIN}\n{markdown(outcomes)}\n{END}{after}")
+    if begin not in text or end not in text:
+        raise ValueError(f"{path} has no {begin} and {end}")
+    before, rest = text.split(begin, 1)
+    _, after = rest.split(end, 1)
+    path.write_text(f"{before}{begin}\n{what}\n{end}{after}")
 
 
 def _ran(outcomes: Outcomes) -> str:

@@ -1,21 +1,24 @@
 from __future__ import annotations
 
 import json
+import platform
 import re
 import subprocess
 import sys
+from importlib.metadata import version
+from pathlib import Path
 
 import jsonschema
 import pytest
 
 from reid_smoke import __version__
 from reid_smoke.checks.catalogue import catalogue
+from reid_smoke.versions import built_for
 from tests.conftest import ReidSmoke
 
-HELP = """
+QUICK = """
 import sys
 from reid_smoke.cli import main
-sys.argv = ["reid-smoke", "--help"]
 try:
     main()
 finally:
@@ -24,15 +27,44 @@ finally:
 """
 
 
-def test_help_imports_nothing_heavy() -> None:
-    ended = subprocess.run([sys.executable, "-c", HELP], capture_output=True, text=True, check=False)
+def quickly(option: str) -> str:
+    ended = subprocess.run([sys.executable, "-c", QUICK, option], capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stderr
-    assert "explain" in ended.stdout
-    assert "Exit codes: 0 GO, 1 NO-GO, 2 bad usage or config, 3 could not judge." in ended.stdout
+    return ended.stdout
 
 
-def test_version(reid_smoke: ReidSmoke) -> None:
-    assert reid_smoke("--version").stdout == f"reid-smoke {__version__}\n"
+def test_help_imports_nothing_heavy() -> None:
+    said = quickly("--help")
+    assert "explain" in said
+    assert "Exit codes: 0 GO, 1 NO-GO, 2 bad usage or config, 3 could not judge." in said
+
+
+def test_version_names_torch_and_what_it_is_built_for_without_importing_it() -> None:
+    ours, python, torch, torchvision = quickly("--version").splitlines()
+    assert ours == f"reid-smoke {__version__}"
+    assert python.startswith(f"Python {platform.python_version()}, {platform.system()}")
+    built = re.fullmatch(rf"torch {re.escape(version('torch'))}, (CUDA [\d.]+|ROCm \S+|CPU only)", torch)
+    asked = [sys.executable, "-c", "import torch; print(torch.version.cuda or torch.version.hip or 'only')"]
+    assert built is not None
+    assert built[1].endswith(subprocess.run(asked, capture_output=True, text=True, check=True).stdout.strip())
+    assert torchvision == f"torchvision {version('torchvision')}"
+
+
+@pytest.mark.parametrize(
+    ("text", "built"),
+    [
+        ("__version__ = '2.6.0+cu124'\ndebug = False\ncuda: Optional[str] = '12.4'\nhip = None", "CUDA 12.4"),
+        ('cuda = None\nhip: Optional[str] = "6.2.41134"\n', "ROCm 6.2.41134"),
+        ("cuda: Optional[str] = None\nhip: Optional[str] = None\n", "CPU only"),
+    ],
+)
+def test_what_torch_is_built_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, built: str) -> None:
+    (tmp_path / "torch").mkdir()
+    (tmp_path / "torch" / "__init__.py").write_text("raise ImportError('not to be imported')")
+    (tmp_path / "torch" / "version.py").write_text(text)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, "torch", raising=False)
+    assert built_for() == built
 
 
 @pytest.mark.parametrize("arguments", [["nope"], ["--nope"], ["schema", "--nope"], ["explain", "RS302", "more"]])

@@ -182,6 +182,16 @@ CASES = {
     "runs is a file": Case(
         ["run", "config.yaml", *sets()], ["runs: cannot be written", "--out"], file_with("runs", "mine")
     ),
+    "a loss that is not there": Case(
+        ["run", "config.yaml", *sets("loss.target=their_losses:ArcFace")],
+        ["loss.target: there is no module their_losses in", "Name the folder", "loss.cwd"],
+        file_with("config.yaml", "name: tiny\n"),
+    ),
+    "what belongs to a loss of one's own": Case(
+        ["run", "bad.yaml"],
+        ["bad.yaml:1: loss: kwargs: only together with target"],
+        file_with("bad.yaml", "loss: {kwargs: {m: 0.3}}\n"),
+    ),
     "no config": Case(["run"], ["Missing argument"]),
     "two configs": Case(["run", "config.yaml", "config.yaml"], ["unexpected extra argument"]),
     "an unknown device": Case(["run", "config.yaml", "--device", "tpu"], ["'tpu'", "'cuda'"]),

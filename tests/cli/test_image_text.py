@@ -52,11 +52,18 @@ def test_two_towers_learn_and_nothing_is_found(tmp_path: Path, counted: list[Any
 
 
 def test_sdm_compares_image_and_caption_in_random_batches(tmp_path: Path, counted: list[Any]) -> None:
-    ended = train(tmp_path / "run", *QUICK, *TEXT, "loss.sdm_weight=0.1")
+    ended = train(tmp_path / "run", *QUICK, *TEXT, "loss.sdm_weight=0.1", "retrieval={}")
     assert len(counted) == len(ended.ledger.steps) == 10
     images, texts, pids = counted[0]
     assert images.shape == texts.shape == (8, 1024)
     assert pids.shape == (8,)
+    found = ended.plain["retrieval"]
+    assert (found["captions"], found["gallery"]) == (320, 160)
+    assert {when for when in ("before", "after", "chance", "colour") if found[when]["by_caption"]} == {
+        "before", "after", "chance",
+    }  # fmt: skip
+    assert "by caption: Rank-1 0.05, mAP" in ended.stdout  # chance
+    assert "320 captions in the same images" in ended.stdout
 
 
 def test_a_text_tower_that_is_cut_off_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -144,6 +145,27 @@ def test_inspect_shows_the_data_and_a_batch(here: Path) -> None:
     assert len(colours) > 20
 
 
+def test_inspect_says_how_long_a_run_will_take(here: Path) -> None:
+    write_market1501(here / "few", range(1, 9), images_each=4)
+    call("init", "few")
+    tiny = ["data.height=32", "data.width=16", "model.backbone=shufflenet_v2_x0_5", "device=cpu", "data.batch_size=8"]
+    overrides = [word for each in tiny for word in ("--set", each)]
+    before = sorted(here.iterdir())
+    said = words(call("inspect", "few.yaml", "--time", *overrides).stdout)
+    found = re.search(r"step (\S+) s on cpu, the median of \d+ after \d; .* run about (?:(\d+) min )?(\S+) s to", said)
+    assert found is not None, said
+    step, minutes, rest = (float(number or 0) for number in found.groups())
+    assert 60 * minutes + rest == pytest.approx(300 * step, rel=0.1)
+    assert "to step 300" in said
+    assert sorted(here.iterdir()) == sorted([*before, here / "contact-sheet.png"])
+    moved = words(call("inspect", "few.yaml", "--time", *overrides, "--set", "rule.window=[1,2]").stdout)
+    assert "to step 2, after some seconds to start; where CE falls and is over the bar there, about" in moved
+    assert "to step 4" in moved
+    broken = call("inspect", "few.yaml", "--time", *overrides, "--set", "model.num_classes=2")
+    assert (broken.exit_code, "step 1 raised IndexError: Target" in broken.stderr) == (3, True)
+    assert "a model alone has no data" in refused("inspect", "package.module:factory", "--time")
+
+
 def test_inspect_of_the_embedded_set(here: Path) -> None:
     (here / "demo.yaml").write_text("data: {identities: 6, height: 32, width: 16, batch_size: 8}\n")
     said = words(call("inspect", "demo.yaml", "--out", "a.jpg").stdout)
@@ -166,7 +188,8 @@ def test_a_run_of_what_init_wrote_measures_retrieval_and_keeps_its_first_batch(h
     assert reports[0]["ce"] == reports[1]["ce"]  # looking at the features leaves the training as it was
     found = reports[1]["retrieval"]
     assert (found["on"], found["trained_on"]) == ("training images, each among the others", True)
-    assert set(found["before"]) == set(found["after"]) == {"mean_ap", "rank1"}
+    assert set(found["before"]) == set(found["after"]) == {"mean_ap", "rank1", "by_caption"}
+    assert (found["captions"], found["after"]["by_caption"]) == (0, None)
     assert "by colour alone" in measured.stdout
     assert "1 of 9 identities have one image. PK sampling draws 4 of each" in words(plain.stdout)
     with Image.open(here / "plain" / "contact-sheet.jpg") as sheet:

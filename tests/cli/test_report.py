@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
+import re
+import subprocess
+import sys
+from contextlib import suppress
 from pathlib import Path
+
+import pytest
 
 from reid_smoke.ledger import Ledger
 from reid_smoke.verdict import EXIT_CODES, judge
@@ -33,8 +40,38 @@ def test_a_torn_last_line_is_counted_and_the_rest_shown(reid_smoke: ReidSmoke, t
     assert "Traceback" not in done.stderr
 
 
-def test_another_folder_is_said_to_be_none(reid_smoke: ReidSmoke, tmp_path: Path) -> None:
-    done = reid_smoke("report", tmp_path)
-    assert done.returncode == 3
-    assert "facts.jsonl" in done.stderr
-    assert "Traceback" not in done.stderr
+@pytest.mark.parametrize("format", ["summary", "json"])
+def test_what_machines_read_is_utf_8_in_any_console(
+    reid_smoke: ReidSmoke, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, format: str
+) -> None:
+    folder = write(ledgers.healthy().ledger, tmp_path / "past")
+    facts = folder / "facts.jsonl"
+    facts.write_text(facts.read_text().replace('"name":"demo"', '"name":"行人"'), encoding="utf-8")
+    monkeypatch.setenv("PYTHONIOENCODING", "cp1252:backslashreplace" if format == "json" else "cp437")
+    plain = subprocess.run(
+        [sys.executable, "-m", "reid_smoke", "report", folder, "--format", format], capture_output=True, check=False
+    )
+    assert plain.stderr == b""
+    assert ("行人" if format == "json" else "✅") in plain.stdout.decode("utf-8")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a terminal by its POSIX name")
+def test_a_narrow_terminal_that_wants_no_colour(tmp_path: Path) -> None:
+    import pty
+
+    folder = write(ledgers.stuck().ledger, tmp_path / "past")
+    ours, theirs = pty.openpty()
+    environment = os.environ | {"COLUMNS": "40", "NO_COLOR": "1", "TERM": "xterm-256color"}
+    command = [sys.executable, "-m", "reid_smoke", "report", str(folder)]
+    with subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=theirs) as process:
+        os.close(theirs)
+        said = b""
+        with suppress(OSError):  # Linux's end of a terminal
+            while chunk := os.read(ours, 4096):
+                said += chunk
+    os.close(ours)
+    text = re.sub(r"\x1b\[[12]?m|\x1b\[0m", "", said.decode())  # bold and faint are no colours
+    assert process.returncode == 1
+    assert "\x1b" not in text
+    assert "NO-GO" in text
+    assert max(map(len, text.splitlines())) <= 40

@@ -105,6 +105,16 @@ def test_a_healthy_training_is_a_go(healthy: Ended) -> None:
     assert "Traceback" not in healthy.stderr
 
 
+def test_a_fault_that_is_ignored_for_a_reason_makes_no_no_go(tmp_path: Path) -> None:
+    reason = "the tower is called so from next week on"
+    ended = train(tmp_path / "run", *LEARNS, "model.freeze=['^tower']", f"checks.ignore.RS505={reason}")
+    assert (ended.code, ended.report.verdict, ended.report.findings) == (0, "GO", ())
+    assert [(f.code, f.reason) for f in ended.report.ignored] == [("RS505", reason)]
+    assert reason in " ".join(ended.stdout.split())
+    again = CliRunner().invoke(app, ["report", str(ended.folder)])
+    assert (again.exit_code, reason in " ".join(again.stdout.split())) == (0, True)
+
+
 def test_the_report_has_every_key_that_was_promised(healthy: Ended) -> None:
     report = healthy.plain
     assert set(report) >= {

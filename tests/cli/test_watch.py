@@ -50,6 +50,9 @@ def report(folder: Path) -> dict[str, Any]:
         (["-m", "nowhere.train"], "-m nowhere.train: there is no module 'nowhere'."),
         (["--window", "300:200", "train.py"], "--window 300:200: this is no window"),
         (["--widnow", "20:40", "train.py"], "--widnow"),
+        (["--json", "train.py"], "--json: stdout is your script's here"),
+        (["--ignore", "RS115=", "train.py"], "--ignore RS115=: a check is ignored for a reason"),
+        (["--baseline", "gone.json", "train.py"], "baseline gone.json: No such file or directory"),
         ([], "SCRIPT"),
     ],
 )
@@ -92,10 +95,10 @@ def test_a_fatal_fault_is_said_at_once_and_ends_with_1(tmp_path: Path) -> None:
 
 
 def test_their_own_exit_code_goes_first(tmp_path: Path) -> None:
-    ended = train(tmp_path, 70, end="sys.exit(7)")
+    ended = train(tmp_path, 70, "--quiet", end="sys.exit(7)")
     assert ended.code == 7
     assert report(tmp_path)["verdict"] == "GO"
-    assert "GO  reid-smoke watch" in ended.err
+    assert ended.err == f"GO  {report(tmp_path)['reason']}\n"  # and nothing on the way
 
 
 def test_a_label_out_of_range_is_named_from_the_crash(tmp_path: Path) -> None:

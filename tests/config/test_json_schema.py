@@ -44,7 +44,15 @@ def test_the_defaults_fit_it() -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"lr": 1}, {"optimizer": {"lr": -1}}, {"data": {"batch_size": "64"}}, {"rule": {"window": [1]}}]
+    "wrong",
+    [
+        {"lr": 1},
+        {"optimizer": {"lr": -1}},
+        {"data": {"batch_size": "64"}},
+        {"rule": {"window": [1]}},
+        {"checks": {"ignore": {"RS990": "because"}}},
+        {"checks": {"ignore": {"RS115": " "}}},
+    ],
 )
 def test_what_the_loader_refuses_it_refuses(wrong: dict[str, Any]) -> None:
     assert not VALIDATOR.is_valid(wrong)

@@ -6,11 +6,21 @@ import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import exp, isfinite, log, nan
+from pathlib import Path
 from statistics import fmean
 from typing import Any
 
 from reid_smoke.checks.catalogue import CheckResult, Finding, Severity, Status, check
-from reid_smoke.facts import CrashFacts, DatasetFacts, EndFacts, RunFacts, StepFacts
+from reid_smoke.facts import (
+    CrashFacts,
+    DatasetFacts,
+    EndFacts,
+    HandoverEndFacts,
+    HandoverFacts,
+    HandoverPlanFacts,
+    RunFacts,
+    StepFacts,
+)
 from reid_smoke.ledger import Ledger
 from reid_smoke.report.document import Report, build_report
 from reid_smoke.rule import CeFigures, RuleFigures
@@ -126,6 +136,33 @@ def quiet(passed: int, skipped: int = 0) -> list[CheckResult]:
     ]
 
 
+def falling(step: int) -> float:
+    """A CE that passes."""
+    return max(2.0, CHANCE - 0.01 * step)
+
+
+def flat(step: int) -> float:
+    """A CE that stays at chance."""
+    return CHANCE - 1e-5 * step
+
+
+def trained(curve: Callable[[int], float], *facts: Any, **run: Any) -> Ledger:
+    """300 steps of a run with nothing wrong but what CE and `facts` say; `run` changes its RunFacts."""
+    ledger = Ledger.of([run_facts(**run), dataset_facts(), *facts])
+    for n in range(1, 301):
+        ledger.add(step_facts(n, curve(n)))
+    ledger.add(end_facts(300))
+    return ledger
+
+
+def written(ledger: Ledger, folder: Path) -> Path:
+    """The folder, with the ledger's facts in it as a run leaves them."""
+    folder.mkdir(parents=True, exist_ok=True)
+    facts = [fact for kind in ledger._by_kind.values() for fact in kind]
+    (folder / "facts.jsonl").write_text("".join(fact.model_dump_json() + "\n" for fact in facts))
+    return folder
+
+
 @dataclass(frozen=True)
 class Case:
     ledger: Ledger
@@ -230,6 +267,36 @@ def healthy() -> Case:
     )
 
 
+def handed_over() -> Case:
+    """Two weights were safe, the second beyond what is sensible; the third was held."""
+    noise = random.Random(7)
+    weights = [(0.1, 5, 3.1), (3.0, 5, 2.6), (50.0, 2, 7.4), (3.0, 3, 4.1)]
+    facts: list[Any] = [HandoverPlanFacts(step=300, weights=(0.1, 3.0, 50.0), ends=(350, 400, 450), limit=BAR + 0.1,
+                                          sides="image and caption")]  # fmt: skip
+    step = 300
+    for weight, stretches, ce in weights:
+        for n in range(stretches):
+            step += 10
+            pull = {"cosine": 0.15, "norm_ratio": 8.5, "shared": 89} if n in (0, 4) else {}
+            facts.append(
+                HandoverFacts(
+                    step=step, steps=10, weight=weight, ce=ce + noise.gauss(0, 0.1), sdm=24.0 - 0.4 * n, images=100,
+                    rows=200, rows_with_one_positive=194, **pull,
+                )
+            )  # fmt: skip
+    facts.append(HandoverEndFacts(step=step, how="finished", seconds=41.0))
+    return case(
+        "GO",
+        "CE is 3.40 over steps 200 to 300, under the bar of 5.60 and falling.",
+        lambda step: 3.2 + (CHANCE - 3.2) * exp(-step / 95) + noise.gauss(0, 0.16),
+        300,
+        run=run_facts(name="image-text", command="reid-smoke run configs/image_text.yaml --continue"),
+        end=end_facts(300),
+        results=quiet(23, 2),
+        facts=facts,
+    )
+
+
 def crash() -> Case:
     noise = random.Random(3)
     return case(
@@ -311,6 +378,7 @@ def nothing_seen() -> Case:
 CASES: dict[str, Callable[[], Case]] = {
     "stuck": stuck,
     "healthy": healthy,
+    "handed_over": handed_over,
     "crash": crash,
     "not_a_number": not_a_number,
     "overfit": overfit,

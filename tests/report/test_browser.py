@@ -9,16 +9,27 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import pytest
 from PIL import Image
 
-from reid_smoke.facts import LabelFacts, ParameterFacts, ParameterRecord, TrialFacts
+from reid_smoke.facts import (
+    BaselineFacts,
+    LabelFacts,
+    ParameterFacts,
+    ParameterRecord,
+    TrialFacts,
+    UnreadableFacts,
+)
 from reid_smoke.ledger import Ledger
+from reid_smoke.report.comparing.document import compare
+from reid_smoke.report.comparing.html import to_page
 from reid_smoke.report.document import Report, build_report
 from reid_smoke.report.html import to_html
+from reid_smoke.report.past import PastRun
 from reid_smoke.verdict import judge
 from tests.report.ledgers import CASES, CHANCE, dataset_facts, end_facts, run_facts, step_facts
 
@@ -89,7 +100,9 @@ def whole_run(folder: Path) -> tuple[Report, Ledger]:
         name="bn_neck.classifier.weight", shape=(400, 512), role="head", requires_grad=True, group=0, lr=1.04e-5,
         lr_initial=1.04e-3, reached=True,
     )  # fmt: skip
-    ledger = Ledger.of([run_facts(way_in="run", config="configs/stuck.yaml"), dataset_facts()])
+    run = run_facts(way_in="run", config="configs/stuck.yaml", ignored={"RS103": "a file of the second camera"})
+    ledger = Ledger.of([run, BaselineFacts(file="ci/baseline.json", findings={"RS202": "fail"}), dataset_facts()])
+    ledger.add(UnreadableFacts(path="a.jpg", reason="truncated"))
     ledger.add(ParameterFacts(step=1, optimizer="AdamW", parameters=(head,), optimizer_holds_head=True))
     for n in range(1, 301):
         ledger.add(
@@ -227,7 +240,29 @@ def test_what_follows_is_folded_and_the_rest_is_there(show: Show, page_of_whole_
     page = show(page_of_whole_run)
     assert page.locator("details[open]").count() == 0
     text = page.inner_text("body")
-    for words in ("Follows from it", "Trials", "the recipe's lr", "Labels", "The first batch", "2.14.1", "300"):
+    for words in (
+        "Follows from it", "· known", "Ignored, for a reason", "a file of the second camera", "RS202 known; RS401 new",
+        "Trials", "the recipe's lr", "Labels", "The first batch", "2.14.1", "300",
+    ):  # fmt: skip
         assert words in text
     assert "1 of 300 steps skipped: 100." in text
     assert page.locator("pre", has_text="reid-smoke run configs/stuck.yaml").is_visible()
+
+
+@pytest.mark.parametrize(("size", "scheme"), [(LAPTOP, "light"), (PHONE, "dark")])
+def test_a_comparison_is_as_good_a_page(show: Show, tmp_path: Path, size: tuple[int, int], scheme: str) -> None:
+    report, ledger = whole_run(tmp_path / "a")
+    most = islice(CASES.items(), 7)  # with the one above as many as are compared
+    cases = [PastRun(tmp_path / name, case().report, case().ledger, 1) for name, case in most]
+    runs = [PastRun(tmp_path / "a", hostile(report), ledger, 1), *cases]
+    page = show(to_page(compare(runs), runs), size, scheme, bypass_csp=True)
+    assert page.locator("script, img").count() == 0
+    assert any(HOSTILE[:8] in text for text in page.locator(".one-run").all_inner_texts())
+    assert overflows(page) == []
+    assert page.locator(".plot svg:visible").count() > 8
+    strokes = page.locator(".plot.big [class*='curve run-'] path")
+    assert len({strokes.nth(n).evaluate("e => getComputedStyle(e).stroke") for n in range(strokes.count())}) > 5
+    for what in (".verdict", ".reason"):
+        assert page.locator(what).bounding_box()["y"] < 300
+    found = axe.Axe().run(page).response
+    assert [(v["id"], [n["html"] for n in v["nodes"]]) for v in found["violations"] if v["impact"] != "minor"] == []

@@ -30,19 +30,27 @@ def shown(file: io.StringIO, *, steps: int = 300, end: bool = True, changes: dic
 
 
 def test_a_log_gets_a_line_every_100_steps_and_no_bar() -> None:
-    assert shown(io.StringIO(), steps=250).splitlines() == [
+    assert shown(io.StringIO(), steps=250).splitlines()[1:] == [
         f"step {step}/300  CE 5.900 (chance 5.99, bar 5.60)  top-1 0%  head |w| 1.53  dw/w 3.1e-3  grad 0.420  "
         "Feat(BN) 8.00  lr 1.0e-2 / 1.0e-5"
         for step in (100, 200)
     ]
 
 
+def test_a_log_says_early_how_long_it_will_take() -> None:
+    assert shown(io.StringIO()).splitlines()[0] == "step 10/300  0.12 s a step: about 0:36 to step 300"
+    hours = shown(io.StringIO(), steps=10, changes={"compute_s": 30.0}).splitlines()[0]
+    assert hours == "step 10/300  30 s a step: about 2:25:01 to step 300"
+    assert "a step" not in shown(Terminal(), steps=20)  # its bar says so
+    assert "a step" not in shown(io.StringIO(), steps=20, changes={"compute_s": float("nan")})
+
+
 def test_amp_is_named_only_where_there_is_one() -> None:
-    assert shown(io.StringIO(), changes={"amp_scale": 65536.0}).splitlines()[0].endswith("AMP scale 65536")
+    assert shown(io.StringIO(), changes={"amp_scale": 65536.0}).splitlines()[1].endswith("AMP scale 65536")
 
 
 def test_what_was_not_measured_is_a_dash() -> None:
-    line = shown(io.StringIO(), changes={"head_norm": float("nan"), "lr_head": None}).splitlines()[0]
+    line = shown(io.StringIO(), changes={"head_norm": float("nan"), "lr_head": None}).splitlines()[1]
     assert "head |w| -  " in line
     assert "lr - / 1.0e-5" in line
 
@@ -56,19 +64,31 @@ def test_no_number_is_shown_as_such() -> None:
     assert "grad inf" in out.getvalue()
 
 
-def test_the_bar_shows_where_the_epoch_and_the_plan_stand(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("columns", "said"),
+    [
+        (100, "20/1863  step 20/300  CE 5.900 (bar 5.60)  top-1 0%  8.1 it/s  0:35 left"),
+        (80, "20/1863  step 20/300  CE 5.900 (bar 5.60)  top-1 0%  0:35 left"),
+        (50, "step 20/300  CE 5.900 (bar 5.60)  0:35 left"),
+        (40, "step 20/300  CE 5.900 (bar 5.60)"),
+    ],
+)
+def test_the_bar_shows_where_the_epoch_and_the_plan_stand(
+    monkeypatch: pytest.MonkeyPatch, columns: int, said: str
+) -> None:
     monkeypatch.setattr("tqdm.std.tqdm.refresh", lambda self, **_: None)
+    monkeypatch.setenv("COLUMNS", str(columns))
     out, ledger = Terminal(), Ledger()
-    display = LiveDisplay(out)
-    ledger.subscribe(display)
-    ledger.add(run_facts())
-    ledger.add(dataset_facts())
-    for step in range(1, 21):  # a bunch, as a GPU gives them
-        ledger.add(step_facts(step, 5.9))
-    assert display._bar is not None
-    assert display._bar.n == 20
-    assert display._bar.desc == "20/1863  step 20/300  CE 5.900 (bar 5.60)  top-1 0%  8.1 it/s  0:35 left"
-    display.close()
+    with LiveDisplay(out) as display:
+        ledger.subscribe(display)
+        ledger.add(run_facts())
+        ledger.add(dataset_facts())
+        for step in range(1, 21):  # a bunch, as a GPU gives them
+            ledger.add(step_facts(step, 5.9))
+        assert display._bar is not None
+        assert display._bar.n == 20
+        assert display._bar.desc == said
+        assert ("{bar" in display._bar.bar_format) == (columns >= 60)
 
 
 def test_the_terminal_is_left_clean() -> None:

@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 
 from reid_smoke.report.document import Report
-from reid_smoke.report.terminal import render_terminal
+from reid_smoke.report.terminal import render_briefly, render_terminal
 from tests.report.ledgers import CASES, healthy, stuck
 
 
@@ -20,10 +20,20 @@ def rendered(report: Report, width: int = 100) -> str:
     return out.getvalue()
 
 
-@pytest.mark.parametrize("width", [100, 60])
+@pytest.mark.parametrize("width", [100, 60, 40])
 @pytest.mark.parametrize("name", CASES)
 def test_golden(name: str, width: int, golden: Callable[[str, str], None]) -> None:
     golden(f"{name}-{width}.txt", rendered(CASES[name]().report, width))
+
+
+@pytest.mark.parametrize("encoding", ["cp437", "cp1252"])
+def test_golden_in_the_encodings_of_old_consoles(encoding: str, golden: Callable[[str, str], None]) -> None:
+    raw = io.BytesIO()
+    stream = io.TextIOWrapper(raw, encoding=encoding)
+    report = stuck().report.model_copy(update={"notes": ("A note – from 行人 to café × 2 → ½.",)})
+    render_terminal(report, Console(file=stream, width=60), folder=Path("runs/demo"))
+    stream.flush()
+    golden(f"stuck-60-{encoding}.txt", raw.getvalue().decode(encoding))
 
 
 @pytest.mark.parametrize("width", [40, 60, 80, 100, 250])
@@ -69,6 +79,15 @@ def test_markup_in_a_name_stays_text() -> None:
     report = healthy().report.model_copy(update={"reason": "[bold]x[/bold] [/nothing]", "command": "run [red]a.yaml"})
     assert "[bold]x[/bold] [/nothing]" in rendered(report)
     assert "run [red]a.yaml" in rendered(report)
+
+
+def test_the_verdict_and_the_first_cause_alone() -> None:
+    out = io.StringIO()
+    render_briefly(stuck().report, Console(file=out, width=40))
+    assert out.getvalue().splitlines() == [
+        "NO-GO  The head's learning rate is too small for it to move. CE is 5.98; chance is log 400 = 5.99.",
+        "RS405 head-lr-too-small  head lr 1.04e-5, |w| moved 0.00003 of itself in 300 steps; 1e-2 moves it 0.9",
+    ]
 
 
 def test_a_moved_window_is_explained() -> None:

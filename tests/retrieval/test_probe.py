@@ -9,7 +9,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from reid_smoke.build.data.training_set import open_training_set
+from reid_smoke.build.data.images import normalise, resize
+from reid_smoke.build.data.training_set import TrainingSet, open_training_set
 from reid_smoke.config.schema import DataConfig
 from reid_smoke.errors import DataError
 from reid_smoke.retrieval.colour import colour_stripes
@@ -58,6 +59,46 @@ def test_queries_in_the_gallery(tmp_path: Path) -> None:
     # Of ten images one is of the query's own camera and left out; two of the other nine match.
     assert facts.chance.rank1 == pytest.approx(2 / 9)
     assert measured.of_model(MeanColour(), torch.device("cpu")).mean_ap == 1.0
+
+
+class Told(MeanColour):
+    """Gives each caption the feature of an image that shows its identity; `astray`: of another identity's."""
+
+    def __init__(self, training_set: TrainingSet, astray: bool) -> None:
+        super().__init__()
+        vocabulary = training_set.vocabulary
+        assert vocabulary is not None
+        samples = training_set.samples
+        images = torch.stack([resize(training_set.image(place), 32, 16) for place in range(len(samples))])
+        features = self.eval()(normalise(images, (0, 0, 0), (1, 1, 1)))
+        of = {s.label: features[i] for i, s in enumerate(samples)}
+        identities = len(of)
+        self.features = {tuple(vocabulary.encode(str(s.caption))): of[(s.label + astray) % identities] for s in samples}
+
+    def caption_features(self, tokens: Tensor) -> Tensor:
+        return torch.stack([self.features[tuple(n for n in row.tolist() if n)] for row in tokens])
+
+
+def test_images_are_sought_by_their_captions_too() -> None:
+    config = DataConfig(
+        source="captioned_pedestrians", identities=5, height=32, width=16, mean=(0, 0, 0), std=(1, 1, 1)
+    )
+    training_set = open_training_set(config)
+    measured = retrieval_probe(config, training_set, most=100, seed=0, captions=True)
+    facts = measured.facts
+    assert (facts.captions, facts.gallery) == (80, 40) == (len(training_set.samples), 40)  # two of each image
+    assert facts.chance.by_caption is not None
+    assert facts.chance.by_caption.rank1 == pytest.approx(1 / 5)  # each identity has as many images
+    assert facts.colour.by_caption is None
+    right, wrong = (
+        measured.of_model(Told(training_set, astray), torch.device("cpu")).by_caption for astray in (False, True)
+    )
+    assert right is not None
+    assert wrong is not None
+    assert right.rank1 == 1.0  # the nearest image is the one whose feature it was given
+    assert wrong.rank1 == 0.0
+    assert right.mean_ap > wrong.mean_ap
+    assert retrieval_probe(config, training_set, most=100, seed=0).facts.captions == 0
 
 
 def test_without_queries_each_training_image_among_the_others(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from reid_smoke.build.data.training_set import Sample, TrainingSet
 from reid_smoke.build.training import Training, build_training
 from reid_smoke.config.schema import Config
 from reid_smoke.errors import CouldNotJudge
-from reid_smoke.train.loop import train
+from reid_smoke.train.loop import Batches, train
 
 IDENTITIES, BATCH = 6, 4
 
@@ -100,6 +100,23 @@ def test_stop_is_asked_after_each_batch_and_obeyed():
     done = train(training, max_steps=100, stop=lambda step: asked.append(step) or step == 5)
     assert (done, asked) == (5, [1, 2, 3, 4, 5])
     assert run(training_of(), max_steps=7) == 7
+
+
+def test_a_loop_that_ended_within_an_epoch_is_taken_up_there():
+    sections = {"schedule": {"name": "warmup", "warmup": 4, "per": "epoch"}, "optimizer": SGD}
+    generator = torch.Generator()
+
+    def loader():
+        return DataLoader(data(), batch_size=BATCH, shuffle=True, generator=generator.manual_seed(3))
+
+    whole = training_of(loader(), **sections)
+    run(whole, max_steps=8)
+    halves = training_of(loader(), **sections)
+    batches = Batches(halves)
+    assert run(halves, max_steps=5, batches=batches) == 5
+    assert (batches.step, batches.step_in_epoch) == (5, 2)
+    assert train(halves, max_steps=100, stop=lambda step: step == 8, batches=batches) == 8
+    assert torch.equal(weights(whole), weights(halves))
 
 
 @pytest.mark.parametrize(("per", "applied"), [

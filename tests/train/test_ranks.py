@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,15 +24,17 @@ from reid_smoke.facts import RankFacts, RankStartFacts, RunFacts, StepFacts
 from reid_smoke.ledger import Ledger
 from reid_smoke.train.loop import train
 from reid_smoke.train.ranks import WORDS, Place, Ranks, device_of, find_place
+from tests.cli.test_image_text import TEXT
 from tests.cli.test_run import LEARNS, QUICK, sets
 
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
 
 
-def start(here: Path, port: int, *overrides: str) -> subprocess.Popen[str]:
+def start(here: Path, port: int, *overrides: str, options: Sequence[str] = ()) -> subprocess.Popen[str]:
     (here / "config.yaml").write_text("name: tiny\n")
     launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", str(port)]
-    command = [*launcher, "-m", "reid_smoke", "run", "config.yaml", *sets(*overrides), "--out", "out"]
+    command = [*launcher, "-m", "reid_smoke", "run", "config.yaml", *options, *sets(*overrides)]
+    command += ["--out", "out"]
     return subprocess.Popen(
         command, cwd=here, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT
     )
@@ -42,18 +45,21 @@ def report_of(here: Path) -> dict[str, Any]:
     return document
 
 
-def test_two_ranks_train_one_model_on_divided_data(tmp_path: Path) -> None:
-    out, err = (process := start(tmp_path, 29621, *LEARNS, "rule.window=[10,18]")).communicate(timeout=120)
+def test_two_ranks_train_one_model_on_divided_data_and_hand_over(tmp_path: Path) -> None:
+    overrides = [*LEARNS, *TEXT, "data.identities=10", "rule.window=[10,18]", "handover={weights: [0.1], steps: 5}"]
+    out, err = (process := start(tmp_path, 29621, *overrides, options=["--continue"])).communicate(timeout=120)
     assert process.returncode == 0, err
     assert out.count("GO  reid-smoke run") == 1
     found = report_of(tmp_path)
     assert (found["verdict"], found["findings"], found["global_step"]) == ("GO", [], 18)
-    assert found["steps_per_epoch"] == 10  # 160 images, 8 a batch, 2 ranks
+    assert found["steps_per_epoch"] == 10  # 160 captions, 8 a batch, 2 ranks
+    assert (found["handover"]["ended"], found["handover"]["largest_safe_weight"]) == ("finished", 0.1)
+    assert found["handover"]["stages"][0]["steps"] == [19, 23]
     assert [(r["rank"], r["step"], r["images"], r["ended"]) for r in found["ranks"]] == [
         (0, 18, 144, "finished"),
         (1, 18, 144, "finished"),
     ]
-    assert found["rule"]["looks"] == pytest.approx(18 * 16 / 20)
+    assert found["rule"]["looks"] == pytest.approx(18 * 16 / 10)
     ledger, other = (Ledger.read(tmp_path / "out" / name) for name in ("facts.jsonl", "facts-rank1.jsonl"))
     run = ledger.first(RunFacts)
     assert run is not None

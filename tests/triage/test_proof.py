@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from math import log, nan
+from math import exp, log, nan
 from typing import Any
 
 import pytest
 
 from reid_smoke.facts import TriageFacts, TrialFacts
-from reid_smoke.triage.proof import learned, prove
+from reid_smoke.triage.proof import guessing_ce, learned, prove
 
 CHANCE = log(20)
 FLAT = tuple(CHANCE - 0.001 * (n % 3) for n in range(40))
@@ -60,6 +60,25 @@ def test_a_ce_that_starts_far_above_chance_and_comes_down_to_it_has_learnt_nothi
     assert not learned(trial(ce=tuple(15 - 12 * min(1, n / 20) for n in range(40))))
 
 
+def test_to_know_which_labels_the_few_batches_hold_is_not_to_have_learnt_them() -> None:
+    """Of 20 identities these hold four: a head that sees nothing comes down to log 4, and there it stays."""
+    of_four = guessing_ce([0, 1, 2, 3] * 6)
+    assert of_four == pytest.approx(log(4))
+    down_to_guessing = tuple(max(log(4), CHANCE * (1 - n / 30)) for n in range(40))
+    assert learned(trial(ce=down_to_guessing))
+    assert not learned(trial(ce=down_to_guessing, guessing_ce=of_four))
+    assert learned(trial(ce=BY_HEART, guessing_ce=of_four))
+
+
+@pytest.mark.parametrize("labels", [[7], [1, 1, 2], [0, 0, 0, 1, 2, 2, 5]])
+def test_guessing_is_the_mean_of_minus_the_log_of_each_labels_share(labels: list[int]) -> None:
+    shares = [labels.count(label) / len(labels) for label in labels]
+    by_hand = -sum(log(share) for share in shares) / len(labels)
+    assert guessing_ce(labels) == pytest.approx(by_hand, abs=1e-12)
+    assert exp(by_hand) <= len(set(labels)) + 1e-9
+    assert guessing_ce([]) is None
+
+
 def test_on_the_stream_a_clear_fall_is_enough() -> None:
     slowly = tuple(CHANCE - n / 200 + 0.02 * (-1) ** n for n in range(60))
     stream = {"batches": "stream", "distinct_batches": 60}
@@ -106,3 +125,49 @@ def test_what_was_left_out_is_said() -> None:
     assert "Interrupted" in conclusion(as_is(), how=end("interrupted"))
     assert "killed" in conclusion(as_is(), how=None)
     assert prove([], None) is None
+
+
+def test_where_ce_fell_too_slowly_a_change_that_does_clearly_better_is_the_mend() -> None:
+    slowly = tuple(CHANCE - n / 60 for n in range(40))
+    said, lies_in, flipped = replayed(as_is(slowly, **TOLD), trial("a fresh head", BY_HEART), ce_word="slow")
+    assert "CE falls with a fresh head" in said
+    assert (lies_in, flipped) == ((), "a fresh head")
+
+
+GUESSED, TOLD = {"unseen_rank": 0.51, "unseen": 40}, {"unseen_rank": 0.9, "unseen": 40}
+
+
+def replayed(*trials: TrialFacts, ce_word: str = "flat") -> tuple[str, tuple[str, ...], str | None]:
+    proof = prove(trials, end("not needed", replayed=True, ce_word=ce_word))
+    assert proof is not None
+    return " ".join(proof.sentences), proof.lies_in, proof.flipped.trial.name if proof.flipped is not None else None
+
+
+def test_what_learns_in_a_plain_loop_has_its_fault_in_the_loop_where_ce_failed_in_the_training() -> None:
+    said, lies_in, flipped = replayed(as_is(BY_HEART, **TOLD))
+    assert "The fault lies in the loop" in said
+    assert (lies_in, flipped) == (("loop",), None)
+    said, lies_in, _ = replayed(as_is(BY_HEART, **TOLD), ce_word="short")
+    assert "CE does not show so early" in said
+    assert lies_in == ()
+    said, lies_in, _ = replayed(as_is(BY_HEART, **TOLD), ce_word="slow")
+    assert "learning by heart does not ask how fast" in said
+    assert lies_in == ()
+    said, lies_in, _ = replayed(as_is(BY_HEART))
+    assert "Or it lies in the data" in said
+    assert lies_in == ()
+
+
+def test_the_data_are_blamed_only_where_other_data_teach_what_theirs_do_not() -> None:
+    others = trial("the embedded data", BY_HEART, swaps=("data",), **TOLD)
+    said, lies_in, flipped = replayed(as_is(BY_HEART, **GUESSED), others)
+    assert "The fault lies in the data" in said
+    assert "with the embedded data it is 90%" in said
+    assert (lies_in, flipped) == (("data",), "the embedded data")
+    proof = prove([as_is(BY_HEART, **GUESSED), others], end("not needed", replayed=True))
+    assert proof is not None
+    assert [outcome.learned for outcome in proof.outcomes] == [True, True]
+    no_better = trial("the embedded data", BY_HEART, swaps=("data",), **GUESSED)
+    said, lies_in, flipped = replayed(as_is(BY_HEART, **GUESSED), no_better)
+    assert "So few batches may teach nothing that goes beyond them" in said
+    assert (lies_in, flipped) == ((), None)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeAlias
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -174,21 +175,77 @@ def test_keeping_changes_nothing_of_the_training(tmp_path: Path, style: type[Sty
     assert plain[2] == kept[2]
 
 
-def test_trials_leave_weights_and_random_state_and_the_module_class_alone(tmp_path: Path) -> None:
+class Noisy(Style):
+    """Its forward draws from all three generators."""
+
+    def make_model(self) -> nn.Module:
+        model = super().make_model()
+        model.register_forward_pre_hook(_noise)
+        return model
+
+
+def _noise(module: nn.Module, given: tuple[Any, ...]) -> tuple[Any, ...]:
+    return (given[0] + 1e-6 * (random.random() + np.random.random() + torch.rand(())), *given[1:])
+
+
+def test_trials_leave_weights_and_random_states_and_the_module_class_alone(tmp_path: Path) -> None:
     call, backward = nn.Module.__call__, torch.autograd.backward
-    training = Style()
+    training = Noisy()
     in_the_optimizer(training)
+
+    def everything() -> list[Tensor]:
+        inside = [t for optimizer in training.optimizers for state in optimizer.state.values() for t in state.values()]
+        kept = [*training.model.state_dict().values(), *inside, *(p.grad for p in training.parameters())]
+        return [tensor.detach().clone() for tensor in kept if tensor is not None]
+
     with reid_smoke.watch(window=WINDOW, out=tmp_path / "out", triage=True, say=lambda sentence: None) as watch:
         train(training, Crops())
-        weights = [p.detach().clone() for p in training.parameters()]
-        state, others = torch.get_rng_state(), random.getstate()
+        before = everything()
+        state, others, of_numpy = torch.get_rng_state(), random.getstate(), np.random.get_state()[1:3]
     assert watch.report is not None
     assert len(watch.report.trials) > 1
-    assert all(torch.equal(p, w) for p, w in zip(training.parameters(), weights, strict=True))
+    assert all(torch.equal(a, b) for a, b in zip(everything(), before, strict=True))
     assert torch.equal(torch.get_rng_state(), state)
     assert random.getstate() == others
+    assert all(np.array_equal(a, b) for a, b in zip(np.random.get_state()[1:3], of_numpy, strict=True))
     assert nn.Module.__call__ is call
     assert torch.autograd.backward is backward
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+class PatchedForward(Style):
+    """As mixed-precision wrappers do it: the new forward holds the old one, bound to the model it was made for."""
+
+    def make_model(self) -> nn.Module:
+        model = super().make_model()
+        forward = model.forward
+        model.forward = lambda images: forward(images)  # type: ignore[method-assign]
+        return model
+
+
+def test_a_copy_that_would_train_the_original_is_not_played(tmp_path: Path) -> None:
+    report = watched(PatchedForward, tmp_path / "out", in_the_loop)
+    assert "holds on to the model itself" in conclusion(report)
+    assert [trial.steps for trial in report.trials] == [0]
+
+
+def test_a_step_too_long_for_the_time_is_said_before_any_trial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("reid_smoke.triage.from_replay.BUDGET_S", 1e-3)
+    report = watched(Style, tmp_path / "out", in_the_optimizer)
+    assert conclusion(report).startswith("No trials: a step takes ")
+    assert "Watch it with smaller images and batches" in conclusion(report)
+    assert report.trials == ()
+
+
+def frozen_backbone_by_detach(training: Style) -> None:
+    training.model.base.register_forward_hook(lambda module, given, made: made.detach())  # type: ignore[union-attr]
+
+
+def test_a_training_whose_ce_fell_is_not_replayed(tmp_path: Path) -> None:
+    """A No-Go for what CE does not show: that the plain loop learns, too, says nothing of the script's."""
+    report = watched(Style, tmp_path / "out", frozen_backbone_by_detach)
+    assert [finding.slug for finding in report.findings][:1] == ["loss-does-not-reach-backbone"]
+    assert conclusion(report).startswith("No trials: CE fell in the training itself")
 
 
 def test_without_triage_nothing_is_kept_and_after_a_go_nothing_is_tried(tmp_path: Path) -> None:

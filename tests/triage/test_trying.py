@@ -20,7 +20,7 @@ CHANCE = log(20)
 
 
 def adds(name: str, *mends: str, swap: str | None = None) -> Trial[Plan]:
-    return Trial(name, lambda plan: plan | {name}, mends=mends, swap=swap)  # type: ignore[arg-type]
+    return Trial(name, lambda plan: plan | {name}, mends=mends, swap=swap, slug=name)  # type: ignore[arg-type]
 
 
 class Scripted:
@@ -37,6 +37,7 @@ class Scripted:
         self.trials, self.needed = trials, frozenset(needed)
         self.by_heart, self.has_stream = by_heart, has_stream
         self.interrupt_at: str | None = None
+        self.unseen: dict[str, float] = {}  # by the change made; "" as it is
         self.seconds = 0.0
 
     def settings(self, plan: Plan) -> tuple[str, ...]:
@@ -48,7 +49,8 @@ class Scripted:
         time.sleep(self.seconds)
         learns = self.needed <= plan or (self.by_heart and look.batches == "few")
         fall = CHANCE / look.steps if learns else 0.0
-        return Played(tuple(CHANCE - fall * n + 0.001 * (n % 3) for n in range(look.steps)), 20)
+        rank = self.unseen.get(min(plan, default=""))
+        return Played(tuple(CHANCE - fall * n + 0.001 * (n % 3) for n in range(look.steps)), 20, "", rank, 40)
 
 
 class Silent:
@@ -129,6 +131,18 @@ def test_what_is_learnt_by_heart_is_held_against_the_stream() -> None:
 def test_what_learns_as_it_is_needs_no_change() -> None:
     names, ledger = tried(Scripted([A, B], by_heart=True))
     assert (names, end(ledger).ended) == (["as it is"], "not needed")
+
+
+def test_what_learns_and_guesses_unseen_images_is_held_against_other_data() -> None:
+    data = adds("other data", swap="data")
+    subject = Scripted([A, MODEL, data], by_heart=True)
+    subject.unseen = {"": 0.5, "other data": 0.9}
+    names, ledger = tried(subject)
+    assert (names, end(ledger).ended) == (["as it is", "other data"], "not needed")
+    assert flipped(ledger) == "other data"
+    assert ledger.all(TrialFacts)[1].changes == ("other data",)
+    subject.unseen = {"": 0.9}
+    assert tried(subject)[0] == ["as it is"]
 
 
 def test_beyond_the_budget_nothing_is_tried_and_that_is_written_down() -> None:

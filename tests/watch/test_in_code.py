@@ -77,6 +77,29 @@ def test_a_window_that_is_none_is_refused(tmp_path: Path) -> None:
         reid_smoke.watch(window=(30, 20), out=tmp_path)
 
 
+def test_what_is_to_be_ignored_and_what_is_known(tmp_path: Path) -> None:
+    class Twice(TinyTraining):
+        steps = 20
+
+        def train_step(self, images: Tensor, labels: Tensor) -> None:
+            super().train_step(images, labels)
+            self.optimizer.step()
+
+    with reid_smoke.watch(window=(10, 15), out=tmp_path / "first") as first:
+        Twice().train()
+    wanted = {"ignore": {"RS407": "as the paper does"}, "baseline": tmp_path / "first" / "report.json"}
+    with reid_smoke.watch(window=(10, 15), out=tmp_path / "second", **wanted) as second:
+        Twice().train()
+    assert first.report is not None
+    assert second.report is not None
+    assert [f.code for f in first.report.findings] == ["RS407"]
+    assert second.report.findings == ()
+    assert [(f.code, f.reason, f.known) for f in second.report.ignored] == [("RS407", "as the paper does", True)]
+    with pytest.raises(UsageError, match="reason"):
+        reid_smoke.watch(out=tmp_path / "third", ignore={"RS407": " "})
+    assert not (tmp_path / "third").exists()
+
+
 def test_their_exception_goes_on(tmp_path: Path) -> None:
     watch = reid_smoke.watch(window=(20, 30), out=tmp_path)
 

@@ -36,6 +36,7 @@ class Delivery(Batch):
     """A batch with what only some sets have, and the bad news of how it came about, which loader processes have no
     other way to pass on."""
 
+    pictures: Tensor | None = None  # (B,) int64, places in the set; the same one twice is the same picture
     captions: tuple[str, ...] = ()  # B of them, or none
     tokens: Tensor | None = None  # (B, L) int64, the captions by the set's vocabulary
     unreadable: tuple[UnreadableFacts, ...] = ()
@@ -70,6 +71,8 @@ class BatchDataset(Dataset[Delivery]):
         self._fill = mean_colour(config.mean)
         self._labels = torch.tensor([sample.label for sample in training_set.samples])
         self._cameras = torch.tensor([sample.camera for sample in training_set.samples])
+        first_with: dict[str | int, int] = {}  # an image with several captions is as many samples
+        self._pictures = torch.tensor([first_with.setdefault(s.image, i) for i, s in enumerate(training_set.samples)])
         self._unreadable: set[int] = set()
         self._same_identity: dict[int, list[int]] = {}
         self._decoded: Tensor | None = None
@@ -83,6 +86,7 @@ class BatchDataset(Dataset[Delivery]):
         make = self._finish if self._device is None else self._finish_on_gpu
         delivery = Delivery(*make(decoded.batch, plan.seed))
         delivery.unreadable = decoded.unreadable
+        delivery.pictures = self._pictures[decoded.used]
         vocabulary = self._set.vocabulary
         if vocabulary is not None:
             delivery.captions = tuple(str(self._set.samples[index].caption) for index in decoded.used)

@@ -1,5 +1,5 @@
 from reid_smoke.checks.catalogue import Finding, check
-from reid_smoke.checks.reading import first_run
+from reid_smoke.checks.reading import first_run, updates
 from reid_smoke.facts import GraphFacts, StepFacts
 
 STEPS = 20  # a branch that starts from zero weights opens within the first few
@@ -32,11 +32,11 @@ def backbone_gradient_zero(steps: list[StepFacts], graphs: list[GraphFacts]) -> 
     last = graphs[-1]
     if not last.backbone_trainable or last.backbone_reached < REACHED * last.backbone_trainable:
         return None
-    step = first_run(steps, lambda s: s.applied and s.backbone_grad == 0 and s.ce > LEARNT, STEPS)
+    step = first_run(updates(steps), lambda s: s.backbone_grad == 0 and s.ce > LEARNT, STEPS)
     if step is None:
         return None
     return Finding(
         f"{last.backbone_reached} backbone parameters are reached, and those looked at had a gradient of 0 "
-        f"in {STEPS} steps in a row",
+        f"in {STEPS} updates in a row",
         step=step.step,
     )

@@ -1,5 +1,5 @@
 from reid_smoke.checks.catalogue import Finding, check
-from reid_smoke.checks.reading import first_run
+from reid_smoke.checks.reading import first_run, updates
 from reid_smoke.facts import GraphFacts, StepFacts
 
 STEPS = 5
@@ -30,9 +30,9 @@ def head_gradient_zero(steps: list[StepFacts], graphs: list[GraphFacts]) -> Find
     """
     if not graphs[-1].head_trainable:
         return None
-    step = first_run(steps, lambda s: s.applied and s.head_grad == 0 and s.ce > LEARNT, STEPS)
+    step = first_run(updates(steps), lambda s: s.head_grad == 0 and s.ce > LEARNT, STEPS)
     if step is None:
         return None
     return Finding(
-        f"{graphs[-1].head} had a gradient of 0 in {STEPS} steps in a row, at a CE of {step.ce:.3f}", step=step.step
+        f"{graphs[-1].head} had a gradient of 0 in {STEPS} updates in a row, at a CE of {step.ce:.3f}", step=step.step
     )

@@ -9,7 +9,8 @@ def no_backward(counts: list[LoopFacts]) -> Finding | None:
     """The optimizer steps, but backward is never called.
 
     What it means:
-        `optimizer.step()` runs over parameters that have no gradient.
+        `optimizer.step()` runs over parameters that have no gradient. Backward on a number that was made into a tensor
+        anew is none: it has nothing to go back through.
 
     Why it stops learning:
         Without backward there is no gradient, and an optimizer passes over parameters without one.
@@ -27,4 +28,10 @@ def no_backward(counts: list[LoopFacts]) -> Finding | None:
     last = counts[-1]
     if last.backwards or last.other_backwards or last.optimizer_steps < STEPS:
         return None
-    return Finding(f"{last.optimizer_steps} optimizer steps and not one backward", step=last.step)
+    leaf = (
+        f" but {last.leaf_backwards} on a tensor that nothing made: `torch.tensor(...)`, `.item()` and `.detach()` "
+        "cut it off from the model"
+    )
+    return Finding(
+        f"{last.optimizer_steps} optimizer steps and not one backward{leaf if last.leaf_backwards else ''}", last.step
+    )

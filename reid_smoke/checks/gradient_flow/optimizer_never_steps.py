@@ -1,21 +1,23 @@
 from reid_smoke.checks.catalogue import Finding, check
-from reid_smoke.facts import LoaderFacts, LoopFacts, StepFacts
+from reid_smoke.facts import LoaderFacts, LoopFacts, ParameterFacts, StepFacts
 
 BATCHES = 100  # with fewer than three updates by the window's end there is nothing to judge
 
 
 @check(
-    "RS307", slug="optimizer-never-steps", severity="fatal", needs=[StepFacts], uses=[LoopFacts, LoaderFacts],
-    explains=["RS202", "RS203"],
+    "RS307", slug="optimizer-never-steps", severity="fatal", needs=[StepFacts],
+    uses=[LoopFacts, LoaderFacts, ParameterFacts],
+    explains=["RS202", "RS203", "RS210"],
 )  # fmt: skip
 def optimizer_never_steps(
-    steps: list[StepFacts], counts: list[LoopFacts], loaders: list[LoaderFacts]
+    steps: list[StepFacts], counts: list[LoopFacts], loaders: list[LoaderFacts], parameters: list[ParameterFacts]
 ) -> Finding | None:
     """Backward runs, but the optimizer never steps.
 
     What it means:
         Gradients pile up and are never used: `step()` was forgotten, or accumulation counts to a number that is never
-        reached, for example more batches than an epoch has when the counter starts anew with each epoch.
+        reached, for example more batches than an epoch has when the counter starts anew with each epoch. Where there
+        are several optimizers, it is the one that holds the head.
 
     Why it stops learning:
         The weights are those of step 0.
@@ -32,11 +34,22 @@ def optimizer_never_steps(
     """
     done = steps[-1].step
     epoch_over = any(loader.finished and loader.batches_given >= 5 for loader in loaders)
-    if any(s.applied or "k" in s.events for s in steps) or (done < BATCHES and not (epoch_over and done >= 5)):
+    if any(_stepped(s) or "k" in s.events for s in steps) or (done < BATCHES and not (epoch_over and done >= 5)):
         return None
-    if counts and counts[-1].optimizer_steps:
-        return None
+    if steps[-1].head_moved > 0:
+        return None  # the script takes its steps by hand
+    others = counts[-1].optimizer_steps if counts else 0
+    held = parameters[-1].optimizer_holds_head if parameters else None
+    if others and not held:
+        return None  # a head that no optimizer holds is another fault
     zeroed = sum("z" in s.events for s in steps)
+    beside = f" (other optimizers stepped {others} times)" if others else ""
     return Finding(
-        f"{done} batches went backward, the optimizer stepped 0 times, zero_grad was called {zeroed} times", done
+        f"{done} batches went backward, the optimizer{' of the head' if others else ''} stepped 0 times{beside}, "
+        f"zero_grad was called {zeroed} times",
+        done,
     )
+
+
+def _stepped(step: StepFacts) -> bool:
+    return step.applied if step.head_steps is None else step.head_steps > 0

@@ -1,7 +1,7 @@
 import re
 
 from reid_smoke.checks.catalogue import Finding, check
-from reid_smoke.checks.reading import first_run
+from reid_smoke.checks.reading import first_run, updates
 from reid_smoke.facts import StepFacts
 
 STEPS = 3
@@ -31,10 +31,10 @@ def zero_grad_before_step(steps: list[StepFacts]) -> Finding | None:
     Seen in:
         Loops rearranged for accumulation or GradScaler; pytorch #47175.
     """
-    step = first_run(steps, lambda s: bool(ZEROED.search(s.events)) and s.head_grad_applied == 0, STEPS)
+    step = first_run(updates(steps), lambda s: bool(ZEROED.search(s.events)) and s.head_grad_applied == 0, STEPS)
     if step is None:
         return None
     return Finding(
-        f"in {STEPS} steps in a row zero_grad came between backward and the step, which found a head gradient of 0",
+        f"in {STEPS} updates in a row zero_grad came between backward and the step, which found a head gradient of 0",
         step=step.step,
     )

@@ -34,15 +34,15 @@ def zero_grad_missing(steps: list[StepFacts]) -> Finding | None:
     """
     count = 0
     for before, now in itertools.pairwise(steps):
-        follows = now.step == before.step + 1
-        count = (
-            count + 1 if follows and before.lr_head is not None and before.applied and now.head_grad_before > 0 else 0
-        )
+        if now.step == before.step + 1 and not before.applied:
+            continue  # within an accumulation the gradient is meant to stay
+        follows = now.step == before.step + 1 and before.lr_head is not None
+        count = count + 1 if follows and now.head_grad_before > 0 else 0
         if count == STEPS:
             zeroed = sum("z" in s.events for s in steps)
             return Finding(
-                f"after {STEPS} optimizer steps in a row the head's gradient was still there, "
-                f"{now.head_grad_before:.3g} before backward and {now.head_grad:.3g} after; "
+                f"after {STEPS} optimizer steps in a row the head's gradient was still there when the next backward "
+                f"began, at last with a norm of {now.head_grad_before:.3g}; "
                 f"zero_grad was called around {zeroed} of {len(steps)} steps",
                 step=now.step,
             )

@@ -4,13 +4,14 @@ from statistics import median
 from reid_smoke.checks._gravity import grave_if_ce_fails
 from reid_smoke.checks.catalogue import Finding, check
 from reid_smoke.checks.gradient_flow.clipped_to_nothing import LEFT
-from reid_smoke.checks.reading import figures, typical
+from reid_smoke.checks.reading import NARROW, figures, typical
 from reid_smoke.facts import StepFacts
 from reid_smoke.rule import Curve
 
 # Of the gradient at the feature. CE beside a triplet loss, both at 1, has 0.2 to 0.9; under 1 in 50 it is less than the
 # other loss differs from batch to batch.
 SHARE = 0.02
+SQUEEZED = 0.5  # of the head's gradient is left by clipping
 MANY_TIMES = 1000  # the loss over CE; CE summed over a batch is its size, a few hundred, and its share stays 1
 
 
@@ -41,7 +42,7 @@ def ce_drowned(steps: list[StepFacts], curve: Curve) -> Finding | None:
     if curve.word == "short" and not broken:
         return None  # too early to say whether CE bears it
     share = typical(steps, "ce_share")
-    if share is None:
+    if share is None or (not broken and _has_not_begun(steps)):
         return None
     # A loss that overshoots is large at one step and flat at the next: its gradient comes and goes, its size stays.
     least, times = min(figures(steps, "ce_share")), _times_ce(steps)
@@ -57,6 +58,19 @@ def ce_drowned(steps: list[StepFacts], curve: Curve) -> Finding | None:
         step=steps[-1].step,
         severity="warn" if clipped_anyway else "fail" if broken else grave_if_ce_fails(curve),
     )
+
+
+def _has_not_begun(steps: list[StepFacts]) -> bool:
+    """The head is still as good as empty, and nobody keeps it from learning by making its gradient small.
+
+    CE's gradient at the feature is as long as the head's weights are. What other losses do to a head's own gradient
+    they do through the limit of the whole gradient's norm.
+    """
+    spread, norm = typical(steps[-20:], "logit_std"), typical(steps[-20:], "feat_norm")
+    raw, applied = typical(steps, "head_grad"), typical(steps, "head_grad_applied")
+    squeezed = raw is not None and applied is not None and applied < SQUEEZED * raw
+    short = norm is not None and norm < 1.0  # a feature of no length narrows any logits
+    return spread is not None and spread <= NARROW and not short and not squeezed
 
 
 def _times_ce(steps: list[StepFacts]) -> float:

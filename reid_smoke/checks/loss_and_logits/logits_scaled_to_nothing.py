@@ -2,11 +2,10 @@ from math import exp, log
 
 from reid_smoke.checks._gravity import grave_if_ce_fails
 from reid_smoke.checks.catalogue import Finding, check
-from reid_smoke.checks.reading import typical
+from reid_smoke.checks.reading import NARROW, typical
 from reid_smoke.facts import GraphFacts, StepFacts
 from reid_smoke.rule import Curve
 
-NARROW = 0.15  # spread of the logits over the classes under which CE cannot have fallen by 0.39, as in RS401
 SCALE = 0.1  # a factor under which the head must grow ten times as large for the same logits
 FLOOR = 0.25  # of log C: what CE cannot fall below, however well everything is learnt
 LENGTH = 1.0  # of the feature, times the factor: a cosine between -1 and 1, where the usual scale is 16 to 64

@@ -10,18 +10,20 @@ STEPS = 5
 @check(
     "RS508", slug="dropout-of-one", severity="fail", needs=[ModeFacts, StepFacts],
     uses=[Curve],
-    explains=["RS202", "RS203", "RS207", "RS210", "RS311", "RS312", "RS401", "RS502", "RS503"],
+    explains=["RS202", "RS203", "RS204", "RS207", "RS210", "RS311", "RS312", "RS401", "RS502", "RS503"],
 )  # fmt: skip
 def dropout_of_one(modes: list[ModeFacts], steps: list[StepFacts], curve: Curve) -> Finding | None:
-    """A dropout drops everything.
+    """A dropout drops everything, or nearly so.
 
     What it means:
-        Its `p` is 1: the share that is dropped was taken for the share that is kept. Or the classifier's input is
-        exactly 0 although the neck before it varies, as `F.dropout` or a mask of zeros between the two leaves it.
+        Its `p` is 1, or close to it: the share that is dropped was taken for the share that is kept. Or the
+        classifier's input is exactly 0 although the neck before it varies, as `F.dropout` or a mask of zeros between
+        the two leaves it.
 
     Why it stops learning:
-        Zeros come out of it, and a gradient of zeros goes back. A dropout that is built and never called does no harm;
-        then this is a warning.
+        Zeros come out of it, and a gradient of zeros goes back. With p = 0.99 one channel in a hundred comes through, a
+        hundred times as large, and another one each time: CE jumps about above chance. A dropout that is built and
+        never called does no harm; then this is a warning.
 
     Mend:
         `p` is what is dropped: keep it at 0.5 or less, or leave the layer out.
@@ -29,10 +31,13 @@ def dropout_of_one(modes: list[ModeFacts], steps: list[StepFacts], curve: Curve)
             nn.Dropout(p=0.5)
 
     Seen in:
-        TensorFlow 1's `keep_prob=1.0` ported as `p=1.0`; layumi's models have a dropout before the classifier.
+        TensorFlow 1's `keep_prob` ported as `p`; layumi's models have a dropout before the classifier.
     """
     names = modes[-1].drop_everything
     lost = first_run(steps, lambda s: s.feat_norm == 0 and s.channels_alive > 0, STEPS)
+    if not names and lost is None and modes[-1].drop_most:
+        most = [f"{name}: p = {p:g}" for name, p in modes[-1].drop_most]
+        return Finding(listed(most), step=modes[-1].step, severity=grave_if_ce_fails(curve))
     if not names:  # a dropout that is no module: F.dropout, or a mask by hand
         if lost is None:
             return None

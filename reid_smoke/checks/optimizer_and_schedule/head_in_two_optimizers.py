@@ -1,6 +1,6 @@
 from reid_smoke.checks._gravity import grave_if_ce_fails
 from reid_smoke.checks.catalogue import Finding, check
-from reid_smoke.checks.reading import first_run
+from reid_smoke.checks.reading import first_run, updates
 from reid_smoke.facts import StepFacts
 from reid_smoke.rule import Curve
 
@@ -30,7 +30,7 @@ def head_in_two_optimizers(steps: list[StepFacts], curve: Curve) -> Finding | No
     Seen in:
         A second optimizer for the centre loss that is handed `model.parameters()` as well.
     """
-    step = first_run([s for s in steps if s.applied], lambda s: (s.head_optimizers or 0) > 1, STEPS)
+    step = first_run(updates(steps), lambda s: (s.head_optimizers or 0) > 1, STEPS)
     if step is None:
         return None
     return Finding(

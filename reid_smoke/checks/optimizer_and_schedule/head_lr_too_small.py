@@ -1,13 +1,11 @@
 from reid_smoke.checks.catalogue import Finding, check
-from reid_smoke.checks.reading import typical
+from reid_smoke.checks.reading import NARROW, typical
 from reid_smoke.facts import ParameterFacts, StepFacts
 from reid_smoke.rule import Curve
 
-# The spread of the logits over the classes. CE can fall by 0.39 only if the right logit stands about 0.4 above the
-# others; with a spread of 0.15 that would be nearly three standard deviations for every sample.
-NARROW = 0.15
 # A head that starts with large random weights has wide logits from the first step; there it counts how far it came.
 HARDLY_MOVED = 0.3  # |w - w at the start| / |w at the start|
+STRIDES = 0.3  # of |w| in a single update, after the whole window: whatever holds the head, its steps are not short
 
 
 @check(
@@ -43,7 +41,7 @@ def head_lr_too_small(steps: list[StepFacts], parameters: list[ParameterFacts], 
     gradient, norm = typical(recent, "head_grad_applied"), typical(recent, "feat_norm")
     if curve.word not in ("flat", "slow") or spread is None or update is None or lr is None:
         return None
-    moving = lr > 0 and update > 0 and bool(gradient)
+    moving = lr > 0 and 0 < update < STRIDES and bool(gradient)
     moved = recent[-1].head_moved
     narrow = spread <= NARROW and not (norm is not None and norm < 1.0)  # a feature of no length narrows any logits
     # A curve that falls says that the head moves enough, however large its weights are.

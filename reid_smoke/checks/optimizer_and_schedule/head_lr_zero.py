@@ -1,5 +1,5 @@
 from reid_smoke.checks.catalogue import Finding, check
-from reid_smoke.checks.reading import first_run
+from reid_smoke.checks.reading import first_run, updates
 from reid_smoke.facts import StepFacts
 
 STEPS = 5  # a warm-up that starts from 0 and rises per step has left it by then
@@ -22,9 +22,9 @@ def head_lr_zero(steps: list[StepFacts]) -> Finding | None:
     Seen in:
         Warm-up functions `lambda epoch: epoch / warmup_epochs`.
     """
-    step = first_run(steps, lambda s: s.applied and s.lr_head == 0, STEPS)
+    step = first_run(updates(steps), lambda s: s.lr_head == 0, STEPS)
     if step is None:
         return None
     return Finding(
-        f"{STEPS} optimizer steps in a row with head lr 0, steps {step.step - STEPS + 1} to {step.step}", step.step
+        f"{STEPS} optimizer steps in a row with head lr 0, the last of them after batch {step.step}", step.step
     )

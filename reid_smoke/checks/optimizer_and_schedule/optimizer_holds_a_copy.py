@@ -15,8 +15,8 @@ def optimizer_holds_a_copy(parameters: list[ParameterFacts]) -> Finding | None:
     """The optimizer steps another copy of the model than the one that is trained.
 
     What it means:
-        None of the parameters that the loss reaches is in any optimizer. What the optimizer holds has the same shapes,
-        but belongs to another model: one of the two is a copy.
+        The parameters that the loss reaches, backbone and head, are in no optimizer. What the optimizer holds instead
+        has the same shapes, but belongs to another model: one of the two is a copy.
 
     Why it stops learning:
         Gradients go to one model, steps are taken in the other.
@@ -32,14 +32,19 @@ def optimizer_holds_a_copy(parameters: list[ParameterFacts]) -> Finding | None:
     """
     last = parameters[-1]
     reached = [p for p in last.parameters if p.reached and p.requires_grad]
-    held = [p for p in last.parameters if p.group is not None]
-    if not reached or not held or any(p.group is not None for p in reached):
+    missed = [p for p in reached if p.group is None]  # a criterion's centres may have an optimizer that is right
+    held = [p for p in last.parameters if p.group is not None and not p.reached]
+    whole = {p.role for p in missed} >= {"backbone", "head"} and not any(
+        p.group is not None for p in reached if p.role in ("backbone", "head")
+    )
+    if not whole or not held:
         return None
-    alike = sum((Counter(p.shape for p in reached) & Counter(p.shape for p in held)).values())
-    if alike < ALIKE * min(len(held), len(reached)):
+    alike = sum((Counter(p.shape for p in missed) & Counter(p.shape for p in held)).values())
+    if alike < ALIKE * min(len(held), len(missed)):
         return None
     return Finding(
-        f"{last.optimizer} holds {len(held)} parameters ({listed([p.name for p in held], 2)}), none of the "
-        f"{len(reached)} that the loss reaches; {alike} have the same shapes",
+        f"{last.optimizer} holds {len(held)} parameters that the loss does not reach "
+        f"({listed([p.name for p in held], 2)}), and none of the backbone and head that it reaches "
+        f"({listed([p.name for p in missed], 2)}); {alike} have the same shapes",
         step=last.step,
     )

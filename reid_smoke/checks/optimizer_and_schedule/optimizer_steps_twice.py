@@ -1,6 +1,6 @@
 from reid_smoke.checks._gravity import grave_if_ce_fails
 from reid_smoke.checks.catalogue import Finding, check
-from reid_smoke.checks.reading import first_run
+from reid_smoke.checks.reading import first_run, updates
 from reid_smoke.facts import StepFacts
 from reid_smoke.rule import Curve
 
@@ -31,13 +31,11 @@ def optimizer_steps_twice(steps: list[StepFacts], curve: Curve) -> Finding | Non
     Seen in:
         Loops moved to AMP in which the old `optimizer.step()` was left standing; `step()` in a helper and in the loop.
     """
-    step = first_run(
-        [s for s in steps if s.applied], lambda s: (s.head_steps or 0) > (s.head_optimizers or 0) > 0, STEPS
-    )
+    step = first_run(updates(steps), lambda s: (s.head_steps or 0) > (s.head_optimizers or 0) > 0, STEPS)
     if step is None:
         return None
     return Finding(
-        f"{step.head_steps} steps of the head's optimizer after one backward, in {STEPS} updates in a row "
+        f"{step.head_steps} steps of the head's optimizer after one backward, {STEPS} times in a row "
         f"(events of batch {step.step}: {step.events})",
         step=step.step,
         severity=grave_if_ce_fails(curve),

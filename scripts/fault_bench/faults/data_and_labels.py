@@ -57,7 +57,7 @@ def people_a_batch(parts: Parts, people: int) -> Batches:
     return Batches(draw, length, parts.seed)
 
 
-@fault("label-out-of-range", at="plan", structural=True)
+@fault("label-out-of-range", at="plan", structural=True, mended_by=("classes-as-identities",))
 def head_narrower_than_labels(parts: Parts) -> None:
     """The head is built for three identities fewer than there are."""
     parts.plan["model"]["num_classes"] = parts.classes - 3
@@ -69,7 +69,7 @@ def labels_count_from_one(parts: Parts) -> None:
     parts.batches_with(lambda images, labels: (images, labels + 1))
 
 
-@fault("one-identity-a-batch", at="built", structural=True)
+@fault("one-identity-a-batch", at="built", structural=True, mended_by=("random-batches", "embedded-data"))
 def all_images_of_one(parts: Parts) -> None:
     """P and K are swapped until P is 1: every batch is one person."""
     parts.sample_with(people_a_batch(parts, 1))
@@ -90,7 +90,7 @@ def first_pid_is_lost(parts: Parts) -> None:
     relabel(parts, [s for s in parts.training_set.samples if s.label != 0])
 
 
-@fault("head-wider-than-labels", at="plan")
+@fault("head-wider-than-labels", at="plan", mended_by=("classes-as-identities",))
 def largest_pid_taken_for_the_count(parts: Parts) -> None:
     """The head has as many outputs as the largest pid of the whole set, validation included."""
     parts.plan["model"]["num_classes"] = 2 * parts.classes
@@ -108,13 +108,13 @@ def one_folder_of_several_is_empty(parts: Parts) -> None:
     parts.training_set = open_training_set(DataConfig(source="image_folder", root=root))
 
 
-@fault("one-label-for-all", at="data", structural=True, not_on=("cosine",))
+@fault("one-label-for-all", at="data", structural=True, not_on=("cosine",), mended_by=("embedded-data",))
 def label_read_from_the_wrong_field(parts: Parts) -> None:
     """The label is read from a part of the file's name that never changes."""
     relabel(parts, [s._replace(label=3) for s in parts.training_set.samples])
 
 
-@fault("one-label-for-all", at="built")
+@fault("one-label-for-all", at="built", mended_by=("embedded-data",))
 def label_lost_in_collate(parts: Parts) -> None:
     """A collate function gives every image the first one's index."""
     parts.batches_with(lambda images, labels: (images, torch.zeros_like(labels)))
@@ -162,26 +162,26 @@ def sampler_is_a_generator(parts: Parts) -> None:
     parts.sample_with(Eaten(parts.loader.sampler))  # type: ignore[attr-defined]
 
 
-@fault("batches-repeat", at="built")
+@fault("batches-repeat", at="built", mended_by=("random-batches", "embedded-data"))
 def first_batch_again_and_again(parts: Parts) -> None:
     """`next(iter(loader))` in the loop, with a seed that is set before it."""
     plan = next(iter(parts.loader.sampler))  # type: ignore[attr-defined]
     parts.sample_with(Batches(lambda _: [plan.indices] * 32, 32, parts.seed))
 
 
-@fault("images-constant", at="built", structural=True)
+@fault("images-constant", at="built", structural=True, mended_by=("embedded-data",))
 def divided_twice_before_the_cast(parts: Parts) -> None:
     """Images divided by 255 once more while they are bytes: nothing but zeros is left."""
     parts.batches_with(lambda images, labels: (torch.zeros_like(images), labels))
 
 
-@fault("images-unscaled", at="plan", structural=True)
+@fault("images-unscaled", at="plan", structural=True, mended_by=("usual-mean-and-std", "embedded-data"))
 def raw_pixels(parts: Parts) -> None:
     """`torch.from_numpy` in the place of ToTensor: 0 to 255 reach the model."""
     parts.plan["data"].update(mean=[0.0, 0.0, 0.0], std=[1 / 255, 1 / 255, 1 / 255])
 
 
-@fault("images-not-finite", at="built", structural=True)
+@fault("images-not-finite", at="built", structural=True, mended_by=("embedded-data",))
 def divided_by_its_own_spread(parts: Parts) -> None:
     """Images standardised one by one, and a blank one in each batch."""
 
@@ -193,7 +193,7 @@ def divided_by_its_own_spread(parts: Parts) -> None:
     parts.batches_with(change)
 
 
-@fault("same-picture-two-identities", at="data")
+@fault("same-picture-two-identities", at="data", mended_by=("embedded-data",))
 def cache_keyed_by_the_files_name(parts: Parts) -> None:
     """A cache's key holds the file's name, which is the same in every folder."""
     place = {i: n for images in of_identity(parts).values() for n, i in enumerate(images)}
@@ -201,7 +201,7 @@ def cache_keyed_by_the_files_name(parts: Parts) -> None:
     relabel(parts, [s._replace(image=pictures[place[i] % 8]) for i, s in enumerate(parts.training_set.samples)])
 
 
-@fault("labels-unrelated-to-images", at="data")
+@fault("labels-unrelated-to-images", at="data", mended_by=("embedded-data",))
 def labels_permuted(parts: Parts) -> None:
     """The list of paths was sorted, and the list of labels was not."""
     labels = [s.label for s in parts.training_set.samples]
@@ -222,7 +222,7 @@ def remainder_of_one(parts: Parts) -> None:
     parts.sample_with(Batches(draw, 21, parts.seed))
 
 
-@fault("too-few-identities-a-batch", at="built")
+@fault("too-few-identities-a-batch", at="built", mended_by=("random-batches", "embedded-data"))
 def two_people_with_eight_images(parts: Parts) -> None:
     """P and K are swapped: two people with eight images each."""
     parts.sample_with(people_a_batch(parts, 2))

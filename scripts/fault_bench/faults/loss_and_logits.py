@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from fault_bench.faults.register import fault
-from fault_bench.parts import Parts
+from fault_bench.parts import Parts, override
 
 
 class After(nn.Module):
@@ -40,7 +40,7 @@ def centres(feature: Tensor, labels: Tensor) -> Tensor:
     return (feature - means.detach()).pow(2).mean()
 
 
-@fault("ce-not-finite", at="model")
+@fault("ce-not-finite", at="model", mended_by=("plain-loop",))
 def root_of_a_distance_of_zero(parts: Parts) -> None:
     """A distance matrix with its diagonal and no clamp: the slope of sqrt at 0 is infinite."""
     loss_with(
@@ -51,13 +51,13 @@ def root_of_a_distance_of_zero(parts: Parts) -> None:
     )
 
 
-@fault("labels-unrelated-to-images", at="built")
+@fault("labels-unrelated-to-images", at="built", mended_by=("embedded-data",))
 def images_of_somebody_else(parts: Parts) -> None:
     """The images have nothing to do with the labels, and are others each time."""
     parts.batches_with(lambda images, labels: (torch.randn_like(images), labels))
 
 
-@fault("labels-unrelated-to-images", at="built")
+@fault("labels-unrelated-to-images", at="built", mended_by=("embedded-data",))
 def labels_of_the_batch_before(parts: Parts) -> None:
     """Prefetching gone wrong: each batch is trained with the labels of the one before."""
     kept: list[Tensor] = []
@@ -69,72 +69,79 @@ def labels_of_the_batch_before(parts: Parts) -> None:
     parts.batches_with(change)
 
 
-@fault("ce-at-chance", "ce-rises", "ce-falls-too-slowly", "labels-unrelated-to-images", at="built")
+@fault(
+    "ce-at-chance",
+    "ce-rises",
+    "ce-falls-too-slowly",
+    "labels-unrelated-to-images",
+    at="built",
+    mended_by=("embedded-data",),
+)
 def people_drown_in_noise(parts: Parts) -> None:
     """An augmentation far too strong leaves next to nothing of the people."""
     parts.batches_with(lambda images, labels: (0.1 * images + torch.randn_like(images), labels))
 
 
-@fault("loss-maximised", at="built", structural=True)
+@fault("loss-maximised", at="built", structural=True, mended_by=("reference-optimizer",))
 def maximised_by_an_option(parts: Parts) -> None:
     """`maximize=True`, meant for a reward."""
     for group in parts.optimizer.param_groups:
         group["maximize"] = True
 
 
-@fault("softmax-before-ce", at="model", structural=True)
+@fault("softmax-before-ce", at="model", structural=True, mended_by=("fresh-head", "reference-model"))
 def softmax_in_the_model(parts: Parts) -> None:
     """The model ends in a softmax, and the loss has one of its own."""
     after_the_head(parts, lambda logits: logits.softmax(1))
 
 
-@fault("softmax-before-ce", at="model", structural=True)
+@fault("softmax-before-ce", at="model", structural=True, mended_by=("fresh-head", "reference-model"))
 def sigmoid_in_the_model(parts: Parts) -> None:
     """The model ends in a sigmoid."""
     after_the_head(parts, torch.sigmoid)
 
 
-@fault("relu-on-logits", at="model", structural=True)
+@fault("relu-on-logits", at="model", structural=True, mended_by=("fresh-head", "reference-model"))
 def relu_after_the_last_layer(parts: Parts) -> None:
     """A head built in a loop has an activation after its last layer, too."""
     after_the_head(parts, torch.relu)
 
 
-@fault("logits-scaled-to-nothing", at="model")
+@fault("logits-scaled-to-nothing", at="model", mended_by=("fresh-head", "reference-model"))
 def temperature_multiplied(parts: Parts) -> None:
     """A temperature multiplies the logits where it should divide them."""
     after_the_head(parts, lambda logits: 0.002 * logits)
 
 
-@fault("logits-scaled-to-nothing", at="model")
+@fault("logits-scaled-to-nothing", at="model", mended_by=("fresh-head", "reference-model"))
 def cosines_without_a_scale(parts: Parts) -> None:
     """Feature and weight are normalised, and nothing scales their cosine up again."""
-    head = parts.head
-    weight: Any = head.weight
-    head.forward = lambda feature: nn.functional.linear(  # type: ignore[method-assign]
-        nn.functional.normalize(feature), nn.functional.normalize(weight)
-    )
+
+    def forward(self: Any, feature: Tensor) -> Tensor:
+        return nn.functional.linear(nn.functional.normalize(feature), nn.functional.normalize(self.weight))
+
+    override(parts.head, forward=forward)
 
 
-@fault("ce-weight-zero", at="model", structural=True)
+@fault("ce-weight-zero", at="model", structural=True, mended_by=("plain-loop",))
 def weight_x_of_zero(parts: Parts) -> None:
     """The option for CE's weight is 0, and only the metric loss is left."""
     loss_with(parts, lambda loss, out, y: 0.0 * loss(out, y) + 0.1 * centres(out.feature, y))
 
 
-@fault("loss-maximised", at="model", structural=True)
+@fault("loss-maximised", at="model", structural=True, mended_by=("plain-loop",))
 def one_minus_too_many(parts: Parts) -> None:
     """The minus of a hand-written CE before one that has it already."""
     loss_with(parts, lambda loss, out, y: -loss(out, y))
 
 
-@fault("ce-drowned", at="model")
+@fault("ce-drowned", at="model", mended_by=("plain-loop",))
 def summed_and_unweighted(parts: Parts) -> None:
     """A centre loss summed over the batch and without its small weight."""
     loss_with(parts, lambda loss, out, y: loss(out, y) + 100.0 * out.feature.pow(2).sum())
 
 
-@fault("every-label-ignored", at="built", structural=True)
+@fault("every-label-ignored", at="built", structural=True, mended_by=("embedded-data",))
 def unlabelled_boxes(parts: Parts) -> None:
     """All labels are the loss's ignore_index."""
     parts.batches_with(lambda images, labels: (images, torch.full_like(labels, -100)))

@@ -10,36 +10,40 @@ from torch.nn import functional as F
 
 from fault_bench.faults.gradient_flow import features_with
 from fault_bench.faults.register import fault
-from fault_bench.parts import Parts, learn
-from reid_smoke.build.model import BNNeckOutput
+from fault_bench.parts import Parts, learn, override
+from reid_smoke.build.model import BNNeck, BNNeckModel, BNNeckOutput
 
 
-@fault("classifier-not-fed-by-bnneck", at="model", structural=True)
+@fault("classifier-not-fed-by-bnneck", at="model", structural=True, mended_by=("fresh-head", "reference-model"))
 def fed_by_the_pooled_feature(parts: Parts) -> None:
     """`feat` and `global_feat` are mixed up; the neck is computed and thrown away."""
-    bn_neck = parts.model.bn_neck
 
-    def normalise(feature: Tensor) -> Tensor:
-        bn_neck.bn(feature)
-        return feature if bn_neck.feat_norm is None else bn_neck.feat_norm * F.normalize(feature)
+    def normalise(self: BNNeck, feature: Tensor) -> Tensor:
+        self.bn(feature)
+        return feature if self.feat_norm is None else self.feat_norm * F.normalize(feature)
 
-    bn_neck.normalise = normalise  # type: ignore[method-assign]
+    override(parts.model.bn_neck, normalise=normalise)
 
 
-@fault("feature-norm-off", at="model", structural=True, not_on=("cosine", "omniglot"))
+@fault(
+    "feature-norm-off",
+    at="model",
+    structural=True,
+    not_on=("cosine", "omniglot"),
+    mended_by=("fresh-head", "reference-model"),
+)
 def scaled_before_the_neck(parts: Parts) -> None:
     """The feature is scaled before the batch norm, which undoes it."""
-    bn_neck = parts.model.bn_neck
-    bn_neck.normalise = lambda feature: bn_neck.bn(8.0 * F.normalize(feature))  # type: ignore[method-assign]
+    override(parts.model.bn_neck, normalise=lambda self, feature: self.bn(8.0 * F.normalize(feature)))
 
 
-@fault("features-collapsed", at="model", structural=True)
+@fault("features-collapsed", at="model", structural=True, mended_by=("reference-model",))
 def dead_relu_before_the_pooling(parts: Parts) -> None:
     """A ReLU whose input is negative everywhere."""
     features_with(parts, lambda forward, images: torch.relu(forward(images) - 100.0))
 
 
-@fault("weights-not-loaded", at="plan", structural=True)
+@fault("weights-not-loaded", at="plan", structural=True, mended_by=("from-scratch", "reference-model"))
 def another_models_checkpoint(parts: Parts) -> None:
     """The checkpoint's names have nothing to do with the model's, and `strict=False` says nothing."""
     path = parts.folder / "pretrained.pth"
@@ -47,40 +51,37 @@ def another_models_checkpoint(parts: Parts) -> None:
     parts.plan["model"]["weights"] = str(path)
 
 
-@fault("freeze-pattern-matches-nothing", at="plan", structural=True)
+@fault("freeze-pattern-matches-nothing", at="plan", structural=True, mended_by=("all-unfrozen", "reference-model"))
 def renamed_module(parts: Parts) -> None:
     """The freeze pattern has the module's old name."""
     parts.plan["model"]["freeze"] = [r"^base\.layer1"]
 
 
-@fault("neck-in-eval", at="model", structural=True)
+@fault("neck-in-eval", at="model", structural=True, mended_by=("training-mode", "fresh-head", "reference-model"))
 def every_batch_norm_in_eval(parts: Parts) -> None:
     """A function that puts batch norms in eval mode finds the neck's, too."""
-    neck = parts.neck
-    neck.train = lambda mode=True: nn.Module.train(neck, False)  # type: ignore[method-assign]
+    override(parts.neck, train=lambda self, mode=True: nn.Module.train(self, False))
 
 
-@fault("model-in-eval", at="model", structural=True)
+@fault("model-in-eval", at="model", structural=True, mended_by=("training-mode", "reference-model"))
 def left_in_eval_by_a_validation(parts: Parts) -> None:
     """A validation before the first epoch leaves the model in eval mode."""
-    model = parts.model
 
-    def forward(images: Tensor) -> BNNeckOutput:
-        feature = model.backbone(images)
-        logits, bn_feature = model.bn_neck(feature)
+    def forward(self: BNNeckModel, images: Tensor) -> BNNeckOutput:  # this model gives its features alone in eval mode
+        feature = self.backbone(images)
+        logits, bn_feature = self.bn_neck(feature)
         return BNNeckOutput(logits, feature, bn_feature)
 
-    model.forward = forward  # type: ignore[method-assign]  # this model gives its features alone in eval mode
-    model.train = lambda mode=True: nn.Module.train(model, False)  # type: ignore[method-assign]
+    override(parts.model, forward=forward, train=lambda self, mode=True: nn.Module.train(self, False))
 
 
-@fault("dropout-of-one", at="model", structural=True)
+@fault("dropout-of-one", at="model", structural=True, mended_by=("no-dropout", "reference-model"))
 def keep_probability(parts: Parts) -> None:
     """A share to keep is taken for a share to drop."""
     parts.head = nn.Sequential(nn.Dropout(1.0), parts.head)
 
 
-@fault("neck-weight-frozen", at="plan", structural=True)
+@fault("neck-weight-frozen", at="plan", structural=True, mended_by=("all-unfrozen", "fresh-head", "reference-model"))
 def whole_neck_frozen(parts: Parts) -> None:
     """The whole neck is frozen where its bias was meant."""
     parts.plan["model"]["freeze"] = [r"^bn_neck\.bn\."]

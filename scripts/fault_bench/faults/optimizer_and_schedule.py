@@ -15,13 +15,13 @@ from reid_smoke.build.optimizer import build_optimizer
 HEAD = r"^bn_neck\.classifier"
 
 
-@fault("head-lr-too-small", at="plan")
+@fault("head-lr-too-small", at="plan", mended_by=("recipe-lr", "reference-optimizer"))
 def one_small_learning_rate(parts: Parts) -> None:
     """One learning rate for all, meant for a pretrained backbone."""
     parts.plan["optimizer"].update(lr=1e-5, groups=[])
 
 
-@fault("head-lr-too-small", at="plan")
+@fault("head-lr-too-small", at="plan", mended_by=("constant-lr", "recipe-lr", "reference-optimizer"))
 def warm_up_per_epoch(parts: Parts) -> None:
     """A warm-up that is stepped once an epoch and spends the first one at a thousandth."""
     parts.plan["schedule"] = {"name": "warmup", "per": "epoch", "warmup": 1000, "warmup_factor": 0.001}
@@ -44,13 +44,13 @@ def schedule_never_stepped(parts: Parts) -> None:
     parts.scheduler = None
 
 
-@fault("head-lr-zero", at="plan", structural=True)
+@fault("head-lr-zero", at="plan", structural=True, mended_by=("recipe-lr", "reference-optimizer"))
 def groups_learning_rate_of_zero(parts: Parts) -> None:
     """The head's group has a learning rate of 0."""
     parts.plan["optimizer"]["groups"] = [{"match": HEAD, "lr": 0.0}]
 
 
-@fault("head-lr-zero", at="built", structural=True)
+@fault("head-lr-zero", at="built", structural=True, mended_by=("constant-lr", "recipe-lr", "reference-optimizer"))
 def warm_up_from_zero_per_epoch(parts: Parts) -> None:
     """`lambda epoch: epoch / 10`, stepped once an epoch."""
     parts.plan["schedule"] = {"per": "epoch"}
@@ -58,26 +58,36 @@ def warm_up_from_zero_per_epoch(parts: Parts) -> None:
     parts.scheduler = torch.optim.lr_scheduler.LambdaLR(parts.optimizer, lambda epoch: epoch / 10)
 
 
-@fault("lr-too-large", at="plan")
+@fault("lr-too-large", at="plan", mended_by=("recipe-lr", "reference-optimizer"))
 def learning_rate_without_its_minus_sign(parts: Parts) -> None:
     """The exponent lost its minus: everything learns at 10."""
     parts.plan["optimizer"].update(lr=10.0, groups=[])
 
 
-@fault("optimizer-holds-stale-parameters", at="built", structural=True)
+@fault(
+    "optimizer-holds-stale-parameters",
+    at="built",
+    structural=True,
+    mended_by=("optimizer-rebuilt", "all-unfrozen", "reference-optimizer"),
+)
 def head_replaced_afterwards(parts: Parts) -> None:
     """The head is replaced for the new data set, after the optimizer was built."""
     parts.head = copy.deepcopy(parts.head)
 
 
-@fault("optimizer-holds-a-copy", at="built", structural=True)
+@fault(
+    "optimizer-holds-a-copy",
+    at="built",
+    structural=True,
+    mended_by=("optimizer-rebuilt", "all-unfrozen", "reference-optimizer"),
+)
 def copied_afterwards(parts: Parts) -> None:
     """The model is deep-copied after the optimizer was built, and the copy is trained."""
     parts.folder_holds = parts.model  # type: ignore[attr-defined]  # the original stays alive, as in a user's script
     parts.model = copy.deepcopy(parts.model)
 
 
-@fault("head-in-two-optimizers", at="built", structural=True)
+@fault("head-in-two-optimizers", at="built", structural=True, mended_by=("plain-loop", "reference-optimizer"))
 def second_optimizer_holds_all(parts: Parts) -> None:
     """A second optimizer, for another loss, is handed the head as well."""
     second = torch.optim.SGD(parts.head_parameters(), lr=0.05)
@@ -108,7 +118,7 @@ def head_added_to_a_list_that_has_it(parts: Parts) -> None:
     parts.optimizer = torch.optim.AdamW([*parts.model.parameters(), *parts.head_parameters()], lr=known["lr"])
 
 
-@fault("optimizer-steps-twice", at="built", structural=True)
+@fault("optimizer-steps-twice", at="built", structural=True, mended_by=("plain-loop",))
 def stepped_in_helper_and_loop(parts: Parts) -> None:
     """`step()` in a helper, and once more in the loop."""
 
@@ -119,7 +129,7 @@ def stepped_in_helper_and_loop(parts: Parts) -> None:
     parts.step_with(around)
 
 
-@fault("lr-decays-to-nothing", at="plan")
+@fault("lr-decays-to-nothing", at="plan", mended_by=("constant-lr", "recipe-lr", "reference-optimizer"))
 def epochs_milestones_per_step(parts: Parts) -> None:
     """A schedule written in epochs is stepped once a batch."""
     parts.plan["schedule"] = {"name": "multistep", "per": "step", "milestones": [3, 6, 9], "gamma": 0.1}
@@ -136,7 +146,7 @@ def older_runs_learning_rate(parts: Parts) -> None:
     parts.begin_with(lambda: parts.optimizer.load_state_dict(older.state_dict()))
 
 
-@fault("weight-decay-eats-head", at="plan")
+@fault("weight-decay-eats-head", at="plan", mended_by=("usual-decay", "reference-optimizer"))
 def decay_of_a_hundred(parts: Parts) -> None:
     """Weight decay takes most of the head away in each step."""
     optimizer = parts.plan["optimizer"]
@@ -144,7 +154,7 @@ def decay_of_a_hundred(parts: Parts) -> None:
     optimizer["groups"] = [{"match": HEAD, "lr": lr, "weight_decay": 0.5 / lr}]
 
 
-@fault("eps-lost-in-fp16", at="model", structural=True)
+@fault("eps-lost-in-fp16", at="model", structural=True, mended_by=("fresh-head", "reference-model"))
 def half_precision_weights(parts: Parts) -> None:
     """The head's weights are fp16, and Adam's eps is 1e-8."""
     parts.plan["optimizer"].update(name="adam", lr=1e-3, groups=[], weight_decay=0.0)

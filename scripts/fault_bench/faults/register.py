@@ -17,20 +17,25 @@ class Fault:
     not_on: tuple[str, ...]  # set-ups that this mistake cannot be made on
     change: Change
     title: str  # the mistake, as its function's docstring says it
+    mended_by: tuple[str, ...]  # slugs of the trials' changes that take it away; the trials never see them
 
 
 _faults: list[Fault] = []
 
 
 def fault(
-    *wanted: str, at: Stage, structural: bool = False, not_on: tuple[str, ...] = ()
+    *wanted: str,
+    at: Stage,
+    structural: bool = False,
+    not_on: tuple[str, ...] = (),
+    mended_by: tuple[str, ...] = (),
 ) -> Callable[[Change], Change]:
     """Declare a fault. Only the bench ever knows its name: the checks see the facts of the training, as always."""
 
     def declare(change: Change) -> Change:
         name = change.__name__.replace("_", "-")
         title = (change.__doc__ or name).strip().splitlines()[0].rstrip(".")
-        _faults.append(Fault(name, wanted, at, structural, not_on, change, title))
+        _faults.append(Fault(name, wanted, at, structural, not_on, change, title, mended_by))
         return change
 
     return declare

@@ -2,6 +2,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from tests.checks.centres import WithCentres
 from tests.checks.tiny import Model, TinyTraining
 
 
@@ -14,6 +15,13 @@ class GradientReturnedAsZero(TinyTraining):
         return F.cross_entropy(self.model.classifier(self.model.neck(feature)), labels)
 
 
+class ZeroBesideCentres(WithCentres):
+    def feature(self, images: Tensor) -> Tensor:
+        feature = super().feature(images)
+        feature.register_hook(lambda gradient: gradient * 0)
+        return feature
+
+
 class HeadOfZeros(TinyTraining):
     """With a head of zeros no gradient comes down in the first step, and only then."""
 
@@ -23,5 +31,5 @@ class HeadOfZeros(TinyTraining):
         return model
 
 
-SICK = [GradientReturnedAsZero]
+SICK = [GradientReturnedAsZero, ZeroBesideCentres]
 HEALTHY = [HeadOfZeros]

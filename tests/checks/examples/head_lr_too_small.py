@@ -1,9 +1,16 @@
 import torch
 
+from tests.checks.centres import WithCentres
 from tests.checks.tiny import Model, TinyTraining
 
 
 class OneLearningRate(TinyTraining):
+    lr_head = lr_backbone = 1e-5
+
+
+class OneLearningRateBesideCentres(WithCentres):
+    """CE's gradient at the feature is as small as its head: that is no other loss's doing."""
+
     lr_head = lr_backbone = 1e-5
 
 
@@ -23,5 +30,5 @@ class WarmUpPerStep(TinyTraining):
         return torch.optim.lr_scheduler.LinearLR(self.optimizer, 0.01, total_iters=20)
 
 
-SICK = [OneLearningRate, LargeRandomHead]
+SICK = [OneLearningRate, OneLearningRateBesideCentres, LargeRandomHead]
 HEALTHY = [WarmUpPerStep]

@@ -2,6 +2,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from tests.checks.centres import WithCentres
 from tests.checks.tiny import Model, TinyTraining
 
 
@@ -24,6 +25,16 @@ class NoGrad(TinyTraining):
         return F.cross_entropy(self.model.classifier(feature), labels)
 
 
+class DetachedBesideCentres(WithCentres):
+    """The loss still reaches the centres, which are no backbone."""
+
+    steps = 40
+    window = (20, 40)
+
+    def feature(self, images: Tensor) -> Tensor:
+        return super().feature(images).detach()
+
+
 class Frozen(TinyTraining):
     """requires_grad=False is intent, and its no_grad is thrift."""
 
@@ -38,5 +49,5 @@ class Frozen(TinyTraining):
         return F.cross_entropy(self.model.classifier(self.model.neck(feature)), labels)
 
 
-SICK = [Detached, NoGrad]
+SICK = [Detached, NoGrad, DetachedBesideCentres]
 HEALTHY = [Frozen]

@@ -1,3 +1,4 @@
+import torch
 from torch import Tensor
 
 from tests.checks.tiny import TinyTraining
@@ -13,5 +14,14 @@ class Forgotten(TinyTraining):
         self.optimizer.step()
 
 
-SICK = [Forgotten]
+class OfANumber(Forgotten):
+    """The loss was made into a number for the log, and back into a tensor."""
+
+    def train_step(self, images: Tensor, labels: Tensor) -> None:
+        self.optimizer.zero_grad()
+        torch.tensor(self.loss(images, labels).item(), requires_grad=True).backward()
+        self.optimizer.step()
+
+
+SICK = [Forgotten, OfANumber]
 HEALTHY = [TinyTraining]

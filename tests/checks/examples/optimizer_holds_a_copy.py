@@ -1,5 +1,6 @@
 import copy
 
+from tests.checks.centres import WithCentres
 from tests.checks.tiny import TinyTraining
 
 
@@ -8,6 +9,18 @@ class CopiedAfterwards(TinyTraining):
     window = (20, 40)
 
     def after_building(self) -> None:
+        self.original = self.model
+        self.model = copy.deepcopy(self.model)
+
+
+class CopiedBesideCentres(WithCentres):
+    """The centres' own optimizer is right, the model's is not."""
+
+    steps = 40
+    window = (20, 40)
+
+    def after_building(self) -> None:
+        super().after_building()
         self.original = self.model
         self.model = copy.deepcopy(self.model)
 
@@ -24,5 +37,5 @@ class TeacherCopied(TinyTraining):
             slow.data.lerp_(fast.data, 0.01)
 
 
-SICK = [CopiedAfterwards]
+SICK = [CopiedAfterwards, CopiedBesideCentres]
 HEALTHY = [TeacherCopied]

@@ -1,5 +1,6 @@
 from torch import Tensor
 
+from tests.checks.centres import WithCentres
 from tests.checks.tiny import TinyTraining
 
 
@@ -23,9 +24,14 @@ class NeverTrue(Accumulates):
             self.optimizer.zero_grad()
 
 
+class OnlyTheCentresStep(WithCentres):
+    def step_model(self) -> None:
+        pass
+
+
 class ByFour(Accumulates):
     accumulate = 4
 
 
-SICK = [Accumulates, NeverTrue]
+SICK = [Accumulates, NeverTrue, OnlyTheCentresStep]
 HEALTHY = [ByFour]

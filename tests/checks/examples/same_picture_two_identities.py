@@ -1,3 +1,6 @@
+from torch import Tensor
+from torch.nn import functional as F
+
 from tests.checks.tiny import Crops, TinyTraining
 
 
@@ -28,5 +31,13 @@ class SamePictureSamePerson(TinyTraining):
         return crops
 
 
+class MixedHalfAndHalf(TinyTraining):
+    """Mixup of two images by halves gives the same picture twice, and each is both people's."""
+
+    def loss(self, images: Tensor, labels: Tensor) -> Tensor:
+        score = self.model((images + images.flip(0)) / 2)[0]
+        return (F.cross_entropy(score, labels) + F.cross_entropy(score, labels.flip(0))) / 2
+
+
 SICK = [FiledTwice, OnePictureForAll]
-HEALTHY = [SamePictureSamePerson]
+HEALTHY = [SamePictureSamePerson, MixedHalfAndHalf]

@@ -12,6 +12,13 @@ class NeverZeroed(TinyTraining):
         self.optimizer.step()
 
 
+class AccumulatesAndNeverZeroes(NeverZeroed):
+    def train_step(self, images: Tensor, labels: Tensor) -> None:
+        (self.loss(images, labels) / 2).backward()
+        if self.step_number % 2 == 0:
+            self.optimizer.step()
+
+
 class SetToNoneByHand(TinyTraining):
     def train_step(self, images: Tensor, labels: Tensor) -> None:
         self.loss(images, labels).backward()
@@ -20,5 +27,5 @@ class SetToNoneByHand(TinyTraining):
             parameter.grad = None
 
 
-SICK = [NeverZeroed]
+SICK = [NeverZeroed, AccumulatesAndNeverZeroes]
 HEALTHY = [SetToNoneByHand]

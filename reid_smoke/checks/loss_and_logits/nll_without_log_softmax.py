@@ -1,0 +1,27 @@
+from reid_smoke.checks.catalogue import Finding, check
+from reid_smoke.facts import OddLossFacts, StepFacts
+
+
+@check("RS212", slug="nll-without-log-softmax", severity="fatal", needs=[OddLossFacts], uses=[StepFacts])
+def nll_without_log_softmax(odd: list[OddLossFacts], steps: list[StepFacts]) -> Finding | None:
+    """nll_loss is given logits or probabilities, not log-probabilities.
+
+    What it means:
+        `nll_loss` does nothing but take the label's value and put a minus before it. The log-softmax is the caller's.
+
+    Why it stops learning:
+        From logits the loss falls without end, as one output after the other grows: nothing holds the others down. From
+        probabilities it lies between -1 and 0, and its gradient is next to nothing while the answer is wrong.
+
+    Mend:
+        Let the loss take the logits, or put the log-softmax before it:
+
+            loss = F.cross_entropy(logits, labels)   # log_softmax and nll_loss in one
+
+    Seen in:
+        `nn.NLLLoss` in the place of `nn.CrossEntropyLoss`; a `softmax` where `log_softmax` was meant (the loss reads
+        -0.0025 at 400 identities, and stays there).
+    """
+    if steps:
+        return None  # another loss holds a classification, and that one is judged
+    return Finding(f"nll_loss is fed by {' <- '.join(odd[-1].fed_by) or 'no operation at all'}", step=odd[-1].step)
