@@ -149,6 +149,8 @@ class Watched:
         after, self._after = self._after, None
         if not after or not self._before:
             return None
+        if after[0].device.type == "cpu" and all(map(torch.equal, self._before, after)):
+            return torch.zeros(())  # nearly always, and the look is free where nobody waits for a device
         now, then = (
             [functional.normalize(t.float().flatten(1)) for t in side if t.dim() > 1] for side in (self._before, after)
         )
