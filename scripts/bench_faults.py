@@ -22,6 +22,8 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+from fault_bench.shard import shard, share
+
 
 def main() -> int:
     arguments = _arguments()
@@ -40,9 +42,7 @@ def main() -> int:
         if arguments.peers and (wordless := without_words()):
             print(f"fault_bench/peer_grades.py has no words for {', '.join(wordless)}", file=sys.stderr)
             return 2
-        cases = all_cases(arguments)
-        number, of = arguments.shard
-        keys = [key for index, key in enumerate(cases) if index % of == number - 1]
+        keys = share(all_cases(arguments), arguments.shard)
         if arguments.facts:
             arguments.facts.mkdir(parents=True, exist_ok=True)
         outcomes = _run(keys, arguments)
@@ -90,7 +90,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--only", default="", help="cases and slugs whose name holds one of these, separated by commas")
     parser.add_argument("--kind", choices=("all", "faults", "controls"), default="all")
     parser.add_argument("--jobs", type=int, default=max(1, (os.cpu_count() or 2) - 1), help="processes side by side")
-    parser.add_argument("--shard", type=_shard, default=(1, 1), metavar="I/N", help="every N-th case, from the I-th")
+    parser.add_argument("--shard", type=shard, default=(1, 1), metavar="I/N", help="every N-th case, from the I-th")
     parser.add_argument("--peers", action="store_true", help="run the tools of the extra `peers` on them, too")
     parser.add_argument("--out", type=Path, help="write the outcomes as JSON")
     parser.add_argument("--facts", type=Path, help="keep each training's facts.jsonl in this folder")
@@ -100,13 +100,6 @@ def _arguments() -> argparse.Namespace:
     if arguments.peers and arguments.way == "watch":
         parser.error("--peers goes through parts: leave --way out")
     return arguments
-
-
-def _shard(text: str) -> tuple[int, int]:
-    number, of = map(int, text.split("/"))
-    if not 1 <= number <= of:
-        raise argparse.ArgumentTypeError(f"{text}: I runs from 1 to N")
-    return number, of
 
 
 if __name__ == "__main__":

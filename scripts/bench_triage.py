@@ -22,6 +22,8 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+from fault_bench.shard import shard, share
+
 
 def main() -> int:
     arguments = _arguments()
@@ -49,8 +51,7 @@ def _run(arguments: argparse.Namespace) -> list[dict[str, Any]]:
         [word for word in arguments.only.split(",") if word],
         ("config", "replay") if arguments.way == "both" else (arguments.way,),
     )
-    number, of = arguments.shard
-    keys = keys[number - 1 :: of]
+    keys = share(keys, arguments.shard)
     outcomes: list[dict[str, Any]] = []
     begun = time.perf_counter()
     with get_context("spawn").Pool(arguments.jobs, maxtasksperchild=20) as pool:
@@ -78,18 +79,11 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, default=1, help="how many (1)")
     parser.add_argument("--only", default="", help="cases and slugs whose name holds one of these, separated by commas")
     parser.add_argument("--jobs", type=int, default=max(1, (os.cpu_count() or 2) - 1), help="processes side by side")
-    parser.add_argument("--shard", type=_shard, default=(1, 1), metavar="I/N", help="every N-th case, from the I-th")
+    parser.add_argument("--shard", type=shard, default=(1, 1), metavar="I/N", help="every N-th case, from the I-th")
     parser.add_argument("--out", type=Path, help="write the outcomes as JSON")
     parser.add_argument("--merge", type=Path, nargs="+", help="run nothing: put outcomes together")
     parser.add_argument("--table", type=Path, help="write the table into this file, between its two marks")
     return parser.parse_args()
-
-
-def _shard(text: str) -> tuple[int, int]:
-    number, of = map(int, text.split("/"))
-    if not 1 <= number <= of:
-        raise argparse.ArgumentTypeError(f"{text}: I runs from 1 to N")
-    return number, of
 
 
 if __name__ == "__main__":

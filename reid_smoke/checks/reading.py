@@ -13,6 +13,12 @@ from reid_smoke.facts import StepFacts
 NARROW = 0.15
 
 
+def is_narrow(steps: Sequence[StepFacts]) -> bool:
+    """Whether the head is still as good as empty: narrow logits, of a feature that has a length to make wider ones."""
+    spread, norm = typical(steps, "logit_std"), typical(steps, "feat_norm")
+    return spread is not None and spread <= NARROW and not (norm is not None and norm < 1.0)
+
+
 def figures(steps: Sequence[StepFacts], name: str) -> list[float]:
     """The finite values of one figure, oldest first."""
     return [value for step in steps if (value := getattr(step, name)) is not None and isfinite(value)]

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from reid_smoke.probes import measure
-from reid_smoke.probes.classifier import norm_input, read_product
+from reid_smoke.probes.classifier import norm_input
 from reid_smoke.probes.cross_entropy import Batch, log_softmax_of, weight_of_ce
 from reid_smoke.probes.graph import images_of, is_fed_images
 from reid_smoke.probes.guard import Accountable, guarded
@@ -41,14 +41,10 @@ class AtBackward:
     def features(self, consumer: Node, now: Step) -> tuple[Tensor, ...]:
         """Measures what feeds the classifier, and returns what it read for that."""
         figures = now.figures
-        known = self.structure.classification if self.structure is not None else None
-        log_softmax = log_softmax_of(consumer)
-        if known is None or known.product_path is None or log_softmax is None:
+        product = self.structure.product_of(consumer) if self.structure is not None else None
+        if self.structure is None or product is None:
             return ()
-        node = follow(log_softmax, known.product_path)
-        product = read_product(node) if node is not None else None
-        if product is None:
-            return ()
+        known = self.structure.classification
         read = []
         if product.feature is not None:
             figures.update(measure.feature_figures(product.feature))
@@ -64,11 +60,9 @@ class AtBackward:
     @guarded
     def plain(self, consumer: Node, batch: Batch) -> Batch:
         """The batch, without the margin where the loss has one."""
-        known = self.structure.classification if self.structure is not None else None
-        if self.structure is None or not self.structure.margin or known is None or known.product_path is None:
+        if self.structure is None or not self.structure.margin:
             return batch
-        node = follow(log_softmax_of(consumer), known.product_path)
-        product = read_product(node) if node is not None else None
+        product = self.structure.product_of(consumer)
         scale = self.structure.graph_facts.logit_scale
         return without_margin(batch, product, scale) if product is not None and scale is not None else batch
 

@@ -21,6 +21,22 @@ MOST_NAMES = 8
 FIXED = (0.001, 0.005, 0.01, 0.02, 0.05)  # spreads that code bases draw with, whatever the layer's width
 
 
+class Frozen:
+    """Looks at frozen weights once for each set of them: what is unfrozen later is told of, too."""
+
+    def __init__(self) -> None:
+        self._known: set[int] = set()
+
+    def facts(self, parameters: Sequence[tuple[str, Tensor]], step: int) -> FrozenFacts | None:
+        """None where the same parameters are frozen as at the last look, or where none ever were."""
+        frozen = {id(p) for _, p in parameters if not p.requires_grad}
+        if frozen == self._known:
+            return None
+        were_frozen, self._known = bool(self._known), frozen
+        facts = frozen_facts(parameters, step)
+        return FrozenFacts(step=step, weights=0, fresh=0) if facts is None and were_frozen else facts
+
+
 def frozen_facts(parameters: Sequence[tuple[str, Tensor]], step: int) -> FrozenFacts | None:
     """Of the weights (at least two dimensions, LEAST elements) that ask for no gradient; None where there are none.
 

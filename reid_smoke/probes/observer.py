@@ -26,8 +26,6 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from reid_smoke.facts import (
-    FrozenFacts,
-    LoaderFacts,
     LoopFacts,
     ParameterFacts,
     ProbeFault,
@@ -39,17 +37,19 @@ from reid_smoke.probes.beside import Beside
 from reid_smoke.probes.checkpoint import not_arrived
 from reid_smoke.probes.continuity import Continuity
 from reid_smoke.probes.cross_entropy import Batch, log_softmax_of, read_batch
-from reid_smoke.probes.freshness import frozen_facts
+from reid_smoke.probes.freshness import Frozen
+from reid_smoke.probes.groups import as_float, group_of
 from reid_smoke.probes.guard import guarded
 from reid_smoke.probes.labels import LabelCounts, LabelsBeforeLoss
 from reid_smoke.probes.likeness import Likeness
+from reid_smoke.probes.loading import Loading
 from reid_smoke.probes.nodes import Node, follow, loss_in_words, root_of, scalar_of
 from reid_smoke.probes.outbox import Outbox
 from reid_smoke.probes.resume import Resumed, rates_of
 from reid_smoke.probes.schedules import Schedules
 from reid_smoke.probes.sharing import Sharing
-from reid_smoke.probes.structure import Structure, as_float, read_structure, read_unclassified
-from reid_smoke.probes.under_way import FIGURES, Loader, Recorded, Step, images_of_dataset, parts_of_dataset, sampler_of
+from reid_smoke.probes.structure import Structure, read_structure, read_unclassified
+from reid_smoke.probes.under_way import FIGURES, Recorded, Step
 from reid_smoke.probes.writer import FactWriter
 
 WALK_AT = (1, 2, 5)  # and at every hundredth step
@@ -61,7 +61,8 @@ STRIDES = (11, 53)  # from there on, and from ten times there on
 MOST_LOADS = 16  # checkpoints that are told of
 MOST_PATHS = 8  # shapes of the graph between loss and labels that are remembered
 HEAD_SAMPLE, SENTINEL_SAMPLE = 1 << 16, 1 << 14  # elements of the head, and of each sentinel, whose way is followed
-OFTEN = 1000  # steps, or epochs tenfold, within which whatever changed is written each time
+OFTEN = 1000  # steps within which whatever changed is written each time
+COUNTS = ("backwards", "other_backwards", "leaf_backwards", "optimizer_steps", "skipped", "zero_grads")
 
 
 class Observer:
@@ -91,29 +92,20 @@ class Observer:
         self._beside = Beside()
         self._before_capture: dict[str, int] | None = None  # the counts; None: nothing is being captured
         self._before = ""  # events since the last step closed
-        self._loader = Loader()
-        self._iterators: dict[int, Loader] = {}
-        self._epoch = 0
-        self._data_s = 0.0
-        self._arrived = time.perf_counter()
+        self._loading = Loading(ledger)
         self._labels = LabelCounts()
         self._likeness = Likeness()
         self.labels_before = LabelsBeforeLoss()
         self._sharing = Sharing()
         self._schedules = Schedules()
         self._resumed = Resumed()
-        self._frozen: set[int] = set()
+        self._frozen = Frozen()
         self._continuity = Continuity()
         self._labels_due = False
-        self._training_sampler = 0
-        self._dry = 0  # epochs that gave no batch
-        self._stepping: list[
-            bool
-        ] = []  # optimizers that step now, the outermost first: does one of them hold the head?
+        self._stepping: list[bool] = []  # of each optimizer that steps now, the outermost first: is the head in it
         self._scale: Tensor | None = None
         self._stepped = False
-        self._counts = {"backwards": 0, "other_backwards": 0, "optimizer_steps": 0, "skipped": 0, "zero_grads": 0}
-        self._counts["leaf_backwards"] = 0
+        self._counts = dict.fromkeys(COUNTS, 0)
         self._fruitless_walks = 0
         self._loads = 0
         self._faults: dict[str, int] = {}
@@ -152,37 +144,12 @@ class Observer:
 
     @guarded
     def batch_fetched(self, iterator: object, seconds: float, promised: int | None) -> None:
-        loader = self._iterators.get(id(iterator))
-        if loader is None:
-            loader = Loader(key=id(iterator), promised=promised, sampler=sampler_of(iterator))
-            loader.images, loader.parts = images_of_dataset(iterator), parts_of_dataset(iterator)
-            self._iterators[id(iterator)] = loader
-            if len(self._iterators) > 32:  # a loop that makes an iterator per batch must not fill the memory
-                self._iterators.pop(next(iter(self._iterators)))
-        loader.given += 1
-        self._loader, self._data_s, self._arrived = loader, seconds, time.perf_counter()
+        self._loading.fetched(iterator, seconds, promised)
 
     @guarded
     def epoch_ended(self, iterator: object) -> None:
-        loader = self._iterators.pop(id(iterator), None)
-        if loader is None and self._training_sampler == (sampler_of(iterator) or None) and self._dry < 3:
-            self._dry += 1
-            loader = Loader(epoch=self._epoch + 1, fed=True)  # the training's own loader, and it gave nothing
-        if loader is not None and loader.fed and self._tells_something(loader):
+        if self._loading.exhausted(iterator):
             self._labels_due = True
-            self.ledger.add(
-                LoaderFacts(
-                    epoch=loader.epoch,
-                    batches_promised=loader.promised,
-                    batches_given=loader.given,
-                    finished=True,
-                )
-            )
-
-    @staticmethod
-    def _tells_something(loader: Loader) -> bool:
-        """Thousands of epochs that all went as promised need no line each."""
-        return loader.epoch <= OFTEN // 10 or loader.epoch % 100 == 0 or loader.given != loader.promised
 
     # --- the loss ---
 
@@ -253,7 +220,7 @@ class Observer:
                     figures["loss"] = loss / scale if scale is not None else loss
                 probes.weight(root, consumer, batch, now, scale)
                 self._count_labels(batch)
-            if self._epoch <= 1 and self._likeness.wants_more and self._before_capture is None:
+            if self._loading.epoch <= 1 and self._likeness.wants_more and self._before_capture is None:
                 probes.likeness(root, batch, self._likeness)
             if walked:
                 probes.images(root, batch, now)
@@ -377,36 +344,21 @@ class Observer:
         return follow(root, structure.classification.path)
 
     def _new_step(self) -> Step:
-        loader = self._loader
-        if loader.key and not loader.fed:
-            loader.fed = True
-            self._training_sampler = loader.sampler
-            self._epoch += 1
-            loader.epoch = self._epoch
-            if self._epoch == 1:
-                self.ledger.add(
-                    LoaderFacts(
-                        epoch=1,
-                        batches_promised=loader.promised,
-                        batches_given=loader.given,
-                        finished=False,
-                        images=loader.images,
-                        parts=loader.parts,
-                    )
-                )
-        self._first_batch = self._first_batch or self._arrived
+        loading = self._loading
+        loading.feeds_a_step()
+        self._first_batch = self._first_batch or loading.arrived
         events, self._before = self._before + "b", ""
         scaled = events.endswith("ab")
         step = Step(
             number=self.step,
-            epoch=max(self._epoch, 1),
-            step_in_epoch=loader.given if loader.key else self.step,
+            epoch=max(loading.epoch, 1),
+            step_in_epoch=loading.current.given if loading.current.key else self.step,
             events=events.replace("a", ""),
-            data_s=self._data_s,
-            arrived=self._arrived,
+            data_s=loading.data_s,
+            arrived=loading.arrived,
             scaled=scaled,
         )
-        self._data_s = 0.0
+        loading.data_s = 0.0
         return step
 
     # --- between backward and the next batch ---
@@ -455,7 +407,8 @@ class Observer:
     @guarded
     def step_begins(self, optimizer: Optimizer) -> None:
         self._stepped = True
-        holds_head = self._structure is not None and _lr(optimizer, self._structure.head) is not None
+        group = group_of(optimizer, self._structure.head) if self._structure is not None else None
+        holds_head = group is not None and group.get("lr") is not None
         inside = any(self._stepping)
         self._stepping.append(holds_head or inside)
         now = self._open
@@ -480,9 +433,9 @@ class Observer:
             now.head_steps += 1
             now.head_optimizers.add(id(optimizer))
             self._continuity.stepped(optimizer)
-        self._read_lr(now, optimizer, "lr_head", self._structure.head)
+        self._read_lr(now, "lr_head", group)
         sentinels = self._backbone.parameters if self._backbone is not None else []
-        self._read_lr(now, optimizer, "lr_backbone", sentinels[-1] if sentinels else None)
+        self._read_lr(now, "lr_backbone", group_of(optimizer, sentinels[-1] if sentinels else None))
 
     @guarded
     def step_ended(self, optimizer: Optimizer) -> None:
@@ -521,8 +474,8 @@ class Observer:
             earlier = now.figures.get("skips")
             now.figures["skips"] = skip if earlier is None else earlier + skip
 
-    def _read_lr(self, now: Step, optimizer: Optimizer, name: str, parameter: Tensor | None) -> None:
-        lr = _lr(optimizer, parameter)
+    def _read_lr(self, now: Step, name: str, group: dict[str, Any] | None) -> None:
+        lr = group.get("lr") if group is not None else None
         if isinstance(lr, Tensor) and lr.device.type != "cpu":
             now.figures[name] = lr.detach().reshape(()).clone()
         elif lr is not None:
@@ -624,14 +577,7 @@ class Observer:
 
     @guarded
     def _write_frozen(self, structure: Structure) -> None:
-        """Once for each set of weights that are frozen."""
-        frozen = {id(p) for _, p in structure.everything if not p.requires_grad}
-        if frozen == self._frozen:
-            return
-        facts = frozen_facts(structure.everything, self.step + 1)
-        was_frozen, self._frozen = self._frozen, frozen
-        if facts is None and was_frozen:
-            facts = FrozenFacts(step=self.step + 1, weights=0, fresh=0)
+        facts = self._frozen.facts(structure.everything, self.step + 1)
         if facts is not None:
             self.ledger.add(facts)
 
@@ -645,7 +591,7 @@ class Observer:
             self._structure.head,
             step=self.step,
             updates=self._counts["optimizer_steps"],
-            epochs=max(0, self._epoch - (1 if self._loader.given >= 3 else 2)),
+            epochs=max(0, self._loading.epoch - (1 if self._loading.current.given >= 3 else 2)),
         )
         if facts is not None:
             self._writer.if_new(facts)
@@ -687,13 +633,3 @@ class Observer:
 
     def disabled(self, probe: str) -> bool:
         return self._faults.get(probe, 0) >= MOST_FAULTS and probe != "finish"
-
-
-def _lr(optimizer: Optimizer, parameter: Tensor | None) -> object:
-    """The learning rate of this parameter's group, a number or a tensor; None where this optimizer has it not."""
-    if parameter is None:
-        return None
-    for group in optimizer.param_groups:
-        if any(p is parameter for p in group["params"]):
-            return group.get("lr")
-    return None

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from reid_smoke.facts import ResumeFacts
-from reid_smoke.probes.schedules import as_number
+from reid_smoke.probes.groups import as_float
 
 MOST_LOADS = 16  # of models; who loads at every step, as some teachers do, resumes nothing
 
@@ -56,7 +56,7 @@ class Resumed:
                 updates=_updates(optimizer),
                 head_loaded=self._came(head) if head is not None else None,
                 lr_before=load.lrs_before[index] if index is not None and index < len(load.lrs_before) else None,
-                lr_after=as_number(group.get("lr")),
+                lr_after=as_float(group.get("lr")),
             )
         return None
 
@@ -66,7 +66,7 @@ class Resumed:
 
 
 def rates_of(optimizer: Optimizer) -> list[float | None]:
-    return [as_number(group.get("lr")) for group in optimizer.param_groups]
+    return [as_float(group.get("lr")) for group in optimizer.param_groups]
 
 
 def _updates(optimizer: Optimizer) -> int | None:

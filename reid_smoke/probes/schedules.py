@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.optim.lr_scheduler import ConstantLR, LinearLR, LRScheduler, ReduceLROnPlateau
 
 from reid_smoke.facts import ScheduleFacts, ScheduleRecord
+from reid_smoke.probes.groups import as_float, group_of
 
 # As torch's own schedules call their lengths, and as people's call theirs, in steps or in epochs.
 LENGTHS = ("total_iters", "T_max", "total_steps", "step_size", "T_0", "max_iters", "milestones", "num_training_steps")
@@ -32,10 +33,10 @@ class Schedules:
         records: list[ScheduleRecord] = []
         lr = top = None
         for scheduler in schedulers:
-            group = _group_of(scheduler, head)
+            group = group_of(getattr(scheduler, "optimizer", None), head)
             if group is None:
                 continue
-            lr, top = as_number(group.get("lr")), as_number(group.get("max_lr")) or as_number(group.get("initial_lr"))
+            lr, top = as_float(group.get("lr")), as_float(group.get("max_lr")) or as_float(group.get("initial_lr"))
             position = int(getattr(scheduler, "last_epoch", 0))
             first = self._first.setdefault(scheduler, position)
             records.append(
@@ -64,11 +65,6 @@ def _parts(scheduler: LRScheduler) -> list[LRScheduler]:
     return [part for part in parts if isinstance(part, LRScheduler)]
 
 
-def _group_of(scheduler: LRScheduler, head: Tensor | None) -> dict[str, object] | None:
-    groups = getattr(getattr(scheduler, "optimizer", None), "param_groups", ())
-    return next((group for group in groups if any(p is head for p in group["params"])), None)
-
-
 def _warm_up(scheduler: LRScheduler) -> int | None:
     """Over how many of its own steps it rises; None where its settings do not tell."""
     parts = _parts(scheduler)
@@ -95,10 +91,3 @@ def _longest(scheduler: LRScheduler, names: Sequence[str]) -> int | None:
             values = value if isinstance(value, (list, tuple, dict)) else (value,)
             lengths += [int(v) for v in values if isinstance(v, (int, float)) and not isinstance(v, bool)]
     return max(lengths, default=None)
-
-
-def as_number(value: object) -> float | None:
-    """A setting of a param group; None where it lies on a device, and reading it would wait."""
-    if isinstance(value, Tensor):
-        return float(value) if value.device.type == "cpu" else None
-    return float(value) if isinstance(value, (int, float)) else None

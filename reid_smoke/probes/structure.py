@@ -22,6 +22,7 @@ from reid_smoke.probes.classifier import (
 )
 from reid_smoke.probes.cross_entropy import Batch, is_over_batch, log_softmax_of, read_batch, weight_of_ce
 from reid_smoke.probes.graph import Classification, walk
+from reid_smoke.probes.groups import as_float
 from reid_smoke.probes.live import Live, find_batch_norm, find_live, strip_wrappers
 from reid_smoke.probes.margin import has_margin
 from reid_smoke.probes.nodes import Node, follow, saved_storage
@@ -48,9 +49,13 @@ class Structure:
     sharded: bool = False  # no weight is to be looked at: neither `head` nor `backbone` is given
     image_path: tuple[int, ...] | None = None  # edges from the loss's node to the convolution that is fed the images
 
+    def product_of(self, consumer: Node) -> Product | None:
+        """The classifier in the graph of a step's own, behind the node that holds its labels."""
+        return _product(consumer, self.classification)
+
     def is_of(self, consumer: Node) -> bool:
         """Whether this classification still ends in the head that was found; True where it does not tell."""
-        product = _product(consumer, self.classification)
+        product = self.product_of(consumer)
         return self.head is None or product is None or product.weight is None or product.weight is self.head
 
     def parameter_facts(self, step: int) -> ParameterFacts:
@@ -81,7 +86,8 @@ def read_structure(
     names = [live.name(weight) if weight is not None else None for weight in heads]
     cut_off = [at for at, made in enumerate(products, start=1) if made is not None and not has_weight_behind(made)]
     index = next((i for i, name in enumerate(names) if wanted is not None and name and wanted.search(name)), 0)
-    index = _heaviest(root, candidates, products, index)
+    same_logits = _on_the_same_logits(products, index)
+    index = max(same_logits, key=lambda at: _weight(root, candidates[at]))
     classification = candidates[index]
     batch = _batch(root, classification)
     num_classes = batch.log_probs.shape[1] if batch is not None else 0
@@ -127,7 +133,7 @@ def read_structure(
         classifications=len(candidates),
         cut_off=tuple(cut_off),
         over_batch=log_softmax is not None and is_over_batch(log_softmax),
-        same_logits=sum(p is not None and product is not None and p.node is product.node for p in products) or 1,
+        same_logits=len(same_logits),
         left_out=_left_out(live, leaves, roles.head | roles.neck) if cut_off else (),
     )
     return Structure(
@@ -174,16 +180,16 @@ def _batch(root: Node, classification: Classification) -> Batch | None:
     return read_batch(consumer) if consumer is not None else None
 
 
-def _heaviest(root: Node, candidates: list[Classification], products: list[Product | None], index: int) -> int:
-    """Of losses on the same logits, as mixup has two of them, the one that counts most in the whole loss."""
+def _on_the_same_logits(products: list[Product | None], index: int) -> list[int]:
+    """Which classifications share this one's logits, as the two of mixup do; itself among them."""
     chosen = products[index]
-    same = [i for i, made in enumerate(products) if made and chosen and made.node is chosen.node] or [index]
+    return [i for i, made in enumerate(products) if made and chosen and made.node is chosen.node] or [index]
 
-    def weight(at: int) -> float:
-        value = weight_of_ce(root, candidates[at].path)
-        return abs(value) if isinstance(value, float) else 1.0  # what lies on a device is left there
 
-    return max(same, key=weight)
+def _weight(root: Node, classification: Classification) -> float:
+    """How much a classification counts in the whole loss; 1 where that is not known without waiting for a device."""
+    value = weight_of_ce(root, classification.path)
+    return abs(value) if isinstance(value, float) else 1.0
 
 
 def _product(consumer: Node | None, classification: Classification) -> Product | None:
@@ -355,10 +361,3 @@ def _parameter_facts(live: Live, leaves: set[int], head: Tensor | None, roles: R
         orphan_shapes=tuple(tuple(p.shape) for p in orphans[:4]),
         optimizer_holds_head=None if not live.optimizers or head is None else id(head) in held,
     )
-
-
-def as_float(value: object) -> float | None:
-    """A setting of a param group; a tensor on a device is left there, since reading it would wait for the device."""
-    if isinstance(value, Tensor):
-        return float(value) if value.device.type == "cpu" else None
-    return float(value) if isinstance(value, (int, float)) else None

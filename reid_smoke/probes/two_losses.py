@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from reid_smoke.build.image_text import ImageTextOutput
-from reid_smoke.build.losses import TrainingLoss
+from reid_smoke.build.losses import TrainingLoss, sdm_loss
 from reid_smoke.build.model import BNNeckOutput
 from reid_smoke.build.training import Training
 from reid_smoke.facts import HandoverFacts, ProbeFault
@@ -82,9 +82,7 @@ class TwoLosses:
         nothing = ce.new_zeros(())
         sdm, positives = nothing * math.nan, (nothing, nothing, nothing)
         if loss.sdm_weight > 0:
-            _, computed = loss.parts(output, labels)
-            assert computed is not None
-            sdm = computed
+            sdm = sdm_loss(*loss.two_sides(output, labels))
             if isinstance(output, ImageTextOutput):
                 positives = count_positives(labels)
             elif (pictures := self._pictures()) is not None:

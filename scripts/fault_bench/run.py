@@ -12,8 +12,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from fault_bench.parts import Change, Stage, assemble, open_parts
+from fault_bench.parts import Change, Parts, Stage, assemble, open_parts
 from fault_bench.setups import Setup
+from reid_smoke.build.training import Training
 from reid_smoke.checks.catalogue import rank
 from reid_smoke.facts import ProbeFault, RunFacts
 from reid_smoke.ledger import Ledger
@@ -86,24 +87,32 @@ def run_case(case: Case) -> Outcome:
         )  # fmt: skip
 
 
+def begin(
+    setup: Setup, changes: dict[Stage, list[Change]], seed: int, window: tuple[int, int], folder: Path, ledger: Ledger
+) -> tuple[Parts, Training]:
+    """The training, with its changes made, and in the ledger what is known of it before its first step."""
+    parts = open_parts(setup.plan, setup.shape_model, seed, folder)
+    training = assemble(parts, changes)
+    ledger.add(
+        RunFacts(
+            way_in="run",
+            name="bench",
+            window=window,
+            steps_per_epoch=training.steps_per_epoch,
+            feat_norm=training.config.model.feat_norm,
+            head="bn_neck.classifier.weight",
+        )
+    )
+    for fact in training.facts:
+        ledger.add(fact)
+    return parts, training
+
+
 def _run(case: Case, begun: float) -> Outcome:
     with tempfile.TemporaryDirectory() as folder:
-        parts = open_parts(case.setup.plan, case.setup.shape_model, case.seed, Path(folder))
-        training = assemble(parts, case.changes)
         kept = case.facts / f"{case.name}-{case.setup.name}-{case.seed}.jsonl" if case.facts is not None else None
         ledger = Ledger(kept)
-        ledger.add(
-            RunFacts(
-                way_in="run",
-                name="bench",
-                window=case.window,
-                steps_per_epoch=training.steps_per_epoch,
-                feat_norm=training.config.model.feat_norm,
-                head="bn_neck.classifier.weight",
-            )
-        )
-        for fact in training.facts:
-            ledger.add(fact)
+        parts, training = begin(case.setup, case.changes, case.seed, case.window, Path(folder), ledger)
         observer = Observer(ledger)
         seen = Seen(case.wanted, case.window, ledger)
         how = "finished"

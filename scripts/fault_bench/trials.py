@@ -14,7 +14,8 @@ from typing import Any, Literal
 
 from fault_bench.faults import all_faults
 from fault_bench.faults.register import Fault
-from fault_bench.parts import assemble, open_parts
+from fault_bench.parts import open_parts
+from fault_bench.run import begin
 from fault_bench.setups import Setup, as_planned, setups
 from reid_smoke.checks.catalogue import rank
 from reid_smoke.config.schema import Config
@@ -173,20 +174,7 @@ def _train(fault: Fault, setup: Setup, seed: int, folder: Path) -> tuple[str, Le
     Returns what CE did (or `crashed`), the facts, and what was kept for a replay.
     """
     ledger = Ledger()
-    parts = open_parts(setup.plan, setup.shape_model, seed, folder)
-    training = assemble(parts, {fault.stage: [fault.change]})
-    ledger.add(
-        RunFacts(
-            way_in="run",
-            name="bench",
-            window=setup.window,
-            steps_per_epoch=training.steps_per_epoch,
-            feat_norm=training.config.model.feat_norm,
-            head="bn_neck.classifier.weight",
-        )
-    )
-    for fact in training.facts:
-        ledger.add(fact)
+    parts, training = begin(setup, {fault.stage: [fault.change]}, seed, setup.window, folder, ledger)
     observer = Observer(ledger)
     keeper = Keeper(lambda: observer.structure, lambda sentence: None)
 

@@ -4,7 +4,7 @@ from statistics import median
 from reid_smoke.checks._gravity import grave_if_ce_fails
 from reid_smoke.checks.catalogue import Finding, check
 from reid_smoke.checks.gradient_flow.clipped_to_nothing import LEFT
-from reid_smoke.checks.reading import NARROW, figures, typical
+from reid_smoke.checks.reading import figures, is_narrow, typical
 from reid_smoke.facts import StepFacts
 from reid_smoke.rule import Curve
 
@@ -66,11 +66,9 @@ def _has_not_begun(steps: list[StepFacts]) -> bool:
     CE's gradient at the feature is as long as the head's weights are. What other losses do to a head's own gradient
     they do through the limit of the whole gradient's norm.
     """
-    spread, norm = typical(steps[-20:], "logit_std"), typical(steps[-20:], "feat_norm")
     raw, applied = typical(steps, "head_grad"), typical(steps, "head_grad_applied")
     squeezed = raw is not None and applied is not None and applied < SQUEEZED * raw
-    short = norm is not None and norm < 1.0  # a feature of no length narrows any logits
-    return spread is not None and spread <= NARROW and not short and not squeezed
+    return is_narrow(steps[-20:]) and not squeezed
 
 
 def _times_ce(steps: list[StepFacts]) -> float:

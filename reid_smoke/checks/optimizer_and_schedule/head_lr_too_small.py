@@ -1,5 +1,5 @@
 from reid_smoke.checks.catalogue import Finding, check
-from reid_smoke.checks.reading import NARROW, typical
+from reid_smoke.checks.reading import is_narrow, typical
 from reid_smoke.facts import ParameterFacts, StepFacts
 from reid_smoke.rule import Curve
 
@@ -38,14 +38,13 @@ def head_lr_too_small(steps: list[StepFacts], parameters: list[ParameterFacts], 
     """
     recent = steps[-20:]
     spread, update, lr = typical(recent, "logit_std"), typical(recent, "head_update"), typical(recent, "lr_head")
-    gradient, norm = typical(recent, "head_grad_applied"), typical(recent, "feat_norm")
+    gradient = typical(recent, "head_grad_applied")
     if curve.word not in ("flat", "slow") or spread is None or update is None or lr is None:
         return None
     moving = lr > 0 and 0 < update < STRIDES and bool(gradient)
     moved = recent[-1].head_moved
-    narrow = spread <= NARROW and not (norm is not None and norm < 1.0)  # a feature of no length narrows any logits
     # A curve that falls says that the head moves enough, however large its weights are.
-    if not moving or not (narrow or (curve.word == "flat" and moved <= HARDLY_MOVED)):
+    if not moving or not (is_narrow(recent) or (curve.word == "flat" and moved <= HARDLY_MOVED)):
         return None
     head = next((p for p in parameters[-1].parameters if p.role == "head"), None)
     planned = ""

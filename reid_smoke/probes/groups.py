@@ -1,0 +1,20 @@
+"""What an optimizer's param groups say of a parameter."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor
+
+
+def group_of(owner: object, parameter: Tensor | None) -> dict[str, Any] | None:
+    """The group of `owner`, an optimizer or one written alike, that holds this parameter; None where none does."""
+    groups = getattr(owner, "param_groups", ()) if parameter is not None else ()
+    return next((group for group in groups if any(p is parameter for p in group["params"])), None)
+
+
+def as_float(value: object) -> float | None:
+    """A setting of a group; a tensor on a device is left there, since reading it would wait for the device."""
+    if isinstance(value, Tensor):
+        return float(value) if value.device.type == "cpu" else None
+    return float(value) if isinstance(value, (int, float)) else None
