@@ -38,3 +38,9 @@ def nearest(word: str, candidates: "list[str]", count: int = 3) -> list[str]:
     import difflib
 
     return difflib.get_close_matches(word, candidates, n=count, cutoff=0.5)
+
+
+def in_a_line(error: BaseException) -> str:
+    """`ValueError: its first line`."""
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__

@@ -138,7 +138,7 @@ def _retrieved(retrieval: RetrievalProbe, training: Training, ledger: Ledger) ->
     """The figure of the model as it is; where measuring fails, that is a fact, and the training goes on."""
     try:
         return retrieval.of_model(training.model, training.device)
-    except Exception as error:
+    except Exception as error:  # a figure beside the verdict, which must not cost it
         ledger.add(_fault("retrieval", error, ledger))
         return None
 

@@ -15,10 +15,10 @@ from torch import Tensor, nn
 from reid_smoke.build.losses import TrainingLoss
 from reid_smoke.build.model import BNNeckOutput
 from reid_smoke.build.outputs import shapes
-from reid_smoke.build.targets import CLASS_ARGUMENTS, in_a_line, make_module, show, signature_of
+from reid_smoke.build.targets import CLASS_ARGUMENTS, make_module, show, signature_of
 from reid_smoke.build.understanding import SAMPLES, trial
 from reid_smoke.config.schema import LossConfig
-from reid_smoke.errors import ModelError
+from reid_smoke.errors import ModelError, in_a_line
 
 OUT_ARGUMENTS = (*CLASS_ARGUMENTS, "out_features", "out_feature", "classnum")
 IN_ARGUMENTS = ("in_features", "in_feature", "feat_dim", "feature_dim", "embedding_size", "embedding_dim", "in_planes")
@@ -88,7 +88,7 @@ def make_own_loss(config: LossConfig, num_classes: int, width: int, instances: i
     with trial(criterion):
         try:
             result = loss.ask(BNNeckOutput(given, given, given), labels)
-        except Exception as error:
+        except Exception as error:  # their loss's own
             show(error)
             signature = signature_of(criterion.forward)
             raise ModelError(

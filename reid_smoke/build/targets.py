@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from reid_smoke.errors import ModelError, nearest
+from reid_smoke.errors import ModelError, in_a_line, nearest
 
 CLASS_ARGUMENTS = ("num_classes", "class_num", "num_class", "n_classes", "nclasses", "num_pids", "num_ids")
 
@@ -50,7 +50,7 @@ def make_module(
                 f"{section}.target: there is no module {error.name} in {folder} or in the environment. "
                 f"Name the folder that it is imported from as {section}.cwd"
             ) from error
-        except Exception as error:
+        except Exception as error:  # their code, which may raise anything
             show(error)
             raise ModelError(f"{section}.target: importing {module_name} raised {in_a_line(error)}") from error
         for name in path.split("."):
@@ -82,7 +82,7 @@ def _call(section: str, target: str, factory: Any, given: Mapping[str, Any], fil
             ) from error
     try:
         return factory(**kwargs)
-    except Exception as error:
+    except Exception as error:  # theirs
         show(error)
         raise ModelError(f"{section}.target: {target} raised {in_a_line(error)}") from error
 
@@ -118,12 +118,6 @@ def show(error: BaseException) -> None:
         print("Traceback (most recent call last):", file=sys.stderr)
         print("".join(traceback.format_list(frames)), end="", file=sys.stderr)
         print("".join(traceback.format_exception_only(type(error), error)), end="", file=sys.stderr)
-
-
-def in_a_line(error: BaseException) -> str:
-    """`ValueError: its first line`."""
-    lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
 
 
 def kind(value: Any) -> str:

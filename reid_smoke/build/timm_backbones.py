@@ -38,7 +38,7 @@ def make_timm_backbone(name: str, *, height: int, width: int, last_stride: int) 
     options: dict[str, Any] = {"img_size": (height, width)} if is_fixed else {}
     try:
         backbone: nn.Module = timm.create_model(name, pretrained=False, num_classes=0, **options)
-    except Exception as error:
+    except Exception as error:  # each architecture refuses a size in its own way
         lines = str(error).strip().splitlines()
         raise ModelError(
             f"model.backbone: timm's {name} cannot be built for images of {height}x{width} (data.height x data.width): "

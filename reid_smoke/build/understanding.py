@@ -19,9 +19,9 @@ from torch.nn.modules.dropout import _DropoutNd
 
 from reid_smoke.build.outputs import losses_in, pick, shapes, tensors_in
 from reid_smoke.build.own_model import OwnForward, Understood
-from reid_smoke.build.targets import in_a_line, show, signature_of
+from reid_smoke.build.targets import show, signature_of
 from reid_smoke.config.schema import ModelConfig
-from reid_smoke.errors import ModelError, nearest
+from reid_smoke.errors import ModelError, in_a_line, nearest
 
 SAMPLES, WORDS = 4, 16  # of the batch that is tried, and of each of its captions
 
@@ -54,7 +54,7 @@ def understand(
     with trial(model), _recorded(model) as calls:
         try:
             output = forward.raw(images, labels, cameras, tokens)
-        except Exception as error:
+        except Exception as error:  # their model's own
             show(error)
             raise ModelError(_did_not_take(model, config, error)) from error
     understood = _given_out(output, config) if head_in_loss else _understood(model, config, num_classes, output, calls)

@@ -44,7 +44,7 @@ def guarded(command: Callable[Parameters, None]) -> Callable[Parameters, None]:
             # The reader (`| head`) has seen enough. What is still buffered must not fail again at the very end.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise typer.Exit(CouldNotJudge.exit_code) from None
-        except Exception:
+        except Exception:  # a fault of ours: said as one, with its traceback
             import traceback
 
             traceback.print_exc()

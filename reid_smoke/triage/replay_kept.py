@@ -17,6 +17,8 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from reid_smoke.errors import in_a_line
+
 MOST_BATCHES = 8
 MOST_BYTES = 256 << 20  # of all batches; one is kept whatever it takes
 
@@ -74,10 +76,8 @@ class Parts:
         memo: dict[int, Any] = {}
         try:
             modules, optimizers = copy.deepcopy((self.modules, self.optimizers), memo)
-        except Exception as error:
-            raise CannotReplay(
-                f"the model or its optimizer cannot be copied ({type(error).__name__}: {_first_line(error)})"
-            ) from None
+        except Exception as error:  # what their classes raise, who were not made to be copied
+            raise CannotReplay(f"the model or its optimizer cannot be copied ({in_a_line(error)})") from None
         head = memo.get(id(self.head)) if self.head is not None else None
         # The first copy is asked for by what was recorded, a copy of it by the same: ways are joined.
         copies = {key: memo.get(id(value)) for key, value in self.copies.items()} if self.copies else dict(memo)
@@ -162,8 +162,3 @@ def replaced(value: Any, new: Callable[[Any], Any]) -> Any:
                 object.__setattr__(twin, one.name, replaced(getattr(value, one.name), new))
         return twin
     return value
-
-
-def _first_line(error: BaseException) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0] if lines else ""

@@ -163,7 +163,7 @@ class Watch:
                 self._undo.callback(self._keeper.close)
             self._undo.enter_context(observing(observer))
             self._observer = observer
-        except Exception as failure:
+        except Exception as failure:  # ours never stop their training, here and below
             self._fault("hooks", failure)
 
     def _add_run_facts(self, environment: dict[str, str]) -> None:
