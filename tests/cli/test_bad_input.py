@@ -183,8 +183,8 @@ CASES = {
         ["run", "config.yaml", *sets()], ["runs: cannot be written", "--out"], file_with("runs", "mine")
     ),
     "a loss that is not there": Case(
-        ["run", "config.yaml", *sets("loss.target=their_losses:ArcFace")],
-        ["loss.target: there is no module their_losses in", "Name the folder", "loss.cwd"],
+        ["run", "config.yaml", *sets("loss.target=losses_of_nobody:ArcFace")],
+        ["loss.target: there is no module losses_of_nobody in", "Name the folder", "loss.cwd"],
         file_with("config.yaml", "name: tiny\n"),
     ),
     "what belongs to a loss of one's own": Case(
