@@ -10,6 +10,8 @@ from __future__ import annotations
 import gc
 from collections.abc import Collection
 from dataclasses import dataclass
+from itertools import chain, starmap
+from typing import Any
 
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
@@ -48,17 +50,10 @@ class Live:
 
 def find_live(leaves: list[Tensor]) -> Live:
     """Modules that hold a leaf of the loss or a parameter of an optimizer, and all optimizers."""
-    modules: list[nn.Module] = []
-    optimizers: list[Optimizer] = []
-    schedulers: list[object] = []
-    for thing in gc.get_objects():
-        kind = type(thing)  # not isinstance: a user's proxy may answer to __class__ with side effects
-        if issubclass(kind, nn.Module):
-            modules.append(thing)
-        elif issubclass(kind, Optimizer):
-            optimizers.append(thing)
-        elif issubclass(kind, LRScheduler):
-            schedulers.append(thing)
+    found = instances_of(nn.Module, Optimizer, LRScheduler)
+    modules: list[nn.Module] = [m for m in found if issubclass(type(m), nn.Module)]
+    optimizers: list[Optimizer] = [o for o in found if issubclass(type(o), Optimizer)]
+    schedulers: list[object] = [s for s in found if issubclass(type(s), LRScheduler)]
     optimizers = [o for o in optimizers if getattr(o, "param_groups", None) and not _only_passes_on(o)]
     children = {
         id(child) for module in modules for child in module.__dict__.get("_modules", {}).values() if child is not None
@@ -79,6 +74,30 @@ def find_live(leaves: list[Tensor]) -> Live:
                 live.names[id(parameter)] = clean
                 live.parameters.append((clean, parameter, index))
     return live
+
+
+def instances_of(*kinds: type) -> list[Any]:
+    """All instances of these classes, and of those derived from them, that the garbage collector knows.
+
+    Between two lines of Python another thread may run, and where it is just making a tuple out of an iterator, one more
+    Between two lines of Python another thread may run, and where it is just making a tuple out of an iterator, one more
+    reference to that tuple is an error in that thread: a loader's, say. So the list of everything lives within one call
+    that runs no Python and keeps the classes' ids alone; what refers to one of those classes is asked for after it.
+    """
+    everything = chain.from_iterable(starmap(gc.get_objects, [()]))  # not before the first is wanted
+    # Told by `type`: a user's proxy may answer to `__class__` with side effects.
+    alive = set(map(id, map(type, everything)))
+    classes = [kind for base in kinds for kind in _with_derived(base) if id(kind) in alive]
+    return [thing for thing in gc.get_referrers(*classes) if issubclass(type(thing), kinds)]  # each refers to its class
+
+
+def _with_derived(kind: type) -> set[type]:
+    found, ahead = {kind}, [kind]
+    while ahead:
+        new: set[type] = set(type.__subclasses__(ahead.pop())) - found
+        found |= new
+        ahead += new
+    return found
 
 
 def _only_passes_on(optimizer: Optimizer) -> bool:

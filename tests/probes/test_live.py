@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
+import threading
 from typing import Any
 
 import torch
 from torch import nn
 
-from reid_smoke.probes.live import find_live
+from reid_smoke.probes.live import find_live, instances_of
 
 
 class PassesOn(torch.optim.Optimizer):
@@ -29,3 +31,48 @@ def test_a_wrapper_is_not_a_second_optimizer() -> None:
     assert any(o is inner for o in alive)
     assert any(o is other for o in alive)
     assert not any(o is wrapper for o in alive)
+
+
+class Proxy:
+    """Answers to `__class__`, as lazy objects do, and remembers that it was asked."""
+
+    asked = False
+
+    @property
+    def __class__(self) -> Any:
+        Proxy.asked = True
+        return nn.Linear
+
+
+def test_instances_are_found_without_asking_a_proxy() -> None:
+    proxy, norm = Proxy(), nn.BatchNorm1d(3)
+    found = instances_of(nn.Module)
+    assert any(thing is norm for thing in found)
+    assert not any(thing is proxy for thing in found)
+    assert not Proxy.asked
+
+
+def test_looking_does_not_disturb_the_tuples_that_other_threads_are_making() -> None:
+    """A second reference to a tuple under construction is a SystemError in the thread that makes it."""
+    errors: list[BaseException] = []
+    done = threading.Event()
+
+    def make_tuples() -> None:
+        try:
+            while not done.is_set():
+                assert len(tuple(number for number in range(40))) == 40
+        except BaseException as error:
+            errors.append(error)
+
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    thread = threading.Thread(target=make_tuples)
+    try:
+        thread.start()
+        for _ in range(5):
+            instances_of(nn.Module)
+    finally:
+        done.set()
+        thread.join()
+        sys.setswitchinterval(before)
+    assert not errors
