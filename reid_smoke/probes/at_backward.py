@@ -40,20 +40,19 @@ class AtBackward:
     @guarded
     def features(self, consumer: Node, now: Step) -> tuple[Tensor, ...]:
         """Measures what feeds the classifier, and returns what it read for that."""
-        figures = now.figures
         product = self.structure.product_of(consumer) if self.structure is not None else None
         if self.structure is None or product is None:
             return ()
         known = self.structure.classification
         read = []
         if product.feature is not None:
-            figures.update(measure.feature_figures(product.feature))
+            now.measurements.update(measure.feature_rows(product.feature))
             read.append(product.feature)
         norm = follow(product.node, known.norm_steps) if known.norm_steps is not None else None
         value = norm_input(norm) if norm is not None and "BatchNorm" in norm.name() else None
         value = value if value is not None else product.feature
         if value is not None:
-            figures["channels_alive"] = measure.channels_alive(value)
+            now.measurements["channels_alive"] = measure.channels_alive(value)
             read.append(value)
         return tuple(read)
 
@@ -86,9 +85,7 @@ class AtBackward:
         weight = weight_of_ce(root, known.path)
         if weight is None:
             return
-        if not isinstance(weight, Tensor):
-            weight = torch.full((), weight, device=batch.log_probs.device)
-        now.figures["ce_weight"] = weight / scale if scale is not None else weight
+        now.measurements["ce_weight"] = weight / scale if scale is not None else weight
 
     @guarded
     def images(self, root: Node, batch: Batch, now: Step) -> None:
@@ -133,7 +130,8 @@ def _compare_gradients(above: Node, edge: int, below: Node, now: Step) -> None:
         gradient = gradients[output] if output < len(gradients) else None
         if gradient is not None and of_ce:
             share = of_ce[0] / gradient.detach().float().norm().clamp_min(1e-30)
-            now.figures["ce_share"] = now.figures.get("ce_share", 1.0) * share
+            earlier = now.measurements.get("ce_share")
+            now.measurements["ce_share"] = share * earlier if isinstance(earlier, Tensor) else share
 
     above.register_hook(_harmless(note))
     below.register_prehook(_harmless(compare))

@@ -1,36 +1,36 @@
-"""The labels: how often each came up, counted on the device, and what a GPU's loss was given just before it died."""
+"""The labels: how often each came up, and what a GPU's loss was given just before it died."""
 
 from __future__ import annotations
 
 from collections import Counter, deque
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
 from reid_smoke.facts import LabelFacts
-from reid_smoke.probes.cross_entropy import Batch
 
 
 class LabelCounts:
     """Counts of the labels that went through the loss."""
 
     def __init__(self) -> None:
-        self._counts: Tensor | None = None  # (C,) int64
-        self.draws = 0  # distinct labels, summed over batches
+        self._counts: list[int] = []  # of each class
+        self._draws = 0  # distinct labels, summed over batches
 
-    def count(self, batch: Batch) -> None:
-        """Nothing is fetched. A head of another width starts anew."""
-        classes = batch.log_probs.shape[1]
-        if self._counts is None or self._counts.shape[0] != classes:
-            self._counts = torch.zeros(classes, dtype=torch.int64, device=batch.labels.device)
-            self.draws = 0
-        self._counts.index_add_(0, batch.labels, batch.counted.long())
+    def add(self, labels: Sequence[int], classes: int) -> None:
+        """The labels of a batch, under a head of so many classes. A head of another width starts anew."""
+        if len(self._counts) != classes:
+            self._counts, self._draws = [0] * classes, 0
+        for label in labels:
+            self._counts[label] += 1
+        self._draws += len(set(labels))
 
     def facts(self, step: int) -> LabelFacts | None:
-        """Fetches the counts; None before the first batch."""
-        if self._counts is None:
+        """None before the first batch."""
+        counts = self._counts
+        if not counts:
             return None
-        counts = self._counts.tolist()
         most = max(counts)
         never = [label for label, count in enumerate(counts) if not count]
         return LabelFacts(
@@ -38,7 +38,7 @@ class LabelCounts:
             num_classes=len(counts),
             images=sum(counts),
             seen=len(counts) - len(never),
-            draws=self.draws,
+            draws=self._draws,
             unseen_examples=tuple(never[:8]),
             most_frequent=counts.index(most),
             most_frequent_images=most,

@@ -80,7 +80,6 @@ def instances_of(*kinds: type) -> list[Any]:
     """All instances of these classes, and of those derived from them, that the garbage collector knows.
 
     Between two lines of Python another thread may run, and where it is just making a tuple out of an iterator, one more
-    Between two lines of Python another thread may run, and where it is just making a tuple out of an iterator, one more
     reference to that tuple is an error in that thread: a loader's, say. So the list of everything lives within one call
     that runs no Python and keeps the classes' ids alone; what refers to one of those classes is asked for after it.
     """

@@ -1,6 +1,7 @@
 """Figures of one batch, computed on the device and left there: no function here fetches anything.
 
-All take and give detached tensors; figures are 0-d float32.
+All take and give detached tensors, float32. Few launches each: a step of a ResNet-50 on a GPU is 14 ms of launches that
+wait for each other. What a mean or a ratio is made of is given as it is, and the host makes it (`figures.py`).
 """
 
 from __future__ import annotations
@@ -14,30 +15,20 @@ from torch.nn import functional
 from reid_smoke.probes.cross_entropy import Batch
 
 Figures = dict[str, Tensor]
+IGNORED = -1  # stands for the label of a row that the loss ignores
 
 
-def classification_figures(batch: Batch) -> Figures:
-    """CE (nats, plain), top-1 and what the labels look like. Rows that the loss ignores count for nothing."""
-    log_probs, labels, counted = batch.log_probs.float(), batch.labels, batch.counted  # (B, C), (B,), (B,)
-    rows_counted = counted.sum(dtype=torch.float32)
-    rows = rows_counted.clamp_min(1)
-    picked = -log_probs.gather(1, labels[:, None]).squeeze(1)  # (B,)
-    right = log_probs.argmax(1) == labels
-    # An ignored row takes the largest label of the others, so that it changes neither the range nor the count.
-    most = torch.where(counted, labels, labels.min()).max()
-    ordered = torch.where(counted, labels, most).sort().values
-    return {
-        "ce": torch.where(counted, picked, 0.0).sum() / rows,
-        "top1": (right & counted).sum() / rows,
-        "batch": rows_counted,
-        "label_min": ordered[0],
-        "label_max": ordered[-1],
-        "distinct_labels": 1 + (ordered[1:] != ordered[:-1]).sum(),
-        # The sine of each label, so that different sets of labels hardly ever have the same sum.
-        "label_checksum": ordered.float().mul(12.9898).sin().sum(),
-        # A log-softmax shifts each row by a constant, which leaves the spread over the classes that of the logits.
-        "logit_std": log_probs.std(1).mean() if log_probs.shape[1] > 1 else torch.zeros_like(rows, dtype=torch.float32),
-    }
+def classification_rows(batch: Batch) -> Figures:
+    """What CE, top-1 and the figures of the labels are made of: (B,) each, `picked` the log-probability of the label,
+    `predicted` the likeliest class, `labels` with IGNORED where the loss ignores the row, `spread` the logits' over
+    the classes.
+    """
+    log_probs, labels = batch.log_probs.float(), batch.labels  # (B, C), (B,)
+    classes = torch.stack([torch.where(batch.counted, labels, IGNORED), log_probs.argmax(1)]).float()  # exact to 2^24
+    picked = log_probs.gather(1, labels[:, None]).squeeze(1)
+    # A log-softmax shifts each row by a constant, which leaves the spread that of the logits.
+    spread = log_probs.std(1) if log_probs.shape[1] > 1 else torch.zeros_like(picked)
+    return {"picked": picked, "predicted": classes[1], "labels": classes[0], "spread": spread}
 
 
 IMAGE_FIGURES = (
@@ -67,15 +58,14 @@ def image_figures(images: Tensor, labels: Tensor | None) -> Tensor:
     return torch.stack([figure.float() for figure in figures])
 
 
-def feature_figures(feature: Tensor) -> Figures:
-    """Norm and likeness of the classifier's input (B, D)."""
+def feature_rows(feature: Tensor) -> Figures:
+    """What norm and likeness of the classifier's input (B, D) are made of: the norms (B,), and |sum of unit vectors|^2,
+    which is B and the cosine of each with each other one.
+    """
     feature = feature.detach().flatten(1).float()
-    norms = feature.norm(dim=1, keepdim=True)  # (B, 1)
-    total = (feature / norms.clamp_min(1e-12)).sum(0)  # (D,)
-    rows = feature.shape[0]
-    # sum over i != j of cos(i, j) = |sum of unit vectors|^2 - B
-    cosine = (total @ total - rows) / max(rows * (rows - 1), 1)
-    return {"feat_norm": norms.mean(), "feat_cosine": cosine}
+    norms = torch.linalg.vector_norm(feature, dim=1)  # (B,)
+    total = norms.clamp_min(1e-12).reciprocal() @ feature  # (D,)
+    return {"feat_norms": norms, "feat_total": total @ total}
 
 
 def channels_alive(feature: Tensor) -> Tensor:
@@ -86,60 +76,61 @@ def channels_alive(feature: Tensor) -> Tensor:
     return (spread > 3e-4 * (feature.abs().mean(others) + 1e-12)).float().mean()
 
 
-def gradient_norm(parameters: Iterable[Tensor]) -> Tensor | None:
-    """L2 norm over the gradients of all; a parameter without a gradient counts 0. None without parameters."""
-    parameters = list(parameters)
-    if not parameters:
-        return None
+def gradient_norms(parameters: Iterable[Tensor]) -> list[Tensor]:
+    """L2 norms of the gradients that there are."""
     grads = [p.grad.detach() for p in parameters if p.grad is not None]
-    dense = [g.coalesce().values() if g.is_sparse else g for g in grads]
-    return norm_of(dense) if dense else torch.zeros((), device=parameters[0].device)
+    return norms_of([g.coalesce().values() if g.is_sparse else g for g in grads])
+
+
+def norms_of(tensors: Sequence[Tensor]) -> list[Tensor]:
+    """L2 norm of each."""
+    return list(torch._foreach_norm([t.detach().float() for t in tensors])) if tensors else []  # one launch for all
 
 
 def norm_of(tensors: Sequence[Tensor]) -> Tensor:
     """L2 norm over all elements of all tensors."""
-    norms = torch._foreach_norm([t.detach().float() for t in tensors])  # on a GPU one launch for all
-    total: Tensor = norms[0] if len(norms) == 1 else torch.linalg.vector_norm(torch.stack(norms))
-    return total
+    norms = norms_of(tensors)
+    return norms[0] if len(norms) == 1 else torch.linalg.vector_norm(torch.stack(norms))
 
 
-def relative_change(now: Sequence[Tensor], before: Sequence[Tensor], length: Tensor) -> Tensor:
-    """|now - before| / length over all elements; length: |before|, as by `norm_of`. 0 where both are zero."""
-    changed = norm_of(torch._foreach_sub([t.detach().float() for t in now], [t.float() for t in before]))
-    return changed / length.clamp_min(1e-12)
+def changes(now: Sequence[Tensor], before: Sequence[Tensor]) -> list[Tensor]:
+    """|now - before| of each."""
+    return norms_of(torch._foreach_sub([t.detach().float() for t in now], [t.float() for t in before])) if now else []
 
 
 class Watched:
     """A few parameters whose movement is followed, without copying the whole model at each step.
 
-    Of a weight with more than `most` elements every n-th row is taken: the share that moved is the same.
+    Of a weight with more than `most` elements the first rows are taken: the share that moved is about the same, and a
+    GPU does the next thing with all of them in one launch only where each lies in one piece.
     """
 
     def __init__(self, parameters: Sequence[Tensor], most: int) -> None:
         self.parameters = list(parameters)
-        self._strides = [max(1, -(-p.numel() // most)) for p in self.parameters]
-        self._start = self.copy()
-        self._length = norm_of(self._start) if self._start else None
+        self._rows = [max(1, most * p.shape[0] // max(p.numel(), 1)) if p.dim() else 0 for p in self.parameters]
+        self._start = self._copied(None)
+        self._lengths = norms_of(self._start)
         self._before: list[Tensor] | None = None
         self._after: list[Tensor] | None = None
+        self._memory: list[list[Tensor] | None] = [None, None]  # of copies of before and after
 
     def sample(self) -> list[Tensor]:
-        return [p.detach()[::s] if p.dim() else p.detach() for p, s in zip(self.parameters, self._strides, strict=True)]
-
-    def copy(self) -> list[Tensor]:
-        return [t.clone() for t in self.sample()]
+        each = zip(self.parameters, self._rows, strict=True)
+        return [p.detach()[:rows] if p.dim() else p.detach() for p, rows in each]
 
     def before_step(self) -> None:
-        self._before = self.copy()
+        self._before = self._memory[0] = self._copied(self._memory[0])
 
-    def update(self, *, remember: bool = False) -> Tensor | None:
-        """|dw| / |w| since `before_step`; None where that was not called.
+    def update(self, *, remember: bool = False) -> tuple[list[Tensor], list[Tensor]] | None:
+        """|dw| of each since `before_step`, and |w| then; None where that was not called.
 
         remember: keep a copy of what is there now, for `overwritten`.
         """
         before, self._before = self._before, None
-        self._after = self.copy() if remember else None
-        return relative_change(self._after or self.sample(), before, norm_of(before)) if before else None
+        if remember:
+            self._memory[1] = self._copied(self._memory[1])
+        self._after = self._memory[1] if remember else None
+        return (changes(self.sample(), before), norms_of(before)) if before else None
 
     def overwritten(self) -> Tensor | None:
         """|w - w after the last step| / |w after it|, to be asked for after `before_step`; None at the first.
@@ -154,18 +145,27 @@ class Watched:
         now, then = (
             [functional.normalize(t.float().flatten(1)) for t in side if t.dim() > 1] for side in (self._before, after)
         )
-        return relative_change(now, then, norm_of(then)) if then else None
+        if not then:
+            return None
+        return norm_of(torch._foreach_sub(now, then)) / norm_of(then).clamp_min(1e-12)
 
     def lose_sight(self) -> None:
         """A step was taken that nobody looked at."""
         self._after = None
 
-    def moved(self) -> Tensor | None:
-        """|w - start| / |start|."""
-        return relative_change(self.sample(), self._start, self._length) if self._length is not None else None
+    def moved(self) -> tuple[list[Tensor], list[Tensor]]:
+        """|w - start| and |start| of each."""
+        return changes(self.sample(), self._start), self._lengths
 
-    def norm(self) -> Tensor | None:
-        return norm_of(self.parameters) if self.parameters else None
+    def norms(self) -> list[Tensor]:
+        return norms_of(self.parameters)
+
+    def _copied(self, memory: list[Tensor] | None) -> list[Tensor]:
+        """A copy of what is there now, in the memory of an earlier one where there is one."""
+        if not memory:
+            return [t.clone() for t in self.sample()]
+        torch._foreach_copy_(memory, self.sample())
+        return memory
 
 
 def choose_sentinels(parameters: Sequence[tuple[str, Tensor]], count: int = 4, most: int = 150_000) -> list[Tensor]:

@@ -13,7 +13,6 @@ later every 53rd, and those in between cost next to nothing. Primes, so that no 
 
 from __future__ import annotations
 
-import math
 import re
 import time
 from contextlib import AbstractContextManager, nullcontext
@@ -36,7 +35,8 @@ from reid_smoke.probes.at_backward import AtBackward
 from reid_smoke.probes.beside import Beside
 from reid_smoke.probes.checkpoint import not_arrived
 from reid_smoke.probes.continuity import Continuity
-from reid_smoke.probes.cross_entropy import Batch, log_softmax_of, read_batch
+from reid_smoke.probes.cross_entropy import log_softmax_of, read_batch
+from reid_smoke.probes.figures import counted_labels, read_figures
 from reid_smoke.probes.freshness import Frozen
 from reid_smoke.probes.groups import as_float, group_of
 from reid_smoke.probes.guard import guarded
@@ -49,7 +49,7 @@ from reid_smoke.probes.resume import Resumed, rates_of
 from reid_smoke.probes.schedules import Schedules
 from reid_smoke.probes.sharing import Sharing
 from reid_smoke.probes.structure import Structure, read_structure, read_unclassified
-from reid_smoke.probes.under_way import FIGURES, Recorded, Step
+from reid_smoke.probes.under_way import Recorded, Step
 from reid_smoke.probes.writer import FactWriter
 
 WALK_AT = (1, 2, 5)  # and at every hundredth step
@@ -101,7 +101,7 @@ class Observer:
         self._resumed = Resumed()
         self._frozen = Frozen()
         self._continuity = Continuity()
-        self._labels_due = False
+        self._labels_due: int | None = None  # with which step they are told of, besides every hundredth
         self._stepping: list[bool] = []  # of each optimizer that steps now, the outermost first: is the head in it
         self._scale: Tensor | None = None
         self._stepped = False
@@ -149,7 +149,7 @@ class Observer:
     @guarded
     def epoch_ended(self, iterator: object) -> None:
         if self._loading.exhausted(iterator):
-            self._labels_due = True
+            self._labels_due = self.step
 
     # --- the loss ---
 
@@ -204,22 +204,21 @@ class Observer:
             return
         if self.device is None:
             self.device = str(batch.log_probs.device)
-        figures = now.figures
+        now.classes = batch.log_probs.shape[1]
+        measurements = now.measurements
         scale = self._scale if now.scaled else None
         probes = AtBackward(self._structure, self)
         with torch.no_grad():
-            stale = measure.gradient_norm(self._head.parameters) if self._head is not None else None
-            if stale is not None:
-                figures["head_grad_before"] = stale
+            if self._head is not None:
+                measurements["head_grad_before"] = measure.gradient_norms(self._head.parameters)
             with self._aside():
                 features = probes.features(consumer, now) or ()  # None: the probe failed
                 self._beside.reads(batch.log_probs, batch.labels, batch.counted, *features)
-                figures.update(measure.classification_figures(probes.plain(consumer, batch) or batch))
+                measurements.update(measure.classification_rows(probes.plain(consumer, batch) or batch))
                 loss = scalar_of(tensors)
                 if loss is not None:
-                    figures["loss"] = loss / scale if scale is not None else loss
+                    measurements["loss"] = loss / scale if scale is not None else loss
                 probes.weight(root, consumer, batch, now, scale)
-                self._count_labels(batch)
             if self._loading.epoch <= 1 and self._likeness.wants_more and self._before_capture is None:
                 probes.likeness(root, batch, self._likeness)
             if walked:
@@ -242,7 +241,7 @@ class Observer:
     def capture_ends(self) -> None:
         """While it still records: the row is part of the graph, too."""
         self._beside.join()
-        if self._open is not None and self._open.applied and "ce" in self._open.figures:
+        if self._open is not None and self._open.applied and "labels" in self._open.measurements:
             self._open.row = self._close(self._open)
 
     @guarded
@@ -282,10 +281,9 @@ class Observer:
             data_s=new.data_s,
             arrived=new.arrived,
             compute_s=None,
-            figures=dict(known.figures),
+            measurements=dict(known.measurements),
             measured=self._is_measured(self.step),
         )
-        self._labels_due = self._labels_due or (self.step % 100 == 0 and self.step <= self.dense_until)
 
     def _remembered(self, root: Node) -> Node | None:
         if self._structure is None:
@@ -391,7 +389,7 @@ class Observer:
         if self._open is not None:
             self._open.row = None
             if isinstance(total, Tensor) and total.numel() == 1:
-                self._open.figures["grad_norm_total"] = total.detach().reshape(())
+                self._open.measurements["grad_norm_total"] = total.detach().reshape(())
             self._open.clip_at = as_float(at)
 
     @guarded
@@ -422,8 +420,8 @@ class Observer:
                 if watched is not None:
                     watched.before_step()
             overwritten = self._head.overwritten() if self._head is not None and self._before_capture is None else None
-            if overwritten is not None and "head_overwritten" not in now.figures:
-                now.figures["head_overwritten"] = overwritten
+            if overwritten is not None and "head_overwritten" not in now.measurements:
+                now.measurements["head_overwritten"] = overwritten
             with self._aside():  # a step reads the gradients, and leaves them as they are
                 self._read_gradients(now, "head_grad_applied", "backbone_grad_applied")
         # A wrapper (Lookahead, say) steps the optimizer inside of it: that is one step.
@@ -450,12 +448,13 @@ class Observer:
             with torch.no_grad():
                 self._read_skip(self._open, optimizer)
                 eager = self._before_capture is None
+                changes = {}
                 for name, watched in (("head_update", self._head), ("backbone_update", self._backbone)):
                     change = watched.update(remember=eager and watched is self._head) if watched is not None else None
                     if change is not None:
-                        # Two optimizers step one after the other; what either moved has moved.
-                        earlier = self._open.figures.get(name)
-                        self._open.figures[name] = change if earlier is None else torch.maximum(earlier, change)
+                        changes[name], changes[f"{name}_of"] = change
+                if changes:
+                    self._open.add_update(changes)
         elif self._counts["optimizer_steps"] in STEPS_WITHOUT_BACKWARD:
             self._write_counts()
 
@@ -471,21 +470,20 @@ class Observer:
         found = getattr(optimizer, "found_inf", None)
         if isinstance(found, Tensor):
             skip = (found.detach().reshape(()) > 0).float()
-            earlier = now.figures.get("skips")
-            now.figures["skips"] = skip if earlier is None else earlier + skip
+            earlier = now.measurements.get("skips")
+            now.measurements["skips"] = skip + earlier if isinstance(earlier, Tensor) else skip
 
     def _read_lr(self, now: Step, name: str, group: dict[str, Any] | None) -> None:
         lr = group.get("lr") if group is not None else None
         if isinstance(lr, Tensor) and lr.device.type != "cpu":
-            now.figures[name] = lr.detach().reshape(()).clone()
+            now.measurements[name] = lr.detach().reshape(()).clone()
         elif lr is not None:
             setattr(now, name, as_float(lr))
 
     def _read_gradients(self, now: Step, head: str, backbone: str) -> None:
         for name, watched in ((head, self._head), (backbone, self._backbone)):
-            norm = measure.gradient_norm(watched.parameters) if watched is not None else None
-            if norm is not None and name not in now.figures:
-                now.figures[name] = norm
+            if watched is not None and watched.parameters and name not in now.measurements:
+                now.measurements[name] = measure.gradient_norms(watched.parameters)
 
     def _note(self, event: str) -> None:
         if self._open is not None:
@@ -512,60 +510,48 @@ class Observer:
         self.fetch(wait=row.device.type == "cpu" or self.step <= max(WALK_AT) or self._outbox.is_full)
 
     def _close(self, now: Step) -> Tensor:
-        """Measure what is left to be measured; all FIGURES in one row, NaN where there is none."""
-        figures = now.figures
+        """Measure what is left to be measured; all of it in one row."""
         with torch.no_grad():
             if self._head is not None:
-                for name, value in (("head_norm", self._head.norm()), ("head_moved", self._head.moved())):
-                    if value is not None:
-                        figures[name] = value
-            for name in ("head_grad", "backbone_grad"):  # without clipping both are the same
-                if name not in figures and f"{name}_applied" in figures:
-                    figures[name] = figures[f"{name}_applied"]
+                now.measurements["head_norm"] = self._head.norms()
+                now.measurements["head_moved"], now.measurements["head_moved_of"] = self._head.moved()
             if now.scaled and self._scale is not None:
-                figures["amp_scale"] = self._scale.reshape(())
-            device = figures["ce"].device
-            missing = torch.full((), math.nan, device=device)
-            return torch.stack([figures[n].to(device, torch.float32) if n in figures else missing for n in FIGURES])
+                now.measurements["amp_scale"] = self._scale
+            return now.to_row()
 
     def fetch(self, *, wait: bool = True) -> None:
         """Write the steps that have arrived; with `wait` all of them, as soon as they have."""
         stop: BaseException | None = None
-        fetched = False
         for step, row in self._outbox.take(wait=wait):
-            fetched = True
             try:
                 if step.images is not None:
                     self._writer.images(step, step.images.tolist())
-                figures = dict(zip(FIGURES, row, strict=True))
-                self._labels.draws += int(figures["distinct_labels"])
+                numbers = step.numbers(row)
+                figures = read_figures(numbers, step.updates)
+                self._labels.add(counted_labels(numbers), step.classes)
                 skips = figures.pop("skips")
                 if skips > 0:
                     step.skip(int(skips))
                     self._counts["optimizer_steps"] -= int(skips)
                     self._counts["skipped"] += int(skips)
                 self._writer.step(step, figures)
+                self._write_labels_if_due(step.number)
             except BaseException as wanted:  # whoever listens may end the training; the rest is written first
                 stop = wanted
-        if not fetched:
-            return
-        if self._labels_due:
-            self._write_labels()
         if stop is not None:
             raise stop
 
-    @guarded
-    def _count_labels(self, batch: Batch) -> None:
-        self._labels.count(batch)
-        if self.step % 100 == 0 and self.step <= self.dense_until:
-            self._labels_due = True
+    def _write_labels_if_due(self, step: int) -> None:
+        due = self._labels_due is not None and step >= self._labels_due
+        if due or (step % 100 == 0 and step <= self.dense_until):
+            self._labels_due = None if due else self._labels_due
+            self._write_labels(step)
 
-    def _write_labels(self) -> None:
-        self._labels_due = False
-        facts = self._labels.facts(self.step)
+    def _write_labels(self, step: int) -> None:
+        facts = self._labels.facts(step)
         if facts is not None:
             self._writer.if_new(facts)
-        likeness = self._likeness.facts(self.step)
+        likeness = self._likeness.facts(step)
         if likeness is not None:
             self._writer.if_new(likeness)
 
@@ -619,7 +605,7 @@ class Observer:
         self.fetch()
         self._look_for_shared()
         self._write_schedules()
-        self._write_labels()
+        self._write_labels(self.step)
         self._write_counts()
         now = time.perf_counter()
         self._writer.end(self.step, how, started=self._started, begun=self._first_batch or now, now=now)

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from reid_smoke.probes.under_way import FIGURES, Step
+from reid_smoke.probes.under_way import Step
 
 SLOTS = 64  # rows under way from a GPU
 TOGETHER = 20  # rows that another device's are fetched in
@@ -26,7 +26,7 @@ class Outbox:
 
     def __init__(self) -> None:
         self._sent: deque[_Sent] = deque()
-        self._slots: Tensor | None = None  # (SLOTS, figures), pinned
+        self._slots: Tensor | None = None  # (SLOTS, numbers), pinned
         self._count = 0
 
     def __len__(self) -> int:
@@ -37,13 +37,13 @@ class Outbox:
         return len(self._sent) >= (SLOTS if self._slots is not None else TOGETHER)
 
     def put(self, step: Step, row: Tensor) -> None:
-        """row: (figures,) float32 on any device. Whoever puts takes out before it is full."""
+        """row: (numbers,) float32 on any device. Whoever puts takes out before it is full."""
         if row.device.type != "cuda":
             self._sent.append(_Sent(step, row, None))
             return
-        if self._slots is None:
-            self._slots = torch.empty(SLOTS, len(FIGURES), pin_memory=True)
-        slot = self._slots[self._count % SLOTS]
+        if self._slots is None or self._slots.shape[1] < row.numel():  # rows under way keep the memory that they have
+            self._slots = torch.empty(SLOTS, row.numel(), pin_memory=True)
+        slot = self._slots[self._count % SLOTS, : row.numel()]
         self._count += 1
         slot.copy_(row, non_blocking=True)
         if step.images is not None:

@@ -2,35 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+import torch
 from torch import Tensor
 
-FIGURES = (
-    "ce", "loss", "top1", "batch", "label_min", "label_max", "distinct_labels", "logit_std", "feat_norm", "feat_cosine",
-    "channels_alive", "head_norm", "head_update", "head_moved", "head_grad_before", "head_grad", "head_grad_applied",
-    "backbone_grad", "backbone_grad_applied", "backbone_update", "grad_norm_total", "amp_scale",
-    "label_checksum", "head_overwritten", "ce_weight", "ce_share", "lr_head", "lr_backbone", "skips",
-)  # fmt: skip
+Measured = dict[str, float | Tensor | Sequence[Tensor]]  # by name; tensors of any size, wherever they lie
 
 
 @dataclass
 class Step:
-    """A step that is under way: figures on the device, and what the host knows."""
+    """A step that is under way: what was measured on the device, and what the host knows."""
 
     number: int
     epoch: int
     step_in_epoch: int
     events: str
     data_s: float
-    figures: dict[str, Tensor] = field(default_factory=dict)
-    lr_head: float | None = None  # None, too, where it lies on the device: it is among the figures then
+    measurements: Measured = field(default_factory=dict)  # what `figures.read_figures` makes the figures of
+    classes: int = 0
+    updates: int = 0  # optimizer steps that were measured
+    lr_head: float | None = None  # None, too, where it lies on the device: it is measured then
     lr_backbone: float | None = None
     clip_at: float | None = None
     applied: bool = False
     head_steps: int = 0
     head_optimizers: set[int] = field(default_factory=set)
-    row: Tensor | None = None  # all figures in one, where a CUDA graph makes it
+    row: Tensor | None = None  # all that was measured in one, where a CUDA graph makes it
     images: Tensor | None = None  # figures of the images, where they were measured
     image_shape: tuple[int, ...] = ()
     scaled: bool = False
@@ -38,12 +37,39 @@ class Step:
     arrived: float = 0.0
     compute_s: float | None = None
 
+    def add_update(self, changes: dict[str, list[Tensor]]) -> None:
+        """What an optimizer changed; of two that step one after the other, each by itself."""
+        self.updates += 1
+        for name, change in changes.items():
+            self.measurements[name] = [*_tensors(self.measurements.get(name, ())), *change]
+
+    def to_row(self) -> Tensor:
+        """All that lies on a device, one after another: (numbers,) float32."""
+        parts = [part for value in self.measurements.values() for part in _tensors(value)]
+        device = next(part.device for part in _tensors(self.measurements["picked"]))
+        return torch.cat([part.detach().reshape(-1).to(device, torch.float32) for part in parts])
+
+    def numbers(self, row: Sequence[float]) -> dict[str, list[float]]:
+        """By name what `to_row` put into the row, and beside it what was a number all the time."""
+        found, begin = {}, 0
+        for name, value in self.measurements.items():
+            end = begin + sum(part.numel() for part in _tensors(value))
+            found[name] = [value] if isinstance(value, float) else list(row[begin:end])
+            begin = end
+        return found
+
     def skip(self, times: int) -> None:
         """So many of its optimizer steps changed nothing, as the device found out after they were noted."""
         self.events = self.events.replace("s", "k", times)
         self.applied = "s" in self.events
         if not self.applied:
             self.head_steps, self.head_optimizers = 0, set()
+
+
+def _tensors(value: float | Tensor | Sequence[Tensor]) -> Sequence[Tensor]:
+    if isinstance(value, float):
+        return ()
+    return (value,) if isinstance(value, Tensor) else value
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,14 @@ from torch.nn import functional as F
 
 from reid_smoke.probes import measure
 from reid_smoke.probes.cross_entropy import Batch
+from reid_smoke.probes.figures import read_figures
+from reid_smoke.probes.under_way import Measured, Step
+
+
+def figures_of(measured: Measured, updates: int = 0) -> dict[str, float]:
+    """As they go: in one row to the host, and figures there."""
+    step = Step(number=1, epoch=1, step_in_epoch=1, events="b", data_s=0.0, measurements=measured, updates=updates)
+    return read_figures(step.numbers(step.to_row().tolist()), updates)
 
 
 def batch_of(rows: int, classes: int, ignored: list[int], seed: int) -> tuple[Batch, torch.Tensor]:
@@ -28,7 +36,7 @@ def batch_of(rows: int, classes: int, ignored: list[int], seed: int) -> tuple[Ba
 def test_classification_figures_count_as_a_person_would(rows: int, classes: int, ignore: int, seed: int) -> None:
     ignored = list(range(min(ignore, rows - 1)))
     batch, logits = batch_of(rows, classes, ignored, seed)
-    figures = measure.classification_figures(batch)
+    figures = figures_of(measure.classification_rows(batch))
     kept = [i for i in range(rows) if i not in ignored]
     labels = [int(batch.labels[i]) for i in kept]
     chances = [[math.exp(v) for v in row] for row in logits.tolist()]
@@ -42,10 +50,25 @@ def test_classification_figures_count_as_a_person_would(rows: int, classes: int,
     assert float(figures["logit_std"]) == pytest.approx(float(logits.std(1).mean()), rel=1e-4)
 
 
+def test_of_two_optimizers_the_larger_change_counts_and_a_plain_number_needs_no_device() -> None:
+    batch, _ = batch_of(3, 4, [], 0)
+    measured: Measured = {**measure.classification_rows(batch), "ce_weight": 2.0}
+    step = Step(number=1, epoch=1, step_in_epoch=1, events="bss", data_s=0.0, measurements=measured)
+    for changed in (3.0, 5.0):  # two weights of |w| 6 and 8, one of which moves
+        step.add_update(
+            {"head_update": list(torch.tensor([0.0, changed])), "head_update_of": list(torch.tensor([6.0, 8.0]))}
+        )
+    figures = read_figures(step.numbers(step.to_row().tolist()), step.updates)
+    assert figures["head_update"] == pytest.approx(0.5)
+    assert figures["ce_weight"] == 2.0
+    assert math.isnan(figures["head_moved"])
+
+
 def test_feature_figures_are_the_mean_norm_and_the_mean_cosine_of_pairs() -> None:
     feature = torch.randn(5, 7, generator=torch.Generator().manual_seed(3))
     pairs = [F.cosine_similarity(feature[i], feature[j], dim=0) for i in range(5) for j in range(5) if i != j]
-    figures = measure.feature_figures(feature)
+    batch, _ = batch_of(5, 3, [], 0)
+    figures = figures_of({**measure.classification_rows(batch), **measure.feature_rows(feature)})
     assert float(figures["feat_cosine"]) == pytest.approx(float(torch.stack(pairs).mean()), abs=1e-5)
     assert float(figures["feat_norm"]) == pytest.approx(sum(float(row.norm()) for row in feature) / 5, rel=1e-5)
 
@@ -60,10 +83,8 @@ def test_channels_are_alive_when_they_vary() -> None:
 def test_a_parameter_without_a_gradient_counts_nothing() -> None:
     one, two = torch.nn.Parameter(torch.ones(3)), torch.nn.Parameter(torch.ones(2))
     one.grad = torch.tensor([3.0, 0.0, 4.0])
-    norm = measure.gradient_norm([one, two])
-    assert norm is not None
-    assert float(norm) == pytest.approx(5.0)
-    assert measure.gradient_norm([]) is None
+    assert [float(norm) for norm in measure.gradient_norms([one, two])] == pytest.approx([5.0])
+    assert measure.gradient_norms([two]) == []
 
 
 def test_watched_follows_an_update_and_the_way_from_the_start() -> None:
@@ -74,9 +95,8 @@ def test_watched_follows_an_update_and_the_way_from_the_start() -> None:
         weight[0, 0] += 4.0
     update, moved = watched.update(), watched.moved()
     assert update is not None
-    assert moved is not None
-    assert float(update) == pytest.approx(0.5)
-    assert float(moved) == pytest.approx(0.5)
+    assert [[float(norm) for norm in side] for side in update] == [[4.0], [8.0]]
+    assert [[float(norm) for norm in side] for side in moved] == [[4.0], [8.0]]
     assert watched.update() is None  # nothing stepped since
 
 
@@ -89,7 +109,8 @@ def test_of_a_large_weight_rows_are_sampled_and_the_share_stays() -> None:
         weight.mul_(1.01)
     update = watched.update()
     assert update is not None
-    assert float(update) == pytest.approx(0.01, rel=1e-3)
+    (change,), (length,) = update
+    assert float(change / length) == pytest.approx(0.01, rel=1e-3)
 
 
 def test_sentinels_reach_from_the_first_layer_to_the_last() -> None:

@@ -1,0 +1,89 @@
+"""From what was measured of a step to its figures: the arithmetic that needs no device.
+
+Done here, it costs the training nothing: a mean, a count or a ratio is a few launches each on a GPU.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+from reid_smoke.probes.measure import IGNORED
+
+Numbers = Mapping[str, Sequence[float]]
+
+AS_MEASURED = (
+    "loss", "channels_alive", "grad_norm_total", "amp_scale", "head_overwritten", "ce_weight", "ce_share", "lr_head",
+    "lr_backbone", "skips",
+)  # fmt: skip
+OVER_ALL = (
+    "head_norm", "head_grad_before", "head_grad", "head_grad_applied", "backbone_grad", "backbone_grad_applied",
+)  # fmt: skip  # norms of several, and the norm over all of them is asked for
+
+
+def read_figures(numbers: Numbers, updates: int) -> dict[str, float]:
+    """The figures of a step by their names in `StepFacts`; NaN where there was nothing to be measured.
+
+    numbers: by name, see `measure`. updates: optimizer steps that were measured; of several the largest change counts.
+    """
+    figures = {name: numbers[name][0] if numbers.get(name) else math.nan for name in AS_MEASURED}
+    figures |= {name: _length(numbers[name]) if name in numbers else math.nan for name in OVER_ALL}
+    for name in ("head_grad", "backbone_grad"):  # without clipping both are the same
+        if name not in numbers:
+            figures[name] = figures[f"{name}_applied"]
+    for name, times in (("head_update", updates), ("backbone_update", updates), ("head_moved", 1)):
+        figures[name] = _share(numbers.get(name, ()), numbers.get(f"{name}_of", ()), times)
+    return figures | _of_classification(numbers) | _of_features(numbers)
+
+
+def counted_labels(numbers: Numbers) -> list[int]:
+    """The labels of the rows that the loss counts."""
+    return [int(label) for label in numbers["labels"] if label != IGNORED]
+
+
+def _of_classification(numbers: Numbers) -> dict[str, float]:
+    """CE (nats, plain), top-1 and what the labels look like. Rows that the loss ignores count for nothing."""
+    all_rows = zip(numbers["labels"], numbers["picked"], numbers["predicted"], strict=True)
+    rows = [row for row in all_rows if row[0] != IGNORED]
+    labels = sorted(int(label) for label, _, _ in rows)
+    return {
+        "ce": _mean([-picked for _, picked, _ in rows], 0.0),
+        "top1": _mean([float(label == predicted) for label, _, predicted in rows], 0.0),
+        "batch": len(rows),
+        "label_min": labels[0] if labels else 0,
+        "label_max": labels[-1] if labels else 0,
+        "distinct_labels": len(set(labels)),
+        # The sine of each label, so that different sets of labels hardly ever have the same sum.
+        "label_checksum": sum(math.sin(12.9898 * label) for label in labels),
+        "logit_std": _mean(numbers["spread"], math.nan),
+    }
+
+
+def _of_features(numbers: Numbers) -> dict[str, float]:
+    norms = numbers.get("feat_norms", ())
+    if not norms:
+        return {"feat_norm": math.nan, "feat_cosine": math.nan}
+    rows = len(norms)
+    of_pairs = numbers["feat_total"][0] - rows  # sum over i != j of cos(i, j) = |sum of unit vectors|^2 - B
+    return {"feat_norm": _mean(norms, 0.0), "feat_cosine": of_pairs / max(rows * (rows - 1), 1)}
+
+
+def _share(changed: Sequence[float], whole: Sequence[float], times: int) -> float:
+    """The largest |dw| / |w| of `times` changes, one after the other in both; 0 where both are zero."""
+    if not changed or not times:
+        return math.nan
+    each = len(changed) // times
+    parts = [(changed[i : i + each], whole[i : i + each]) for i in range(0, len(changed), each)]
+    return _largest([_length(dw) / max(_length(w), 1e-12) for dw, w in parts])
+
+
+def _length(norms: Sequence[float]) -> float:
+    return math.sqrt(sum(norm * norm for norm in norms))  # math.hypot would make inf of NaN beside inf
+
+
+def _largest(values: Sequence[float]) -> float:
+    return math.nan if any(map(math.isnan, values)) else max(values)
+
+
+def _mean(values: Sequence[float], of_none: float) -> float:
+    return sum(values) / len(values) if values else of_none
