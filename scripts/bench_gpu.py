@@ -39,6 +39,7 @@ from reid_smoke.plan import Plan, run_facts
 from reid_smoke.report.live import LiveDisplay
 from reid_smoke.train.captured import choose_learner
 from reid_smoke.train.loop import train
+from reid_smoke.train.ranks import ALONE, Ranks, device_of
 from reid_smoke.until_certain import train_until_certain
 
 BEGIN = 40  # steps of each turn that are not counted: the capture, and caches that fill
@@ -60,18 +61,7 @@ def main() -> None:
         folder = Path(name)
         write_jpegs(folder)
         steps = arguments.steps
-        config = Config.model_validate(
-            {
-                "name": "bench",
-                "data": {
-                    "source": "market1501", "root": str(folder), "batch_size": arguments.batch,
-                    "augment": [word for word in arguments.augment.split(",") if word],
-                },
-                "model": {"backbone": arguments.backbone},
-                "train": {"amp": "bf16", "steps": steps},
-                "rule": {"window": [steps * 2 // 3, steps]},
-            }
-        )  # fmt: skip
+        config = plan(folder, steps, arguments.backbone, arguments.batch, arguments.augment)
         training_set = open_training_set(config.data)
         arms: dict[str, Callable[[], list[float]]] = {
             "bare": lambda: bare(config, training_set, steps),
@@ -85,7 +75,7 @@ def main() -> None:
             for arm in order:
                 times = arms[arm]()
                 torch.cuda.empty_cache()
-                speeds[arm].append(arguments.batch * (len(times) - 1 - BEGIN) / (times[-1] - times[BEGIN]))
+                speeds[arm].append(images_a_second(times, arguments.batch))
 
     versions = f"torch {torch.__version__}, CUDA {torch.version.cuda}"
     print(f"{torch.cuda.get_device_name(GPU)}, {versions}, {arguments.backbone}, 256x128, batch {arguments.batch}")
@@ -95,6 +85,26 @@ def main() -> None:
     for one, other in (("run", "bare"), ("run", "no probes"), ("run", "classic")):
         ratios = [a / b for a, b in zip(speeds[one], speeds[other], strict=True)]
         print(f"{one} / {other:10} {median(ratios):.3f} (median of pairs; {min(ratios):.3f} to {max(ratios):.3f})")
+
+
+def plan(folder: Path, steps: int, backbone: str, batch: int, augment: str) -> Config:
+    return Config.model_validate(
+        {
+            "name": "bench",
+            "data": {
+                "source": "market1501", "root": str(folder), "batch_size": batch,
+                "augment": [word for word in augment.split(",") if word],
+            },
+            "model": {"backbone": backbone},
+            "train": {"amp": "bf16", "steps": steps},
+            "rule": {"window": [steps * 2 // 3, steps]},
+        }
+    )  # fmt: skip
+
+
+def images_a_second(times: list[float], batch: int) -> float:
+    """After the steps that are not counted."""
+    return batch * (len(times) - 1 - BEGIN) / (times[-1] - times[BEGIN])
 
 
 def write_jpegs(folder: Path) -> None:
@@ -121,21 +131,25 @@ class Timed:
             yield batch
 
 
-def timed_training(config: Config, training_set: TrainingSet) -> tuple[Training, Timed]:
-    loader = build_loader(training_set, config.data, seed=0, on_unreadable=print, device=GPU)
-    training = build_training(config, training_set, loader, GPU)
+def timed_training(config: Config, training_set: TrainingSet, ranks: Ranks = ALONE) -> tuple[Training, Timed]:
+    place, device = ranks.place, device_of(ranks.place, GPU)
+    loader = build_loader(
+        training_set, config.data, seed=0, on_unreadable=print, device=device, rank=place.rank, ranks=place.ranks
+    )
+    training = build_training(config, training_set, loader, device)
     timed = Timed(loader)
-    return dataclasses.replace(training, loader=timed), timed  # type: ignore[arg-type]
+    return ranks.share(dataclasses.replace(training, loader=timed)), timed  # type: ignore[arg-type]
 
 
-def watched(config: Config, training_set: TrainingSet, steps: int, folder: Path) -> list[float]:
-    training, timed = timed_training(config, training_set)
-    ledger = Ledger(folder / "facts.jsonl")
+def watched(config: Config, training_set: TrainingSet, steps: int, folder: Path, ranks: Ranks = ALONE) -> list[float]:
+    """When each batch was asked for, and when all was done, in seconds."""
+    training, timed = timed_training(config, training_set, ranks)
+    ledger = Ledger(folder / f"facts-{ranks.place.rank}.jsonl")
     ledger.add(run_facts(Plan(config, "run", "bench"), training, config.rule.window, steps))
     for fact in training.facts:
         ledger.add(fact)
     with LiveDisplay(io.StringIO()) as display:
-        train_until_certain(training, ledger, display, [], steps, time.perf_counter())
+        train_until_certain(training, ledger, display, [], steps, time.perf_counter(), ranks)
     ledger.close()
     torch.cuda.synchronize()
     return [*timed.times, time.perf_counter()]

@@ -7,6 +7,9 @@ once, the step is asked for in one go. Whatever watched the capture is part of i
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
 
 import torch
 from torch import Tensor
@@ -17,6 +20,8 @@ from reid_smoke.build.training import Training
 from reid_smoke.train.learner import Learner
 
 WARM_UP = 6  # steps made one by one first: libraries choose their ways, and the structure is looked at closely
+# DistributedDataParallel sorts its buckets anew after the first step, and takes the time of some, up to the tenth.
+WARM_UP_OF_RANKS = 11
 RUN_AHEAD = 8  # steps that the host may be ahead: the GPU is busy while it judges, and no verdict comes late by more
 
 
@@ -24,8 +29,6 @@ def why_one_by_one(training: Training) -> str | None:
     """Why this training's step cannot be captured; None where it can."""
     if training.device.type != "cuda":
         return "only a GPU captures"
-    if isinstance(training.model, DistributedDataParallel):
-        return "the ranks exchange their gradients within each step"
     if training.forward is not None:
         return "the model is called with more than images, or is not ours: its steps may differ"
     if isinstance(training.loss, OwnLoss):
@@ -42,8 +45,25 @@ def choose_learner(training: Training) -> Learner | CapturedLearner:
     return Learner(training) if why_one_by_one(training) is not None else CapturedLearner(training)
 
 
+@cache
+def stream_of_steps(device: torch.device) -> torch.cuda.Stream:
+    """The stream on which steps are asked for: on the default one no graph can be recorded."""
+    return torch.cuda.Stream(device)  # type: ignore[no-untyped-call]  # torch ships no type for it
+
+
+@contextmanager
+def where_steps_are(device: torch.device) -> Iterator[None]:
+    """On that stream, after what the current one was asked for before, and before what it is asked for later."""
+    stream, current = stream_of_steps(device), torch.cuda.current_stream(device)
+    stream.wait_stream(current)
+    with torch.cuda.stream(stream):
+        yield
+    current.wait_stream(stream)
+
+
 class CapturedLearner:
-    """Does what `Learner` does; from step `WARM_UP` on as one graph.
+    """Does what `Learner` does; after the steps that warm it up as one graph. Of several ranks each records its own,
+    with the exchange of the gradients in it.
 
     `fell_back`: why it went on kernel by kernel after all; None where it did not.
     """
@@ -51,14 +71,15 @@ class CapturedLearner:
     def __init__(self, training: Training) -> None:
         self._learner = Learner(training)
         self._optimizer = training.optimizer
-        self._stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]  # torch ships no type for it
+        self._warm_up = WARM_UP_OF_RANKS if isinstance(training.model, DistributedDataParallel) else WARM_UP
+        self._device = training.device
         self._graph: torch.cuda.CUDAGraph | None = None
         self._images = self._labels = torch.empty(0)  # what the graph reads
         self._done: deque[torch.cuda.Event] = deque()
         self.fell_back: str | None = None
 
     def __call__(self, step: int, images: Tensor, labels: Tensor) -> None:
-        if self._graph is None and step > WARM_UP and self.fell_back is None:
+        if self._graph is None and step > self._warm_up and self.fell_back is None:
             self._capture(images, labels)
         if self._graph is None or images.shape != self._images.shape:  # a smaller last batch is no part of the graph
             self._one_by_one(step, images, labels)
@@ -70,24 +91,21 @@ class CapturedLearner:
         self._wait_a_little()
 
     def _one_by_one(self, step: int, images: Tensor, labels: Tensor) -> None:
-        # On another stream than the default one, as the capture will be: gradients remember where they were made.
-        self._stream.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(self._stream):
+        with where_steps_are(self._device):  # as the capture will be: gradients remember where they were made
             self._learner(step, images, labels)
-        torch.cuda.current_stream().wait_stream(self._stream)
 
     def _capture(self, images: Tensor, labels: Tensor) -> None:
         """Record a step; nothing is computed by that."""
         self._images, self._labels = images.clone(), labels.clone()
-        for (
-            group
-        ) in self._optimizer.param_groups:  # a number would be the graph's for ever, a tensor follows a schedule
+        for group in self._optimizer.param_groups:
+            # A number would be the graph's for ever, a tensor follows a schedule.
             group["lr"] = torch.as_tensor(group["lr"], dtype=torch.float32, device=images.device)
         self._optimizer.zero_grad(set_to_none=True)  # the graph's backward is to write gradients, not to add to some
         graph = torch.cuda.CUDAGraph()
         try:
-            # Threads that decode the next batches may take pinned memory meanwhile: only this one is forbidden to.
-            with torch.cuda.graph(graph, stream=self._stream, capture_error_mode="thread_local"):
+            # Threads that decode the next batches may take pinned memory meanwhile, and NCCL's own looks after what was
+            # sent: only this one is forbidden to.
+            with torch.cuda.graph(graph, stream=stream_of_steps(self._device), capture_error_mode="thread_local"):
                 self._learner.add_gradients(self._images, self._labels)
                 self._learner.update()
         except Exception as error:  # a model that asks the GPU for a number, say: it is trained as it is

@@ -20,7 +20,7 @@ from reid_smoke.build.data.training_set import open_training_set
 from reid_smoke.build.training import build_training
 from reid_smoke.config.schema import Config
 from reid_smoke.errors import UsageError
-from reid_smoke.facts import RankFacts, RankStartFacts, RunFacts, StepFacts
+from reid_smoke.facts import ExecutionFacts, RankFacts, RankStartFacts, RunFacts, StepFacts
 from reid_smoke.ledger import Ledger
 from reid_smoke.train.loop import train
 from reid_smoke.train.ranks import WORDS, Place, Ranks, device_of, find_place
@@ -73,10 +73,14 @@ def test_two_ranks_train_one_model_on_divided_data_and_hand_over(tmp_path: Path)
 
 
 def test_a_rank_that_is_killed_ends_the_run_with_a_report(tmp_path: Path) -> None:
-    process = start(tmp_path, 29622, *QUICK, "rule.window=[50000,100000]")
+    end_by_a_kill(tmp_path, 29622)
+
+
+def end_by_a_kill(tmp_path: Path, port: int, *options: str) -> None:
+    process = start(tmp_path, port, *QUICK, "rule.window=[50000,100000]", options=options)
     try:
         facts, patience = tmp_path / "out" / "facts-rank1.jsonl", time.monotonic() + 120
-        while not facts.exists() or facts.read_bytes().count(b'"kind":"step"') < 12:
+        while not facts.exists() or facts.read_bytes().count(b'"kind":"step"') < 20:
             assert process.poll() is None, process.communicate()
             assert time.monotonic() < patience, "no steps came"
             time.sleep(0.05)
@@ -93,6 +97,29 @@ def test_a_rank_that_is_killed_ends_the_run_with_a_report(tmp_path: Path) -> Non
     assert found["reason"].startswith("Rank 1 died after step ")
     assert found["ranks"][1]["ended"] == "killed"
     assert found["global_step"] >= 11
+
+
+on_two_gpus = pytest.mark.skipif(torch.cuda.device_count() < 2, reason="there are no two CUDA devices here")
+
+
+@on_two_gpus
+def test_over_nccl_the_step_is_captured_with_the_exchange_in_it(tmp_path: Path) -> None:
+    overrides = [*LEARNS, "rule.window=[30,40]"]
+    out, err = (process := start(tmp_path, 29623, *overrides, options=["--device", "cuda"])).communicate(timeout=300)
+    assert process.returncode == 0, out + err
+    found = report_of(tmp_path)
+    assert (found["verdict"], found["findings"]) == ("GO", [])
+    ledger, other = (Ledger.read(tmp_path / "out" / name) for name in ("facts.jsonl", "facts-rank1.jsonl"))
+    assert [(e.captured, e.reason) for e in ledger.all(ExecutionFacts)] == [(True, "")]
+    first, second = ledger.all(StepFacts), other.all(StepFacts)
+    assert [s.head_norm for s in first] == [s.head_norm for s in second]
+    assert [s.head_grad_applied for s in first] == [s.head_grad_applied for s in second]
+    assert not {s.label_checksum for s in first} & {s.label_checksum for s in second}
+
+
+@on_two_gpus
+def test_a_rank_that_is_killed_over_nccl_ends_the_run_with_a_report(tmp_path: Path) -> None:
+    end_by_a_kill(tmp_path, 29624, "--device", "cuda")
 
 
 # --- what the environment says ---
@@ -155,9 +182,11 @@ def test_an_own_model_is_called_through_what_averages_its_gradients(
     class Averaging(torch.nn.Module):
         calls = 0
 
-        def __init__(self, module: torch.nn.Module, device_ids: object) -> None:
+        def __init__(self, module: torch.nn.Module, **options: object) -> None:
             super().__init__()
             self.module = module
+
+        def register_comm_hook(self, state: object, hook: object) -> None: ...
 
         def forward(self, *arguments: torch.Tensor) -> Any:
             Averaging.calls += 1
