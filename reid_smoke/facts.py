@@ -285,6 +285,9 @@ class StepFacts(Fact):
     ce_weight: float = float("nan")  # what the loss multiplies CE with; NaN: there is more between the two than factors
     ce_share: float = float("nan")  # |gradient of CE| / |of the whole loss|, at the feature; measured at few steps
     head_overwritten: float = float("nan")  # as head_update, rows at unit length: by others than optimizers, before it
+    head_grad_cosine: float = float("nan")  # with CE's own gradient at the head, as the optimizer found it
+    head_update_cosine: float = float("nan")  # with the same: below 0 where CE falls; both at the first updates only
+    turned_by: str = ""  # a function of the user's own behind the head that passed on minus the gradient; at few steps
     head_steps: int | None = None  # how often an optimizer stepped the head for this batch
     head_optimizers: int | None = None  # by how many different ones
     data_s: float  # seconds spent waiting for the batch

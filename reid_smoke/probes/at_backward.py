@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd.function import BackwardCFunction
 
 from reid_smoke.probes import measure
 from reid_smoke.probes.classifier import norm_input
@@ -19,9 +20,10 @@ from reid_smoke.probes.graph import images_of, is_fed_images
 from reid_smoke.probes.guard import Accountable, guarded
 from reid_smoke.probes.likeness import Likeness
 from reid_smoke.probes.margin import without_margin
-from reid_smoke.probes.nodes import Node, follow
+from reid_smoke.probes.nodes import Node, behind, follow
 from reid_smoke.probes.structure import Structure
 from reid_smoke.probes.under_way import Step
+from reid_smoke.probes.uphill import Uphill
 
 
 class AtBackward:
@@ -64,6 +66,13 @@ class AtBackward:
         product = self.structure.product_of(consumer)
         scale = self.structure.graph_facts.logit_scale
         return without_margin(batch, product, scale) if product is not None and scale is not None else batch
+
+    @guarded
+    def uphill(self, consumer: Node, batch: Batch, rows: Tensor, direction: Uphill) -> None:
+        """batch: without a margin; rows: the head's first."""
+        product = self.structure.product_of(consumer) if self.structure is not None else None
+        if self.structure is not None and product is not None and not self.structure.sharded:
+            direction.asks(batch, product.feature, rows, self.structure.graph_facts.logit_scale)
 
     @guarded
     def likeness(self, root: Node, batch: Batch, seen: Likeness) -> None:
@@ -115,6 +124,26 @@ class AtBackward:
             below = follow(above, (edge,))
             if above is not None and below is not None:
                 _compare_gradients(above, edge, below, now)
+
+    @guarded
+    def turned(self, consumer: Node, now: Step) -> None:
+        """Whether a function of the user's own turns the gradient around on its way from the head to the backbone."""
+        product = self.structure.product_of(consumer) if self.structure is not None else None
+        for node in behind(product.feature_edge) if product is not None else ():
+            if isinstance(node, BackwardCFunction):
+                _compare_sides(node, now)
+
+
+def _compare_sides(node: Node, now: Step) -> None:
+    def compare(going_on: tuple[Tensor | None, ...], coming: tuple[Tensor | None, ...]) -> None:
+        for after in going_on:
+            for before in coming:
+                if after is not None and before is not None and after.shape == before.shape and after.numel() > 1:
+                    cosine = torch.cosine_similarity(after.detach().float().flatten(), before.float().flatten(), dim=0)
+                    now.own_functions.append(node.name())
+                    now.measurements["own_functions"] = [*now.tensors("own_functions"), cosine]
+
+    node.register_hook(_harmless(compare))
 
 
 def _compare_gradients(above: Node, edge: int, below: Node, now: Step) -> None:

@@ -10,11 +10,12 @@ from collections.abc import Mapping, Sequence
 
 from reid_smoke.probes.measure import IGNORED
 
+TURNED = -0.99  # cosine
 Numbers = Mapping[str, Sequence[float]]
 
 AS_MEASURED = (
     "loss", "channels_alive", "grad_norm_total", "amp_scale", "head_overwritten", "ce_weight", "ce_share", "lr_head",
-    "lr_backbone", "skips",
+    "lr_backbone", "skips", "head_grad_cosine", "head_update_cosine",
 )  # fmt: skip
 OVER_ALL = (
     "head_norm", "head_grad_before", "head_grad", "head_grad_applied", "backbone_grad", "backbone_grad_applied",
@@ -39,6 +40,12 @@ def read_figures(numbers: Numbers, updates: int) -> dict[str, float]:
 def counted_labels(numbers: Numbers) -> list[int]:
     """The labels of the rows that the loss counts."""
     return [int(label) for label in numbers["labels"] if label != IGNORED]
+
+
+def turned_by(numbers: Numbers, own_functions: Sequence[str]) -> str:
+    """The first function that gave on the gradient times a number below 0; "" where there is none."""
+    cosines = numbers.get("own_functions", ())
+    return next((name for name, cosine in zip(own_functions, cosines, strict=True) if cosine < TURNED), "")
 
 
 def _of_classification(numbers: Numbers) -> dict[str, float]:

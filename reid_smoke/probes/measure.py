@@ -126,6 +126,15 @@ class Watched:
         each = zip(self.parameters, self._rows, strict=True)
         return [p.detach()[:rows] if p.dim() else p.detach() for p, rows in each]
 
+    def sample_of_gradient(self) -> Tensor | None:
+        """Of the first parameter's gradient what `sample` has of its values; None where it has none."""
+        gradient = self.parameters[0].grad if self.parameters else None
+        return gradient[: self._rows[0]] if gradient is not None and not gradient.is_sparse else None
+
+    def change(self) -> Tensor | None:
+        """What was added to the first parameter's sample since `before_step`; None where that was not called."""
+        return self.sample()[0].float() - self._before[0].float() if self._before else None
+
     def before_step(self) -> None:
         self._before = self._memory[0] = self._copied(self._memory[0])
 

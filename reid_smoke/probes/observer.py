@@ -36,7 +36,7 @@ from reid_smoke.probes.beside import Beside
 from reid_smoke.probes.checkpoint import not_arrived
 from reid_smoke.probes.continuity import Continuity
 from reid_smoke.probes.cross_entropy import log_softmax_of, read_batch
-from reid_smoke.probes.figures import counted_labels, read_figures
+from reid_smoke.probes.figures import counted_labels, read_figures, turned_by
 from reid_smoke.probes.freshness import Frozen
 from reid_smoke.probes.groups import as_float, group_of
 from reid_smoke.probes.guard import guarded
@@ -50,6 +50,7 @@ from reid_smoke.probes.schedules import Schedules
 from reid_smoke.probes.sharing import Sharing
 from reid_smoke.probes.structure import Structure, read_structure, read_unclassified
 from reid_smoke.probes.under_way import Recorded, Step
+from reid_smoke.probes.uphill import Uphill
 from reid_smoke.probes.writer import FactWriter
 
 WALK_AT = (1, 2, 5)  # and at every hundredth step
@@ -101,6 +102,7 @@ class Observer:
         self._resumed = Resumed()
         self._frozen = Frozen()
         self._continuity = Continuity()
+        self._uphill = Uphill()
         self._labels_due: int | None = None  # with which step they are told of, besides every hundredth
         self._stepping: list[bool] = []  # of each optimizer that steps now, the outermost first: is the head in it
         self._scale: Tensor | None = None
@@ -214,16 +216,20 @@ class Observer:
             with self._aside():
                 features = probes.features(consumer, now) or ()  # None: the probe failed
                 self._beside.reads(batch.log_probs, batch.labels, batch.counted, *features)
-                measurements.update(measure.classification_rows(probes.plain(consumer, batch) or batch))
+                plain = probes.plain(consumer, batch) or batch
+                measurements.update(measure.classification_rows(plain))
                 loss = scalar_of(tensors)
                 if loss is not None:
                     measurements["loss"] = loss / scale if scale is not None else loss
                 probes.weight(root, consumer, batch, now, scale)
             if self._loading.epoch <= 1 and self._likeness.wants_more and self._before_capture is None:
                 probes.likeness(root, batch, self._likeness)
+            if self._head is not None and self._uphill.wants_more and self._before_capture is None:
+                probes.uphill(consumer, plain, self._head.sample()[0], self._uphill)
             if walked:
                 probes.images(root, batch, now)
                 probes.share(consumer, now)
+                probes.turned(consumer, now)
 
     def _aside(self) -> AbstractContextManager[None]:
         """Where figures are computed that nothing waits for."""
@@ -321,6 +327,7 @@ class Observer:
             self._paths = [way, *self._paths][:MOST_PATHS]
         if before is None or before.head is not structure.head:
             self._head = measure.Watched([structure.head], HEAD_SAMPLE) if structure.head is not None else None
+            self._uphill = Uphill()
             if structure.head is not None:
                 self._continuity.head(structure.head, structure.live.name(structure.head))
         if before is None or [id(p) for _, p in before.backbone] != [id(p) for _, p in structure.backbone]:
@@ -424,6 +431,10 @@ class Observer:
                 now.measurements["head_overwritten"] = overwritten
             with self._aside():  # a step reads the gradients, and leaves them as they are
                 self._read_gradients(now, "head_grad_applied", "backbone_grad_applied")
+            if holds_head and self._head is not None and self._uphill.wants_more and self._before_capture is None:
+                cosine = self._uphill.gradient(self._head.sample_of_gradient())
+                if cosine is not None:
+                    now.measurements["head_grad_cosine"] = cosine
         # A wrapper (Lookahead, say) steps the optimizer inside of it: that is one step.
         if len(self._stepping) == 1:
             self._sharing.step(optimizer)
@@ -437,8 +448,7 @@ class Observer:
 
     @guarded
     def step_ended(self, optimizer: Optimizer) -> None:
-        if self._stepping:
-            self._stepping.pop()
+        holds_head = self._stepping.pop() if self._stepping else False
         self._counts["optimizer_steps"] += 1
         self._note("s")
         if self._open is not None:
@@ -448,6 +458,11 @@ class Observer:
             with torch.no_grad():
                 self._read_skip(self._open, optimizer)
                 eager = self._before_capture is None
+                if eager and self._head is not None and self._uphill.wants_more and holds_head:
+                    added = self._head.change()
+                    cosine = self._uphill.update(added) if added is not None else None
+                    if cosine is not None:
+                        self._open.measurements["head_update_cosine"] = cosine
                 changes = {}
                 for name, watched in (("head_update", self._head), ("backbone_update", self._backbone)):
                     change = watched.update(remember=eager and watched is self._head) if watched is not None else None
@@ -528,6 +543,7 @@ class Observer:
                     self._writer.images(step, step.images.tolist())
                 numbers = step.numbers(row)
                 figures = read_figures(numbers, step.updates)
+                step.turned_by = turned_by(numbers, step.own_functions)
                 self._labels.add(counted_labels(numbers), step.classes)
                 skips = figures.pop("skips")
                 if skips > 0:

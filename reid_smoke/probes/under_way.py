@@ -32,6 +32,8 @@ class Step:
     row: Tensor | None = None  # all that was measured in one, where a CUDA graph makes it
     images: Tensor | None = None  # figures of the images, where they were measured
     image_shape: tuple[int, ...] = ()
+    own_functions: list[str] = field(default_factory=list)  # of the user's, behind the head, in backward's order
+    turned_by: str = ""  # that of them which turned the gradient around
     scaled: bool = False
     measured: bool = True
     arrived: float = 0.0
@@ -41,12 +43,16 @@ class Step:
         """What an optimizer changed; of two that step one after the other, each by itself."""
         self.updates += 1
         for name, change in changes.items():
-            self.measurements[name] = [*_tensors(self.measurements.get(name, ())), *change]
+            self.measurements[name] = [*self.tensors(name), *change]
+
+    def tensors(self, name: str) -> Sequence[Tensor]:
+        """What was measured of that name so far."""
+        return _tensors(self.measurements.get(name, ()))
 
     def to_row(self) -> Tensor:
         """All that lies on a device, one after another: (numbers,) float32."""
         parts = [part for value in self.measurements.values() for part in _tensors(value)]
-        device = next(part.device for part in _tensors(self.measurements["picked"]))
+        device = self.tensors("picked")[0].device
         return torch.cat([part.detach().reshape(-1).to(device, torch.float32) for part in parts])
 
     def numbers(self, row: Sequence[float]) -> dict[str, list[float]]:

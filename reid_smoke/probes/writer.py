@@ -52,6 +52,7 @@ class FactWriter:
                 head_steps=step.head_steps,
                 head_optimizers=len(step.head_optimizers),
                 events=step.events,
+                turned_by=step.turned_by,
                 data_s=step.data_s,
                 compute_s=step.compute_s or 0.0,
                 **figures,

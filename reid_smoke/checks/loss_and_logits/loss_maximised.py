@@ -1,8 +1,12 @@
+from math import isfinite
+
 from reid_smoke.checks.catalogue import Finding, check
 from reid_smoke.checks.reading import first_run
 from reid_smoke.facts import ParameterFacts, StepFacts
 
 STEPS = 5
+LOOKS = 3  # updates of the head
+ALONG = 0.1  # cosine; Adam's first update has about -0.8 with the gradient, and an update by another batch about 0
 
 
 @check(
@@ -14,7 +18,9 @@ def loss_maximised(steps: list[StepFacts], parameters: list[ParameterFacts]) -> 
 
     What it means:
         On the way from CE to the loss a sign was turned: a minus that belongs to a hand-written CE stands before one
-        that has it already, or the loss is subtracted. Or the optimizer was told to climb: `maximize=True`.
+        that has it already, or the loss is subtracted. Or the optimizer was told to climb: `maximize=True`. Or the
+        gradients are turned around after backward, or an optimizer of one's own adds what it should take away. Or the
+        identity head stands behind a gradient-reversal layer: it learns, and the backbone learns to make it fail.
 
     Why it stops learning:
         Every step makes the right identity less likely. The loss that is shown falls, far below 0, and looks like
@@ -26,6 +32,12 @@ def loss_maximised(steps: list[StepFacts], parameters: list[ParameterFacts]) -> 
             loss = F.cross_entropy(logits, labels)                            # not: -F.cross_entropy(...)
             loss = -log_probs.gather(1, labels[:, None]).mean()               # one minus, by hand
 
+        In an optimizer written by hand the step goes against the gradient:
+
+            parameter.add_(parameter.grad, alpha=-lr)
+
+        A gradient reversal belongs before the head of what is to be forgotten, the camera say, and before no other.
+
     Seen in:
         An SDM below 0, which a KL divergence can never be; rewards and losses mixed up.
     """
@@ -33,10 +45,36 @@ def loss_maximised(steps: list[StepFacts], parameters: list[ParameterFacts]) -> 
     # A reward, -CE, that is maximised is a CE that is minimised.
     step = first_run(steps, lambda s: (-s.ce_weight if climbs else s.ce_weight) < 0, STEPS)
     if step is None:
-        return None
+        return _goes_uphill(steps) or _is_turned(steps)
     how = f", and {parameters[-1].optimizer} maximises it" if climbs else ""
     return Finding(
         f"CE of {step.ce:.3f} enters the loss of {step.loss:.3g} times {step.ce_weight:.3g}{how}, "
         f"{STEPS} steps in a row",
+        step=step.step,
+    )
+
+
+def _goes_uphill(steps: list[StepFacts]) -> Finding | None:
+    seen = [s for s in steps if isfinite(s.head_update_cosine)]
+    step = first_run(seen, lambda s: s.head_update_cosine > ALONG, LOOKS)
+    if step is None:
+        return None
+    turned = step.head_grad_cosine < -ALONG
+    where = "the gradient was turned around between backward and the step" if turned else "its step has the wrong sign"
+    return Finding(
+        f"in {LOOKS} updates in a row the optimizer moved the head along CE's own gradient, uphill (cosine "
+        f"{step.head_update_cosine:.2f}), and the gradient that it found has a cosine of {step.head_grad_cosine:.2f} "
+        f"with that one: {where}",
+        step=step.step,
+    )
+
+
+def _is_turned(steps: list[StepFacts]) -> Finding | None:
+    step = next((s for s in steps if s.turned_by), None)
+    if step is None:
+        return None
+    return Finding(
+        f"between the head and the backbone {step.turned_by} passes on minus the gradient that it gets: the head "
+        "learns to tell identities apart, and the backbone to make it fail",
         step=step.step,
     )

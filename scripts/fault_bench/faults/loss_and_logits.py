@@ -135,6 +135,34 @@ def one_minus_too_many(parts: Parts) -> None:
     loss_with(parts, lambda loss, out, y: -loss(out, y))
 
 
+@fault("loss-maximised", at="built", structural=True, mended_by=("plain-loop",))
+def gradients_turned_around(parts: Parts) -> None:
+    """The gradients are negated on their way to the optimizer, as for a reward."""
+    for group in parts.optimizer.param_groups:
+        for parameter in group["params"]:
+            if parameter.requires_grad:
+                parameter.register_hook(torch.neg)
+
+
+class Reversal(torch.autograd.Function):
+    """A gradient-reversal layer, as of domain-adversarial training."""
+
+    @staticmethod
+    def forward(context: Any, feature: Tensor) -> Tensor:
+        return feature.view_as(feature)
+
+    @staticmethod
+    def backward(context: Any, gradient: Tensor) -> Tensor:
+        return -gradient
+
+
+@fault("loss-maximised", at="model", structural=True, mended_by=("fresh-head", "reference-model"))
+def identities_behind_a_reversal(parts: Parts) -> None:
+    """The reversal meant for the cameras' head stands before the identities' head."""
+    forward = type(parts.head).forward
+    override(parts.head, forward=lambda self, feature: forward(self, Reversal.apply(feature)))
+
+
 @fault("ce-drowned", at="model", mended_by=("plain-loop",))
 def summed_and_unweighted(parts: Parts) -> None:
     """A centre loss summed over the batch and without its small weight."""

@@ -1,8 +1,11 @@
+from collections.abc import Iterable
+from typing import Any
+
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
-from tests.checks.tiny import TinyTraining
+from tests.checks.tiny import Model, TinyTraining
 
 
 class ExtraMinus(TinyTraining):
@@ -33,6 +36,80 @@ class AnOptionOfTheOptimizer(TinyTraining):
         return torch.optim.SGD(self.model.parameters(), lr=0.02, maximize=True)
 
 
+class TurnedAround(TinyTraining):
+    steps = 40
+    window = (20, 40)
+
+    def clip(self) -> None:
+        for parameter in self.model.parameters():
+            if parameter.grad is not None:
+                parameter.grad.neg_()
+
+
+class Climber(torch.optim.Optimizer):
+    """Written by hand, with a sign too few."""
+
+    def __init__(self, parameters: Iterable[Tensor], lr: float) -> None:
+        super().__init__(parameters, {"lr": lr})
+
+    @torch.no_grad()
+    def step(self, closure: Any = None) -> None:
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                if parameter.grad is not None:
+                    parameter.add_(parameter.grad, alpha=group["lr"])
+
+
+class ByHand(TinyTraining):
+    steps = 40
+    window = (20, 40)
+
+    def make_optimizer(self) -> torch.optim.Optimizer:
+        return Climber(self.model.parameters(), lr=0.02)
+
+
+class Reversal(torch.autograd.Function):
+    @staticmethod
+    def forward(context: Any, value: Tensor) -> Tensor:
+        return value.view_as(value)
+
+    @staticmethod
+    def backward(context: Any, gradient: Tensor) -> Tensor:
+        return -0.5 * gradient
+
+
+class BehindAReversal(Model):
+    def neck(self, global_feat: Tensor) -> Tensor:
+        return super().neck(Reversal.apply(global_feat))  # type: ignore[no-any-return, no-untyped-call]
+
+
+class BackboneTurned(TinyTraining):
+    def make_model(self) -> nn.Module:
+        return BehindAReversal(self.identities)
+
+
+class CamerasForgotten(TinyTraining):
+    """The reversal where it belongs: before the head of the cameras."""
+
+    def after_building(self) -> None:
+        self.cameras = nn.Linear(512, 2)
+
+    def loss(self, images: Tensor, labels: Tensor) -> Tensor:
+        score, feature = self.model(images)
+        cameras = self.cameras(Reversal.apply(feature))  # type: ignore[no-untyped-call]
+        return F.cross_entropy(score, labels) + 0.1 * F.cross_entropy(cameras, labels % 2)
+
+
+class Accumulated(TinyTraining):
+    """The last of several batches asks for something else than all of them together."""
+
+    def train_step(self, images: Tensor, labels: Tensor) -> None:
+        (self.loss(images, labels) / 4).backward()
+        if self.step_number % 4 == 0:
+            self.optimizer.step()
+            self.optimizer.zero_grad()
+
+
 class RewardMaximised(AnOptionOfTheOptimizer):
     """Twice turned is not turned: -CE is the reward."""
 
@@ -52,5 +129,7 @@ class OneMinusByHand(TinyTraining):
         return (-targets * self.model(images)[0].log_softmax(1)).mean(0).sum()
 
 
-SICK = [ExtraMinus, TwoMinusesByHand, SmoothedWithPlus, AnOptionOfTheOptimizer]
-HEALTHY = [OneMinusByHand, RewardMaximised]
+SICK = [
+    ExtraMinus, TwoMinusesByHand, SmoothedWithPlus, AnOptionOfTheOptimizer, TurnedAround, ByHand, BackboneTurned,
+]  # fmt: skip
+HEALTHY = [OneMinusByHand, RewardMaximised, CamerasForgotten, Accumulated]

@@ -1,0 +1,54 @@
+"""Which way the head goes: its gradient, and its update, beside what CE itself asks of it."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from reid_smoke.probes.cross_entropy import Batch
+
+LOOKS = 3  # updates of the head that are looked at
+
+
+class Uphill:
+    """Of the first updates of one head."""
+
+    def __init__(self) -> None:
+        self._looks = 0
+        self._asked: Tensor | None = None
+
+    @property
+    def wants_more(self) -> bool:
+        return self._looks < LOOKS
+
+    def asks(self, batch: Batch, feature: Tensor | None, rows: Tensor, scale: float | None) -> None:
+        """What CE asks of the first rows of the head (C, D): its gradient there, (softmax - one-hot)^T feature.
+
+        feature (B, D), or None where backward does not keep it; rows (R, D), R <= C; scale: of the logits.
+        """
+        self._asked = None
+        if feature is None or feature.dim() != 2 or rows.dim() != 2 or feature.shape[1] != rows.shape[1]:
+            return
+        if batch.soft or feature.shape[0] != batch.labels.shape[0]:
+            return
+        wrong = batch.log_probs.float().exp()  # (B, C)
+        wrong = wrong.scatter_add(1, batch.labels[:, None], -torch.ones_like(wrong[:, :1]))
+        wrong = torch.where(batch.counted[:, None], wrong, 0.0)[:, : rows.shape[0]]
+        self._asked = wrong.T @ feature.detach().float() * (-1.0 if scale is not None and scale < 0 else 1.0)
+
+    def gradient(self, rows: Tensor | None) -> Tensor | None:
+        """Cosine between the gradient that the optimizer finds (R, D) and the one that CE asked for; None: unknown."""
+        return _cosine(rows, self._asked)
+
+    def update(self, change: Tensor) -> Tensor | None:
+        """Cosine between what the optimizer added (R, D) and the gradient: below 0 where CE falls; None: unknown."""
+        asked, self._asked = self._asked, None
+        cosine = _cosine(change, asked)
+        self._looks += cosine is not None
+        return cosine
+
+
+def _cosine(one: Tensor | None, other: Tensor | None) -> Tensor | None:
+    if one is None or other is None or one.shape != other.shape or one.device != other.device:
+        return None
+    return torch.cosine_similarity(one.detach().float().flatten(), other.flatten(), dim=0)
