@@ -9,6 +9,7 @@ import subprocess
 import sys
 import textwrap
 import threading
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -74,13 +75,14 @@ def run_and_signal(folder: Path, number: signal.Signals, *command: str, at: str 
         command, cwd=folder, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     assert process.stdout is not None
-    patience = threading.Timer(60, process.kill)
+    patience = threading.Timer(120, process.kill)
     patience.start()
     said = ""
     for line in process.stdout:
         said += line
         if line.strip() == at:
             break
+    time.sleep(0.2)  # until it waits where it is to be found: on a busy machine it may still be saying so
     process.send_signal(number)
     out, err = process.communicate()
     patience.cancel()
