@@ -50,7 +50,7 @@ from reid_smoke.probes.schedules import Schedules
 from reid_smoke.probes.sharing import Sharing
 from reid_smoke.probes.structure import Structure, read_structure, read_unclassified
 from reid_smoke.probes.under_way import Recorded, Step
-from reid_smoke.probes.uphill import Uphill
+from reid_smoke.probes.weights import Weights
 from reid_smoke.probes.writer import FactWriter
 
 WALK_AT = (1, 2, 5)  # and at every hundredth step
@@ -61,7 +61,6 @@ DENSE_UNTIL = 2000  # steps, each of which is measured
 STRIDES = (11, 53)  # from there on, and from ten times there on
 MOST_LOADS = 16  # checkpoints that are told of
 MOST_PATHS = 8  # shapes of the graph between loss and labels that are remembered
-HEAD_SAMPLE, SENTINEL_SAMPLE = 1 << 16, 1 << 14  # elements of the head, and of each sentinel, whose way is followed
 OFTEN = 1000  # steps within which whatever changed is written each time
 COUNTS = ("backwards", "other_backwards", "leaf_backwards", "optimizer_steps", "skipped", "zero_grads")
 
@@ -85,8 +84,7 @@ class Observer:
         self._started = started if started is not None else time.perf_counter()
         self._first_batch: float | None = None
         self._structure: Structure | None = None
-        self._head: measure.Watched | None = None
-        self._backbone: measure.Watched | None = None
+        self._weights = Weights()
         self._open: Step | None = None
         self._outbox = Outbox()
         self._captured: WeakKeyDictionary[object, Recorded] = WeakKeyDictionary()  # by CUDA graph
@@ -102,7 +100,6 @@ class Observer:
         self._resumed = Resumed()
         self._frozen = Frozen()
         self._continuity = Continuity()
-        self._uphill = Uphill()
         self._labels_due: int | None = None  # with which step they are told of, besides every hundredth
         self._stepping: list[bool] = []  # of each optimizer that steps now, the outermost first: is the head in it
         self._scale: Tensor | None = None
@@ -211,8 +208,7 @@ class Observer:
         scale = self._scale if now.scaled else None
         probes = AtBackward(self._structure, self)
         with torch.no_grad():
-            if self._head is not None:
-                measurements["head_grad_before"] = measure.gradient_norms(self._head.parameters)
+            self._weights.before_backward(now)
             with self._aside():
                 features = probes.features(consumer, now) or ()  # None: the probe failed
                 self._beside.reads(batch.log_probs, batch.labels, batch.counted, *features)
@@ -224,16 +220,22 @@ class Observer:
                 probes.weight(root, consumer, batch, now, scale)
             if self._loading.epoch <= 1 and self._likeness.wants_more and self._before_capture is None:
                 probes.likeness(root, batch, self._likeness)
-            if self._head is not None and self._uphill.wants_more and self._before_capture is None:
-                probes.uphill(consumer, plain, self._head.sample()[0], self._uphill)
+            rows = self._weights.rows_that_go_uphill if self._is_eager else None
+            if rows is not None:
+                probes.uphill(consumer, plain, rows, self._weights.uphill)
             if walked:
                 probes.images(root, batch, now)
                 probes.share(consumer, now)
                 probes.turned(consumer, now)
 
+    @property
+    def _is_eager(self) -> bool:
+        """What is asked for is computed now, and not recorded by a CUDA graph."""
+        return self._before_capture is None
+
     def _aside(self) -> AbstractContextManager[None]:
         """Where figures are computed that nothing waits for."""
-        return nullcontext() if self._before_capture is None else self._beside.branch()
+        return nullcontext() if self._is_eager else self._beside.branch()
 
     # --- CUDA graphs ---
 
@@ -275,8 +277,7 @@ class Observer:
         for name, count in recorded.counts.items():
             self._counts[name] += count
         self.step += 1
-        if self._head is not None:
-            self._head.lose_sight()
+        self._weights.lose_sight()
         new, known = self._new_step(), recorded.step
         self._open = replace(
             known,
@@ -326,12 +327,11 @@ class Observer:
         if way not in self._paths:
             self._paths = [way, *self._paths][:MOST_PATHS]
         if before is None or before.head is not structure.head:
-            self._head = measure.Watched([structure.head], HEAD_SAMPLE) if structure.head is not None else None
-            self._uphill = Uphill()
+            self._weights.follow_head(structure.head)
             if structure.head is not None:
                 self._continuity.head(structure.head, structure.live.name(structure.head))
         if before is None or [id(p) for _, p in before.backbone] != [id(p) for _, p in structure.backbone]:
-            self._backbone = measure.Watched(measure.choose_sentinels(structure.backbone), SENTINEL_SAMPLE)
+            self._weights.follow_backbone(structure.backbone)
         self._writer.if_new(structure.graph_facts)
         self._writer.if_new(structure.mode_facts)
         written = self._writer.last(ParameterFacts)
@@ -388,7 +388,7 @@ class Observer:
     @guarded
     def clip_begins(self) -> None:
         if self._open is not None and self._open.measured:
-            self._read_gradients(self._open, "head_grad", "backbone_grad")
+            self._weights.read_gradients(self._open, "head_grad", "backbone_grad")
 
     @guarded
     def clip_ended(self, total: object, at: object) -> None:
@@ -418,23 +418,13 @@ class Observer:
         self._stepping.append(holds_head or inside)
         now = self._open
         if now is None or self._structure is None or not now.measured:
-            if self._head is not None:
-                self._head.lose_sight()
+            self._weights.lose_sight()
             return
         now.row = None  # a graph that holds no update: it follows by itself
         with torch.no_grad():
-            for watched in (self._head, self._backbone):
-                if watched is not None:
-                    watched.before_step()
-            overwritten = self._head.overwritten() if self._head is not None and self._before_capture is None else None
-            if overwritten is not None and "head_overwritten" not in now.measurements:
-                now.measurements["head_overwritten"] = overwritten
+            self._weights.before_step(now, of_head=holds_head, eager=self._is_eager)
             with self._aside():  # a step reads the gradients, and leaves them as they are
-                self._read_gradients(now, "head_grad_applied", "backbone_grad_applied")
-            if holds_head and self._head is not None and self._uphill.wants_more and self._before_capture is None:
-                cosine = self._uphill.gradient(self._head.sample_of_gradient())
-                if cosine is not None:
-                    now.measurements["head_grad_cosine"] = cosine
+                self._weights.read_gradients(now, "head_grad_applied", "backbone_grad_applied")
         # A wrapper (Lookahead, say) steps the optimizer inside of it: that is one step.
         if len(self._stepping) == 1:
             self._sharing.step(optimizer)
@@ -443,8 +433,7 @@ class Observer:
             now.head_optimizers.add(id(optimizer))
             self._continuity.stepped(optimizer)
         self._read_lr(now, "lr_head", group)
-        sentinels = self._backbone.parameters if self._backbone is not None else []
-        self._read_lr(now, "lr_backbone", group_of(optimizer, sentinels[-1] if sentinels else None))
+        self._read_lr(now, "lr_backbone", group_of(optimizer, self._weights.sentinel))
 
     @guarded
     def step_ended(self, optimizer: Optimizer) -> None:
@@ -457,19 +446,7 @@ class Observer:
                 return
             with torch.no_grad():
                 self._read_skip(self._open, optimizer)
-                eager = self._before_capture is None
-                if eager and self._head is not None and self._uphill.wants_more and holds_head:
-                    added = self._head.change()
-                    cosine = self._uphill.update(added) if added is not None else None
-                    if cosine is not None:
-                        self._open.measurements["head_update_cosine"] = cosine
-                changes = {}
-                for name, watched in (("head_update", self._head), ("backbone_update", self._backbone)):
-                    change = watched.update(remember=eager and watched is self._head) if watched is not None else None
-                    if change is not None:
-                        changes[name], changes[f"{name}_of"] = change
-                if changes:
-                    self._open.add_update(changes)
+                self._weights.after_step(self._open, of_head=holds_head, eager=self._is_eager)
         elif self._counts["optimizer_steps"] in STEPS_WITHOUT_BACKWARD:
             self._write_counts()
 
@@ -494,11 +471,6 @@ class Observer:
             now.measurements[name] = lr.detach().reshape(()).clone()
         elif lr is not None:
             setattr(now, name, as_float(lr))
-
-    def _read_gradients(self, now: Step, head: str, backbone: str) -> None:
-        for name, watched in ((head, self._head), (backbone, self._backbone)):
-            if watched is not None and watched.parameters and name not in now.measurements:
-                now.measurements[name] = measure.gradient_norms(watched.parameters)
 
     def _note(self, event: str) -> None:
         if self._open is not None:
@@ -527,9 +499,7 @@ class Observer:
     def _close(self, now: Step) -> Tensor:
         """Measure what is left to be measured; all of it in one row."""
         with torch.no_grad():
-            if self._head is not None:
-                now.measurements["head_norm"] = self._head.norms()
-                now.measurements["head_moved"], now.measurements["head_moved_of"] = self._head.moved()
+            self._weights.close(now)
             if now.scaled and self._scale is not None:
                 now.measurements["amp_scale"] = self._scale
             return now.to_row()
