@@ -46,6 +46,18 @@ class TurnedAround(TinyTraining):
                 parameter.grad.neg_()
 
 
+class ReversedAtTheLogits(TinyTraining):
+    """A gradient reversal left from domain adaptation turns the whole loss around, gently enough not to overshoot."""
+
+    def loss(self, images: Tensor, labels: Tensor) -> Tensor:
+        score, _ = self.model(images)
+        score.register_hook(lambda gradient: -gradient)
+        return 0.03 * F.cross_entropy(score, labels)
+
+    def make_optimizer(self) -> torch.optim.Optimizer:
+        return torch.optim.SGD(self.model.parameters(), lr=0.2)
+
+
 class Climber(torch.optim.Optimizer):
     """Written by hand, with a sign too few."""
 
@@ -131,5 +143,6 @@ class OneMinusByHand(TinyTraining):
 
 SICK = [
     ExtraMinus, TwoMinusesByHand, SmoothedWithPlus, AnOptionOfTheOptimizer, TurnedAround, ByHand, BackboneTurned,
+    ReversedAtTheLogits,
 ]  # fmt: skip
 HEALTHY = [OneMinusByHand, RewardMaximised, CamerasForgotten, Accumulated]
