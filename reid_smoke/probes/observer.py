@@ -118,6 +118,12 @@ class Observer:
         """What the last walk found; None before the first classification."""
         return self._structure
 
+    @property
+    def batch_size(self) -> int | None:
+        """Images a batch: as the loader has it, or else as the last step had; None where neither is known."""
+        promised = self._loading.current.batch_size
+        return promised if promised is not None or not self.ledger.steps else self.ledger.steps[-1].batch
+
     @guarded
     def loaded(self, module: nn.Module, state_dict: object, result: Any, where: str) -> None:
         """A checkpoint was loaded with strict=False."""
