@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 from reid_smoke.build.data.training_set import TrainingSet, fixed_subset, open_training_set
 from reid_smoke.config.schema import Config, DataConfig
-from reid_smoke.errors import CouldNotJudge, UsageError, in_a_line
+from reid_smoke.errors import CouldNotJudge, ReidSmokeError, UsageError, in_a_line
 from reid_smoke.facts import StartupFacts, UnreadableFacts
 from reid_smoke.plan import Plan
 from reid_smoke.rule import LEAST_STEPS
@@ -127,7 +127,7 @@ def build_from(
     try:
         training = build_training(config, training_set, loader, device)
     except Exception as error:
-        if not is_out_of_memory(error):
+        if isinstance(error, ReidSmokeError) or not is_out_of_memory(error):
             raise
         raise CouldNotJudge(
             f"memory ran out on {device} before the first step, with the model alone ({in_a_line(error)}). "

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from reid_smoke.config.schema import Config, DataConfig
 
+MOST = 99  # batches an update: of a training that makes none within a hundred nothing can be said (RS307)
 LEAST = 2  # images, and of PK sampling people and images of each: of one, no norm and no loss can make anything
 
 
@@ -20,6 +21,8 @@ def smaller_batches(asked: Config) -> Iterator[Config]:
     data = _halved(asked.data)
     while data is not None:
         accumulate = max(asked.train.accumulate, round(images / data.batch_size))
+        if accumulate > MOST:
+            return
         longer = accumulate / asked.train.accumulate
         first, last = asked.rule.window
         train, rule, handover = asked.train, asked.rule, asked.handover
@@ -35,12 +38,13 @@ def smaller_batches(asked: Config) -> Iterator[Config]:
 
 
 def _halved(data: DataConfig) -> DataConfig | None:
-    """None where it cannot be less. Of PK sampling the people are halved first, so that each keeps its positives."""
+    """None where it cannot be less. Of PK sampling whatever there is more of is halved, people or images of each: a
+    batch of two people teaches as little as one without positives."""
     if data.sampler == "random":
         size = max(LEAST, data.batch_size // 2)
         return data.model_copy(update={"batch_size": size}) if size < data.batch_size else None
     people, images = data.batch_size // data.instances, data.instances
-    if people > LEAST:
+    if people > LEAST and (people > images or images <= LEAST):
         people = max(LEAST, people // 2)
     elif images > LEAST:
         images = max(LEAST, images // 2)

@@ -61,6 +61,7 @@ def train_until_certain(
 
     def stop(step: int) -> bool:
         settle()
+        observer.dense_until = max(observer.dense_until, judge_now.window_end)  # wherever it lies, it is seen densely
         if not ranks.is_agreed(step, window_end):
             return False
         certain = False

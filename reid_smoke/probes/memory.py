@@ -32,7 +32,7 @@ def read_out_of_memory(
     if not is_out_of_memory(error):
         return None
     if device is None:  # before the first loss nothing says where the model lies, but who raised does
-        device = f"cuda:{torch.cuda.current_device()}" if _is_of_gpu(error) else ""
+        device = _device_of(error)
     peak, total, elsewhere = None, None, None
     if device.startswith("cuda"):
         peak, total, elsewhere = _of_gpu(torch.device(device))
@@ -46,8 +46,13 @@ def peak_and_total(device: torch.device) -> tuple[int | None, int | None]:
     return _of_gpu(device)[:2]
 
 
-def _is_of_gpu(error: BaseException) -> bool:
-    return torch.cuda.is_available() and ("CUDA" in str(error) or isinstance(error, torch.OutOfMemoryError))
+def _device_of(error: BaseException) -> str:
+    if not torch.cuda.is_available() or not ("CUDA" in str(error) or isinstance(error, torch.OutOfMemoryError)):
+        return ""
+    try:
+        return f"cuda:{torch.cuda.current_device()}"
+    except RuntimeError:  # it answers nothing any more
+        return ""
 
 
 def _of_gpu(device: torch.device) -> tuple[int | None, int | None, int | None]:

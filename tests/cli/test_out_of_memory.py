@@ -163,14 +163,15 @@ def test_several_ranks_are_told_that_nothing_smaller_was_tried(tmp_path: Path) -
     ("sections", "sizes"),
     [
         ({"data": {"batch_size": 8}, "train": {"steps": 400}}, [(4, 4, 2, 600, 800), (2, 4, 4, 1200, 1600)]),
-        # People first, so that each keeps its positives; then images, down to two of two.
+        # People or images of each, whatever there is more of; two of two are the least.
         (
-            {"data": {"batch_size": 24, "instances": 8, "sampler": "pk"}, "train": {"accumulate": 2}},
-            [(16, 8, 3, 450, None), (8, 4, 6, 900, None), (4, 2, 12, 1800, None)],
+            {"data": {"batch_size": 32, "instances": 4, "sampler": "pk"}, "train": {"accumulate": 2}},
+            [(16, 4, 4, 600, None), (8, 2, 8, 1200, None), (4, 2, 16, 2400, None)],
         ),
         ({"data": {"batch_size": 3}}, [(2, 4, 2, 600, None)]),
+        ({"data": {"batch_size": 8}, "train": {"accumulate": 40}}, [(4, 4, 80, 600, None)]),
     ],
-    ids=["random", "pk", "odd"],
+    ids=["random", "pk", "odd", "no more than 99 an update"],
 )
 def test_the_batch_is_halved_and_the_update_stays(
     sections: dict[str, Any], sizes: list[tuple[int, int, int, int, int | None]]
@@ -204,6 +205,20 @@ class TestOnAGpu:
             assert found["verdict"] in ("GO", "NO-GO"), err
             assert found["crash"] is None
             assert found["timing"]["one_cuda_graph"] is not None
+
+    def test_a_watched_training_says_what_the_card_has(self, tmp_path: Path) -> None:
+        layer = nn.Linear(16, 4).cuda()
+
+        def watched() -> None:
+            with reid_smoke.watch(out=tmp_path):
+                torch.empty(2**50, device="cuda")
+                layer(torch.randn(8, 16, device="cuda"))
+
+        with pytest.raises(torch.OutOfMemoryError):
+            watched()
+        (finding,) = report_in(tmp_path)["findings"]
+        assert finding["evidence"].startswith("memory ran out at step 1 on cuda:0, which has ")
+        assert "GiB and had given this training" in finding["evidence"]
 
     def run(self, here: Path, limit: int, *overrides: str) -> tuple[dict[str, Any], str]:
         (here / "config.yaml").write_text("name: small-card\nmodel: {backbone: resnet50}\n")

@@ -7,7 +7,7 @@ from reid_smoke.facts import ExecutionFacts, OutOfMemoryFacts, RunFacts, StepFac
 from reid_smoke.rule import Curve
 
 GIB = 2**30
-ELSEWHERE = 0.1  # share of a device's memory: the driver's own part is less
+ELSEWHERE = 0.2  # share of a device's memory: the driver's own part is less
 LATE = 10  # steps that fit, and that the next one does not says that something grows
 
 
@@ -51,10 +51,11 @@ def out_of_memory(
     tried = dict(setting.split("=", 1) for setting in last.then)
     said = [_what_ran_out(times)]
     if tried and steps:
-        said.append(f"{tried['data.batch_size']} fit, with an update every {tried['train.accumulate']} batches")
+        fits = tried["data.batch_size"]
+        said.append(f"{fits} fit, with an update every {tried['train.accumulate']} batches")
         if executions and executions[-1].peak and executions[-1].total:
             said[-1] += f", and take {_gib(executions[-1].peak)} of {_gib(executions[-1].total)}"
-        said.append(f"batch norm sees {tried['data.batch_size']} images in place of {first.batch}")
+        said.append(f"batch norm sees {fits} images in place of {first.batch}")
     if first.step > LATE:
         said.append(f"the {first.step} steps before it fit, so something grows from step to step")
     return Finding(
