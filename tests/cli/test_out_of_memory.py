@@ -24,8 +24,11 @@ from tests.conftest import ReidSmoke
 from tests.train.test_ranks import start
 
 MODEL = """
+import weakref
 import torch
 from torch import nn
+
+ALIVE = weakref.WeakSet()
 
 class Crowded(nn.Module):
     '''On a device that holds so many images and no more.'''
@@ -35,6 +38,9 @@ class Crowded(nn.Module):
         self.bn = nn.BatchNorm1d(3 * 32 * 16)
         self.classifier = nn.Linear(3 * 32 * 16, num_classes, bias=False)
         self.most, self.where = most, where
+        if where == "alone" and ALIVE:
+            raise RuntimeError("there is no room for two, and the one before is still held")
+        ALIVE.add(self)
 
     def to(self, **where):
         if self.where == "to":
@@ -44,7 +50,7 @@ class Crowded(nn.Module):
     def forward(self, images):
         logits = self.classifier(self.bn(images.flatten(1)))
         if self.training and len(images) > self.most:
-            if self.where == "forward":
+            if self.where != "backward":
                 raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
             logits.register_hook(lambda gradient: torch.empty(2**50))
         return logits
@@ -67,7 +73,7 @@ def report_in(folder: Path) -> dict[str, Any]:
 
 def test_a_run_says_which_batch_fits_and_judges_that(reid_smoke: ReidSmoke, tmp_path: Path) -> None:
     (tmp_path / "config.yaml").write_text("name: tiny\n")
-    asked = [*crowded(tmp_path, 4), "data.batch_size=16"]
+    asked = [*crowded(tmp_path, 4, "alone"), "data.batch_size=16"]
     ended = reid_smoke("run", "config.yaml", *sets(*asked), "--out", "out")
     assert "Traceback" not in ended.stderr
     assert ended.stderr.count("out of memory with") == 2  # 16 and 8
@@ -76,7 +82,7 @@ def test_a_run_says_which_batch_fits_and_judges_that(reid_smoke: ReidSmoke, tmp_
     (finding,) = found["findings"]
     assert (finding["code"], finding["severity"], finding["step"]) == ("RS801", "warn", 1)
     assert "with 16 images a batch on cpu, and with 8 as well; 4 fit, with an update every 4 b" in finding["evidence"]
-    assert "batch norm sees 4 images in place of 16" in finding["evidence"]
+    assert "one batch norm sees 4 images in place of 16" in finding["evidence"]
     # The same updates: four times as many batches.
     assert (found["rule"]["window"], found["global_step"], found["steps_per_epoch"]) == ([60, 100], 100, 40)
     steps = Ledger.read(tmp_path / "out" / "facts.jsonl").steps

@@ -3,7 +3,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from reid_smoke.checks.catalogue import Finding, check
-from reid_smoke.facts import ExecutionFacts, OutOfMemoryFacts, RunFacts, StepFacts
+from reid_smoke.facts import ExecutionFacts, HandoverPlanFacts, ModeFacts, OutOfMemoryFacts, RunFacts, StepFacts
 from reid_smoke.rule import Curve
 
 GIB = 2**30
@@ -12,10 +12,10 @@ LATE = 10  # steps that fit, and that the next one does not says that something 
 
 
 @check("RS801", slug="out-of-memory", severity="fail", needs=[RunFacts], uses=[OutOfMemoryFacts, StepFacts,
-       ExecutionFacts, Curve])  # fmt: skip
+       ExecutionFacts, HandoverPlanFacts, ModeFacts, Curve])  # fmt: skip
 def out_of_memory(
     runs: list[RunFacts], times: list[OutOfMemoryFacts], steps: list[StepFacts], executions: list[ExecutionFacts],
-    curve: Curve,
+    handovers: list[HandoverPlanFacts], modes: list[ModeFacts], curve: Curve,
 ) -> Finding | None:  # fmt: skip
     """A step does not fit into memory.
 
@@ -55,9 +55,12 @@ def out_of_memory(
         said.append(f"{fits} fit, with an update every {tried['train.accumulate']} batches")
         if executions and executions[-1].peak and executions[-1].total:
             said[-1] += f", and take {_gib(executions[-1].peak)} of {_gib(executions[-1].total)}"
-        said.append(f"batch norm sees {fits} images in place of {first.batch}")
-    if first.step > LATE:
-        said.append(f"the {first.step} steps before it fit, so something grows from step to step")
+        if modes and modes[-1].batch_norms:
+            said.append(f"{_norms(modes[-1].batch_norms)} {fits} images in place of {first.batch}")
+    if handovers and not last.then:
+        said.append("the steps of the warm-up fit, and with SDM a step takes more")
+    elif first.step > LATE:
+        said.append(f"the {first.step} steps before it fit: something grows from step to step, or the batch is larger")
     return Finding(
         "; ".join(said),
         step=first.step + 1,
@@ -116,6 +119,10 @@ def _as_yaml(settings: Sequence[str]) -> list[str]:
             lines.append(f"{section}:")
         lines.append(f"  {name}: {value}")
     return lines
+
+
+def _norms(count: int) -> str:
+    return "one batch norm sees" if count == 1 else f"{count} batch norms see"
 
 
 def _gib(size: int) -> str:
