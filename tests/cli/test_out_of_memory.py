@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +16,16 @@ from torch.utils.data import DataLoader, TensorDataset
 from typer.testing import CliRunner
 
 import reid_smoke
+from reid_smoke.checks.catalogue import rank
 from reid_smoke.cli.app import app
 from reid_smoke.config.schema import Config
+from reid_smoke.facts import CrashFacts, EndFacts, OutOfMemoryFacts, RunFacts
 from reid_smoke.ledger import Ledger
+from reid_smoke.rank_files import OtherRanks, open_rank_ledger
 from reid_smoke.smaller_batch import smaller_batches
+from reid_smoke.verdict import judge
 from tests.cli.test_run import LEARNS, sets, train
 from tests.conftest import ReidSmoke
-from tests.train.test_ranks import start
 
 MODEL = """
 import weakref
@@ -155,14 +159,19 @@ def test_a_watched_training_that_runs_out_of_memory_is_told_so_and_ends_as_it_wo
 
 
 def test_several_ranks_are_told_that_nothing_smaller_was_tried(tmp_path: Path) -> None:
-    process = start(tmp_path, 29627, *crowded(tmp_path, 4))
-    out, err = process.communicate(timeout=240)
-    found = report_in(tmp_path / "out")
-    assert (found["verdict"], "Traceback" in out) == ("UNKNOWN", False), err
-    (finding,) = [f for f in found["findings"] if f["primary"]]
-    assert finding["code"] == "RS801"
-    assert "with 8 images a batch" in finding["evidence"]
-    assert "Several ranks are not begun anew" in finding["mend"]
+    ledger, others = Ledger.of([RunFacts(way_in="run", name="two", ranks=2)]), OtherRanks(tmp_path, 2, time.time())
+    second = open_rank_ledger(tmp_path, 1, 2)
+    second.add(OutOfMemoryFacts(step=3, batch=64, device="cuda:1", peak=70 * 2**30, total=80 * 2**30, elsewhere=2**30))
+    second.add(CrashFacts(step=3, exception="OutOfMemoryError", message="CUDA out of memory", where="train.py:1"))
+    second.add(EndFacts.unmeasured(3, "crashed"))
+    ledger.add(CrashFacts(step=3, exception="DistBackendError", message="NCCL: closed by peer", where="train.py:1"))
+    others.finish_into(ledger)
+    judgement = judge(ledger, ended=True)
+    assert (judgement.verdict.word, judgement.exit_code) == ("UNKNOWN", 3)
+    assert judgement.verdict.reason.startswith("Memory ran out on rank 1 at step 4 with 64 images a batch")
+    (finding,) = [result.finding for result in rank(judgement.results) if result.finding is not None]
+    assert "of rank 1 with 64 images a batch on cuda:1, which has 80.0 GiB and had given this tr" in finding.evidence
+    assert "Several ranks are not begun anew" in (finding.mend or "")
 
 
 @pytest.mark.parametrize(
