@@ -383,6 +383,20 @@ class CrashFacts(Fact):
     rank: int = 0  # where it was raised
 
 
+class OutOfMemoryFacts(Fact):
+    """A step asked for more memory than there was. One for each time; what `run` did then is in `then`."""
+
+    kind: Literal["out_of_memory"] = "out_of_memory"
+    step: int  # whole ones before it
+    batch: int | None  # images; None: not known
+    device: str = ""  # torch's name of it; "": not known
+    peak: int | None = None  # bytes that the training held at most; None: not counted, as on a CPU
+    total: int | None = None  # bytes that the device has
+    elsewhere: int | None = None  # of them, that other processes and the driver hold
+    then: tuple[str, ...] = ()  # as `--set` takes it: with what the training was begun anew; empty: it ended there
+    rank: int = 0  # where it was
+
+
 class RankStartFacts(Fact):
     """A rank other than the first came up. The first line of its own file."""
 
@@ -441,11 +455,13 @@ class StartupFacts(Fact):
 
 
 class ExecutionFacts(Fact):
-    """How a GPU was asked for the steps of `run`."""
+    """How a GPU was asked for the steps of `run`, and what memory they took."""
 
     kind: Literal["execution"] = "execution"
     captured: bool  # each step as one CUDA graph
     reason: str = ""  # why not
+    peak: int | None = None  # bytes that the training held at most
+    total: int | None = None  # bytes that the device has
 
 
 class TrialFacts(Fact):
@@ -596,6 +612,7 @@ AnyFact: TypeAlias = Annotated[
     | LoopFacts
     | OddLossFacts
     | CrashFacts
+    | OutOfMemoryFacts
     | StartupFacts
     | ExecutionFacts
     | RankStartFacts

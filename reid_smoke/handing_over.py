@@ -24,6 +24,7 @@ from reid_smoke.facts import AnyFact, HandoverEndFacts, HandoverFacts, HandoverP
 from reid_smoke.handover import ABOVE_THE_BAR, STRETCH, plan_ends, read_stages
 from reid_smoke.probes.crash import read_crash
 from reid_smoke.probes.labels import LabelsBeforeLoss
+from reid_smoke.probes.memory import read_out_of_memory
 from reid_smoke.probes.two_losses import TwoLosses
 from reid_smoke.train.learner import Learner
 from reid_smoke.train.loop import Batches, train
@@ -62,10 +63,13 @@ def hand_over(
     except Exception as error:  # the user's model, data or device
         how = "crashed"
         ranks.hear_no_signal()
+        ran_out = read_out_of_memory(error, raising.done, training.config.data.batch_size, str(training.device))
+        if ran_out is not None:
+            tell(ran_out)
         tell(read_crash(error, raising.done, LabelsBeforeLoss()))
         if isinstance(error, ReidSmokeError):
             print(f"reid-smoke: {error}", file=sys.stderr)
-        else:
+        elif ran_out is None:
             traceback.print_exception(error)
     finally:
         hook.remove()

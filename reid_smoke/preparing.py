@@ -15,19 +15,21 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil
 from typing import TYPE_CHECKING
 
 from reid_smoke.build.data.training_set import TrainingSet, fixed_subset, open_training_set
 from reid_smoke.config.schema import Config, DataConfig
-from reid_smoke.errors import UsageError
+from reid_smoke.errors import CouldNotJudge, ReidSmokeError, UsageError, in_a_line
 from reid_smoke.facts import StartupFacts, UnreadableFacts
 from reid_smoke.plan import Plan
 from reid_smoke.rule import LEAST_STEPS
 from reid_smoke.train.ranks import Place, device_of
 
 if TYPE_CHECKING:
+    import torch
+
     from reid_smoke.build.data.loader import Batch
     from reid_smoke.build.training import Training
     from reid_smoke.retrieval.probe import RetrievalProbe
@@ -80,8 +82,7 @@ def prepare(
     if plan.hands_over:
         _refuse_handover(config)
     with _reading(config.data) as training_set_of:
-        from reid_smoke.build.data.loader import build_loader
-        from reid_smoke.build.training import build_training, resolve_device
+        from reid_smoke.build.training import resolve_device
 
         device = device_of(place, resolve_device(config.device))
         phases.end("importing")
@@ -89,27 +90,56 @@ def prepare(
         phases.end("waiting for the data")
     if plan.samples is not None:
         training_set = fixed_subset(training_set, plan.samples, config.seed)
+    prepared = build_from(training_set, plan, place, device, on_unreadable, on_first)
+    phases.end("building")
+    if plan.epochs is None and config.retrieval is not None:
+        from reid_smoke.retrieval.probe import retrieval_probe
+
+        retrieval = retrieval_probe(
+            config.data, training_set, most=config.retrieval.images, seed=config.seed,
+            captions=config.model.text is not None,
+        )  # fmt: skip
+        prepared = replace(prepared, retrieval=retrieval)
+    return prepared
+
+
+def build_from(
+    training_set: TrainingSet,
+    plan: Plan,
+    place: Place,
+    device: torch.device,
+    on_unreadable: Callable[[UnreadableFacts], None],
+    on_first: Callable[[Batch], None],
+) -> Prepared:
+    """The training over a set that stands already; the same weights and the same draws each time.
+
+    Raises UsageError (and its kin), and CouldNotJudge where not even the model fits into memory.
+    """
+    from reid_smoke.build.data.loader import build_loader
+    from reid_smoke.build.training import build_training
+    from reid_smoke.probes.memory import is_out_of_memory
+
+    config = plan.config
     loader = build_loader(
         training_set, config.data, seed=config.seed, on_unreadable=on_unreadable, on_first=on_first, device=device,
         rank=place.rank, ranks=place.ranks,
     )  # fmt: skip
-    training = build_training(config, training_set, loader, device)
+    try:
+        training = build_training(config, training_set, loader, device)
+    except Exception as error:
+        if isinstance(error, ReidSmokeError) or not is_out_of_memory(error):
+            raise
+        raise CouldNotJudge(
+            f"memory ran out on {device} before the first step, with the model alone ({in_a_line(error)}). "
+            "Give a smaller model, or see with nvidia-smi who else holds memory there"
+        ) from error
     if plan.hands_over and training.understood is not None and training.understood.feature is None:
         raise UsageError(
             "--continue compares features by SDM, and none is known of this model: name where its output has what the "
             "classifier is fed as model.bn_feature (`reid-smoke inspect` shows the output)"
         )
-    phases.end("building")
     if plan.epochs is None:
-        retrieval = None
-        if config.retrieval is not None:
-            from reid_smoke.retrieval.probe import retrieval_probe
-
-            retrieval = retrieval_probe(
-                config.data, training_set, most=config.retrieval.images, seed=config.seed,
-                captions=config.model.text is not None,
-            )  # fmt: skip
-        return Prepared(training, training_set, config.rule.window, config.train.steps, retrieval)
+        return Prepared(training, training_set, config.rule.window, config.train.steps, None)
     each = training.steps_per_epoch
     last = plan.epochs * each
     if last < LEAST_STEPS:

@@ -22,6 +22,7 @@ from reid_smoke.facts import (
     CrashFacts,
     EndFacts,
     LoaderFacts,
+    OutOfMemoryFacts,
     ProbeFault,
     RankEndFacts,
     RankFacts,
@@ -37,7 +38,7 @@ CLOCKS = 60.0  # seconds by which the clocks of two machines may differ
 PATIENCE = 3.0  # seconds that the first rank waits for the others' last lines
 
 _WANTED = tuple(f'{{"kind":"{kind}"'.encode() for kind in ("rank_start", "step", "loader", "crash", "end",
-                                                           "unreadable", "probe_fault"))  # fmt: skip
+                                                           "unreadable", "probe_fault", "out_of_memory"))  # fmt: skip
 _OF_A_PEER = re.compile(
     r"closed by peer|connection reset|broken pipe|connection refused|timed? ?out|gloo|nccl|rank \d+ .*(failed|barrier)",
     re.IGNORECASE,
@@ -131,6 +132,8 @@ class _Other:
             elif isinstance(fact, EndFacts):
                 self._end = fact
                 yield from self._condenser.last()
+            elif isinstance(fact, OutOfMemoryFacts):
+                yield fact.model_copy(update={"rank": self.rank})
             elif isinstance(fact, ProbeFault):
                 yield fact.model_copy(update={"probe": f"{fact.probe} on rank {self.rank}"})
             elif isinstance(fact, UnreadableFacts):

@@ -1,17 +1,19 @@
 """One smoke run from a config to a judgement: the road that `run` and `overfit` share.
 
 Everything that can be wrong with the user's input is found before the run's folder is made, so that a bad config
-leaves nothing behind. From the first step on, whatever happens is reported. After a GO `run --continue` hands over, see
+leaves nothing behind. From the first step on, whatever happens is reported. Where a batch does not fit into memory, the
+training begins anew with half of it, see `smaller_batch.py`. After a GO `run --continue` hands over, see
 `handing_over.py`.
 """
 
 from __future__ import annotations
 
+import gc
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,19 +21,23 @@ from reid_smoke.build.data.training_set import TrainingSet
 from reid_smoke.config.dump import dump_config
 from reid_smoke.config.schema import Config
 from reid_smoke.errors import CouldNotJudge, ReidSmokeError
-from reid_smoke.facts import AnyFact, EndFacts, ProbeFault, RetrievedFacts, UnreadableFacts
+from reid_smoke.facts import AnyFact, EndFacts, OutOfMemoryFacts, ProbeFault, RetrievedFacts, UnreadableFacts
 from reid_smoke.folder import make_run_folder
 from reid_smoke.last_resort import SECONDS_OF_FIRST, SECONDS_OF_OTHERS, LastResort
 from reid_smoke.ledger import Ledger
 from reid_smoke.plan import Plan, run_facts
-from reid_smoke.preparing import Phases, no_collection, prepare
+from reid_smoke.preparing import Phases, Prepared, build_from, no_collection, prepare
 from reid_smoke.rank_files import OtherRanks, open_rank_ledger
 from reid_smoke.report.live import LiveDisplay
+from reid_smoke.smaller_batch import smaller_batches
 from reid_smoke.train.ranks import Place, Ranks, find_place, join
+from reid_smoke.triage.changes import settings
 from reid_smoke.until_certain import How, train_until_certain
 from reid_smoke.verdict import Judgement, judge
 
 if TYPE_CHECKING:
+    import torch
+
     from reid_smoke.build.data.loader import Batch
     from reid_smoke.build.training import Training
     from reid_smoke.retrieval.probe import RetrievalProbe
@@ -68,16 +74,9 @@ def smoke(
             phases = Phases(started)
             prepared = prepare(plan, place, unreadable.append, seen.append, phases)
         ranks = join(place, prepared.training.device)
-        training, steps = ranks.share(prepared.training), prepared.steps
+        training = ranks.share(prepared.training)
         folder = _agree_on_folder(plan, out, ranks)
-        if place.is_first:
-            ledger = Ledger(folder / "facts.jsonl")
-            ledger.subscribe(display)
-            ledger.add(run_facts(plan, training, prepared.window, steps, place.ranks))
-            if plan.baseline is not None:
-                ledger.add(plan.baseline)
-        else:
-            ledger = open_rank_ledger(folder, place.rank, place.ranks)
+        ledger = _begin_ledger(folder, plan, prepared, place, display, (phases.facts(), *unreadable))
         others = OtherRanks(folder, place.ranks, time.time() - (time.perf_counter() - started))
 
         def end_here() -> int:
@@ -89,13 +88,33 @@ def smoke(
             return last_words(Outcome(judgement, ledger, folder, "interrupted", judgement.exit_code))
 
         resort.act = end_here
-        for fact in (*training.facts, phases.facts(), *unreadable):
-            ledger.add(fact)
         unreadable.clear()  # from now on those that come up while training
         retrieval = prepared.retrieval if place.is_alone else None  # other ranks would wait for it
         before = _retrieved(retrieval, training, ledger) if retrieval is not None else None
-        batches = _batches(training) if plan.hands_over else None
-        how = train_until_certain(training, ledger, display, unreadable, steps, started, ranks, others, batches)
+        asked = plan.config
+        # Several ranks would have to agree on it, while those that did not run out of memory wait for one that did.
+        sizes = smaller_batches(asked) if place.is_alone else iter(())
+        tried: list[OutOfMemoryFacts] = []
+        while True:
+            smaller = next(sizes, None)
+            batches = _batches(training) if plan.hands_over else None
+            how = train_until_certain(
+                training, ledger, display, unreadable, prepared.steps, started, ranks, others, batches,
+                anew_with=settings(asked, smaller) if smaller is not None else (),
+            )  # fmt: skip
+            before_this, tried = len(tried), ledger.all(OutOfMemoryFacts)
+            if smaller is None or len(tried) == before_this:
+                break
+            training_set, device = prepared.training_set, training.device
+            ledger.close()
+            display.begins_anew(tried[-1])
+            del prepared, training, batches
+            _free_memory(device)
+            plan = replace(plan, config=smaller)
+            seen.clear()
+            prepared = build_from(training_set, plan, place, device, unreadable.append, seen.append)
+            training = prepared.training
+            ledger = _begin_ledger(folder, plan, prepared, place, display, (phases.facts(), *tried))
         if retrieval is not None:
             after = None
             if how in ("finished", "stopped"):
@@ -132,6 +151,34 @@ def _agree_on_folder(plan: Plan, out: Path | None, ranks: Ranks) -> Path:
     folder = make_run_folder(out, plan.config.name, dump_config(plan.config))
     ranks.tell("folder", str(folder.absolute()))
     return folder
+
+
+def _begin_ledger(
+    folder: Path, plan: Plan, prepared: Prepared, place: Place, display: LiveDisplay, facts: Iterable[AnyFact]
+) -> Ledger:
+    """The ledger of this rank, with what is known before the first step: of the run, of the training, and `facts`."""
+    training = prepared.training
+    if place.is_first:
+        ledger = Ledger(folder / "facts.jsonl")
+        ledger.subscribe(display)
+        ledger.add(run_facts(plan, training, prepared.window, prepared.steps, place.ranks))
+        if plan.baseline is not None:
+            ledger.add(plan.baseline)
+    else:
+        ledger = open_rank_ledger(folder, place.rank, place.ranks)
+    for fact in (*training.facts, *facts):
+        ledger.add(fact)
+    return ledger
+
+
+def _free_memory(device: torch.device) -> None:
+    """What a training held that nobody holds any more, so that the next one finds it free."""
+    import torch
+
+    gc.collect()  # a traceback and its frames hold each other
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats(device)
 
 
 def _retrieved(retrieval: RetrievalProbe, training: Training, ledger: Ledger) -> RetrievedFacts | None:

@@ -34,13 +34,16 @@ def train_until_certain(
     ranks: Ranks = ALONE,
     others: OtherRanks | None = None,
     batches: Batches | None = None,
+    anew_with: tuple[str, ...] = (),
 ) -> How:
     """Train, observed, for `steps` or until the verdict is certain; whatever ends it is a fact by then.
 
     Of several ranks all stop where the first finds it certain; `others` is what it knows of them. batches: where
-    somebody goes on in them afterwards.
+    somebody goes on in them afterwards. anew_with: settings with which somebody begins anew where memory runs out:
+    OutOfMemoryFacts say so, and that it was a crash is not told.
     """
     from reid_smoke.probes.crash import read_crash
+    from reid_smoke.probes.memory import peak_and_total, read_out_of_memory
     from reid_smoke.probes.observer import Observer
     from reid_smoke.train.captured import choose_learner, why_one_by_one
     from reid_smoke.train.loop import train
@@ -58,6 +61,7 @@ def train_until_certain(
 
     def stop(step: int) -> bool:
         settle()
+        observer.dense_until = max(observer.dense_until, judge_now.window_end)  # wherever it lies, it is seen densely
         if not ranks.is_agreed(step, window_end):
             return False
         certain = False
@@ -77,7 +81,8 @@ def train_until_certain(
                 train(training, max_steps=most, stop=stop, learn=learn, batches=batches)
                 if training.device.type == "cuda":
                     why = why_one_by_one(training) or getattr(learn, "fell_back", None)
-                    ledger.add(ExecutionFacts(captured=why is None, reason=why or ""))
+                    peak, total = peak_and_total(training.device)
+                    ledger.add(ExecutionFacts(captured=why is None, reason=why or "", peak=peak, total=total))
             how = "stopped" if judge_now.fatal else "finished"
     except KeyboardInterrupt:
         how = "interrupted"
@@ -88,10 +93,15 @@ def train_until_certain(
         settle()
         display.close()
         crash = read_crash(error, observer.step, observer.labels_before)
-        ledger.add(crash)
+        batch = training.config.data.batch_size
+        ran_out = read_out_of_memory(error, crash.step, batch, str(training.device), anew_with)
+        if ran_out is not None:
+            ledger.add(ran_out)
+        if ran_out is None or not anew_with:
+            ledger.add(crash)
         if isinstance(error, ReidSmokeError):
             print(f"reid-smoke: {error}", file=sys.stderr)
-        elif ranks.place.is_alone or not is_of_a_peer(crash):
+        elif ran_out is None and (ranks.place.is_alone or not is_of_a_peer(crash)):
             traceback.print_exception(error)
     settle()
     observer.finish(how)

@@ -16,6 +16,7 @@ from reid_smoke.facts import (
     GraphFacts,
     HandoverEndFacts,
     HandoverFacts,
+    OutOfMemoryFacts,
     RankEndFacts,
     RunFacts,
     UnreadableFacts,
@@ -139,6 +140,11 @@ def _why_not_closed(ledger: Ledger, curve: Curve) -> str:
     if killed and (crash is None or crash.rank == 0):
         who = ", ".join(str(fact.rank) for fact in killed)
         return f"Rank{'s'[: len(killed) > 1]} {who} died after step {min(f.step for f in killed)}: {wanted}."
+    ran_out = ledger.last(OutOfMemoryFacts)
+    if crash is not None and ran_out is not None and not ran_out.then:
+        where = f" on rank {ran_out.rank}" if ran_out.rank else ""
+        batch = f" with {ran_out.batch} images a batch" if ran_out.batch else ""
+        return f"Memory ran out{where} at step {ran_out.step + 1}{batch}: {wanted}."
     if crash is not None:
         where = f" on rank {crash.rank}" if crash.rank else ""
         return f"The training crashed with {crash.exception}{where} at step {crash.step + 1}: {wanted}."

@@ -28,8 +28,10 @@ class Beside:
             yield
 
     def reads(self, *tensors: Tensor | None) -> None:
-        """These must not be given back, and their memory used again, before the branch has joined."""
-        self._read += [tensor for tensor in tensors if tensor is not None]
+        """These must not be given back, and their memory used again, before the branch has joined. Where none is open
+        nothing has to be kept: what a step computed would be held for ever."""
+        if self._is_open:
+            self._read += [tensor for tensor in tensors if tensor is not None]
 
     def join(self) -> None:
         if self._is_open and self._stream is not None:

@@ -6,23 +6,40 @@ import re
 import traceback
 from pathlib import Path
 from types import FrameType, TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
-from reid_smoke.facts import CrashFacts
+from reid_smoke.facts import CrashFacts, OutOfMemoryFacts
 from reid_smoke.probes.labels import LabelsBeforeLoss
+from reid_smoke.probes.memory import read_out_of_memory
+
+if TYPE_CHECKING:
+    from reid_smoke.probes.observer import Observer
 
 LOSSES = ("cross_entropy", "nll_loss", "gather", "one_hot", "scatter_")
 OUT_OF_BOUNDS = re.compile(r"index (-?\d+) is out of bounds for dimension \d+ with size (\d+)")
 OURS = str(Path(__file__).resolve().parents[1])
 TORCH = str(Path(torch.__file__).resolve().parent)
+LATE = {
+    (str(Path("/autograd/__init__.py")), "backward"),
+    *((str(Path("/nn/utils/clip_grad.py")), name) for name in ("clip_grad_norm_", "clip_grad_value_")),
+}
+
+
+def read_watched_crash(error: BaseException, observer: Observer) -> tuple[CrashFacts | OutOfMemoryFacts, ...]:
+    """The facts of `error`, which ended the training that this observer watches."""
+    crash = read_crash(error, observer.step, observer.labels_before)
+    ran_out = read_out_of_memory(error, crash.step, observer.batch_size, observer.device)
+    return (crash,) if ran_out is None else (crash, ran_out)
 
 
 def read_crash(error: BaseException, step: int, labels: LabelsBeforeLoss) -> CrashFacts:
-    """The facts of `error`, raised after `step` whole steps. labels: what the last losses on a GPU were given."""
+    """The facts of `error`. step: the last whose backward began. labels: what the last losses on a GPU were given."""
     frames = list(traceback.walk_tb(error.__traceback__))
+    if any(_is_late_in_a_step(frame) for frame, _ in frames):
+        step = max(0, step - 1)
     if "device-side assert" in str(error):
         bad, classes = labels.bad()
     else:
@@ -36,6 +53,13 @@ def read_crash(error: BaseException, step: int, labels: LabelsBeforeLoss) -> Cra
         where=_where(error.__traceback__),
         bad_labels=bad,
         num_classes=classes,
+    )
+
+
+def _is_late_in_a_step(frame: FrameType) -> bool:
+    """In backward, in clipping or in the optimizer: the step had begun, and was never whole."""
+    return (frame.f_code.co_filename.removeprefix(TORCH), frame.f_code.co_name) in LATE or (
+        frame.f_code.co_filename.startswith(str(Path(TORCH, "optim"))) and frame.f_code.co_name == "step"
     )
 
 

@@ -6,7 +6,7 @@ import time
 
 from reid_smoke.facts import LoaderFacts
 from reid_smoke.ledger import Ledger
-from reid_smoke.probes.under_way import Loader, images_of_dataset, parts_of_dataset, sampler_of
+from reid_smoke.probes.under_way import Loader, batch_size_of, images_of_dataset, parts_of_dataset, sampler_of
 
 MOST_ITERATORS = 32  # a loop that makes an iterator per batch must not fill the memory
 MOST_DRY = 3  # epochs without a batch that are told of
@@ -35,6 +35,7 @@ class Loading:
         if loader is None:
             loader = Loader(key=id(iterator), promised=promised, sampler=sampler_of(iterator))
             loader.images, loader.parts = images_of_dataset(iterator), parts_of_dataset(iterator)
+            loader.batch_size = batch_size_of(iterator)
             self._iterators[id(iterator)] = loader
             if len(self._iterators) > MOST_ITERATORS:
                 self._iterators.pop(next(iter(self._iterators)))

@@ -8,7 +8,9 @@ A step that was captured as a CUDA graph is told of once, at its capture. The fi
 replay computes them anew, and is a step.
 
 Long after the window a verdict needs no more steps: from `dense_until` on every 11th is measured and written, ten times
-later every 53rd, and those in between cost next to nothing. Primes, so that no accumulation cycle hides between them.
+later every 53rd, and from there on ever fewer, as many each time that the training has become twice as long. So what is
+kept of it stays small, however long it is; those in between cost next to nothing. Primes, so that no accumulation cycle
+hides between them.
 """
 
 from __future__ import annotations
@@ -58,7 +60,8 @@ FRUITLESS = 3  # backwards without any classification, after which it is written
 MOST_FAULTS = 3  # of one probe, before it is switched off
 STEPS_WITHOUT_BACKWARD = (3, 10, 100)  # where a loop that steps without any backward is written down
 DENSE_UNTIL = 2000  # steps, each of which is measured
-STRIDES = (11, 53)  # from there on, and from ten times there on
+EARLY_STRIDE, SPARSE_FROM = 11, 10  # from there on, up to so many times there
+STRIDES = (53, 101, 211, 401, 809, 1601, 3203, 6421, 12809, 25601)  # from there on, each for a doubling; the last stays
 MOST_LOADS = 16  # checkpoints that are told of
 MOST_PATHS = 8  # shapes of the graph between loss and labels that are remembered
 OFTEN = 1000  # steps within which whatever changed is written each time
@@ -114,6 +117,12 @@ class Observer:
         """What the last walk found; None before the first classification."""
         return self._structure
 
+    @property
+    def batch_size(self) -> int | None:
+        """Images a batch: as the loader has it, or else as the last step had; None where neither is known."""
+        promised = self._loading.current.batch_size
+        return promised if promised is not None or not self.ledger.steps else self.ledger.steps[-1].batch
+
     @guarded
     def loaded(self, module: nn.Module, state_dict: object, result: Any, where: str) -> None:
         """A checkpoint was loaded with strict=False."""
@@ -163,7 +172,10 @@ class Observer:
     def _is_measured(self, step: int) -> bool:
         if step <= self.dense_until:
             return True
-        return step % STRIDES[step > 10 * self.dense_until] == 0
+        times = step / (SPARSE_FROM * self.dense_until)
+        doublings = int(math.log2(times)) if times > 1 else -1
+        stride = STRIDES[min(doublings, len(STRIDES) - 1)] if doublings >= 0 else EARLY_STRIDE
+        return step % stride == 0
 
     def _is_walked(self, step: int) -> bool:
         return step in WALK_AT or step % 100 == 0 or step - self._walked > 100

@@ -98,12 +98,19 @@ class Loader:
     sampler: int = 0  # id of what draws its batches
     images: int | None = None  # of its dataset
     parts: tuple[int, ...] = ()  # of the dataset, where it is put together from several
+    batch_size: int | None = None  # as what draws its batches has it
 
 
 def sampler_of(iterator: object) -> int:
     """What draws the batches of a DataLoader's iterator, the same object in every epoch; 0 where it has none."""
     sampler = getattr(iterator, "_index_sampler", None)
     return id(sampler) if sampler is not None else 0
+
+
+def batch_size_of(iterator: object) -> int | None:
+    """Images a batch, as a DataLoader's batch sampler has it; None: it has none of that name."""
+    size = getattr(getattr(iterator, "_index_sampler", None), "batch_size", None)
+    return size if isinstance(size, int) else None
 
 
 def images_of_dataset(iterator: object) -> int | None:

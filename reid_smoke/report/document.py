@@ -25,6 +25,7 @@ from reid_smoke.facts import (
     EndFacts,
     ExecutionFacts,
     GraphFacts,
+    OutOfMemoryFacts,
     ProbeFault,
     RetrievalFacts,
     RunFacts,
@@ -378,6 +379,12 @@ def _notes(ledger: Ledger) -> tuple[str, ...]:
     if ledger.write_error:
         notes.append(f"The facts could not all be written ({ledger.write_error}): make room before the next run.")
     notes += _unread(ledger)
+    ran_out = ledger.all(OutOfMemoryFacts)
+    if ran_out and ran_out[-1].then:
+        notes.append(
+            f"{ran_out[0].batch} images a batch do not fit into memory: what is judged is the training with "
+            f"{', '.join(ran_out[-1].then)} (RS801)."
+        )
     data = ledger.first(DatasetFacts)
     if data is not None and data.instances and data.instances > 1 and data.identities_of_one_image:
         notes.append(

@@ -23,6 +23,7 @@ from reid_smoke.facts import (
     GraphFacts,
     HandoverFacts,
     HandoverPlanFacts,
+    OutOfMemoryFacts,
     RunFacts,
     StepFacts,
 )
@@ -90,6 +91,15 @@ class LiveDisplay:
         if finding is not None:
             at = f"step {finding.step}  " if finding.step else ""
             self._write(f"{at}{result.check.code} {result.check.slug}: {finding.evidence}. Stopping here.")
+
+    def begins_anew(self, ran_out: OutOfMemoryFacts) -> None:
+        """Say that a batch did not fit, and what is tried in its place."""
+        self.close()
+        self._recent.clear()
+        self._write(
+            f"step {ran_out.step + 1}  out of memory with {ran_out.batch} images a batch. "
+            f"Beginning anew with {', '.join(ran_out.then)}"
+        )
 
     def close(self) -> None:
         """Take the bar away. The lines stay, and the cursor stands at the start of an empty one."""

@@ -113,6 +113,7 @@ class CapturedLearner:
             lines = str(error).strip().splitlines()
             self.fell_back = f"{type(error).__name__}: {lines[0] if lines else 'no message'}"
             self._optimizer.zero_grad(set_to_none=True)
+            self._images = self._labels = torch.empty(0)
         else:
             self._graph = graph
 

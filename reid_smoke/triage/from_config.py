@@ -15,7 +15,7 @@ from reid_smoke.build.data.training_set import open_training_set
 from reid_smoke.checks.catalogue import rank
 from reid_smoke.config.dump import dump_config
 from reid_smoke.errors import UsageError
-from reid_smoke.facts import TriageFacts, UnreadableFacts
+from reid_smoke.facts import OutOfMemoryFacts, TriageFacts, UnreadableFacts
 from reid_smoke.folder import make_run_folder
 from reid_smoke.ledger import Ledger
 from reid_smoke.plan import Plan, run_facts
@@ -87,7 +87,11 @@ def triage(
         how = train_until_certain(training, ledger, display, unreadable, most, started)
         del training, loader  # their memory is the trials' now
         judgement = judge(ledger, ended=True)
-        if _is_worth_trying(ledger, how, judgement.verdict.word):
+        if ledger.last(OutOfMemoryFacts) is not None:
+            why = "the batch does not fit into memory. `reid-smoke run` finds out which one does"
+            spent = budget_s - (deadline - time.perf_counter())
+            ledger.add(TriageFacts(budget_s=budget_s, seconds=spent, ended="impossible", why_not=why))
+        elif _is_worth_trying(ledger, how, judgement.verdict.word):
             stream = tuple(step.ce for step in ledger.steps)
             codes = [result.check.code for result in rank(judgement.results)]
             trying.Triage(

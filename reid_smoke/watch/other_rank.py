@@ -63,10 +63,11 @@ class OtherRankWatch:
                 ledger.add(EndFacts.unmeasured(0, how))
                 return
             if how == "crashed" and error is not None:
-                from reid_smoke.probes.crash import read_crash
+                from reid_smoke.probes.crash import read_watched_crash
 
                 self._observer.settle()
-                ledger.add(read_crash(error, self._observer.step, self._observer.labels_before))
+                for fact in read_watched_crash(error, self._observer):
+                    ledger.add(fact)
             self._observer.finish(how)
 
     def abandon(self) -> None:

@@ -229,10 +229,11 @@ class Watch:
                 self._add_run_facts({})
             return
         if how == "crashed" and error is not None:
-            from reid_smoke.probes.crash import read_crash
+            from reid_smoke.probes.crash import read_watched_crash
 
             observer.settle()
-            self.ledger.add(read_crash(error, observer.step, observer.labels_before))
+            for fact in read_watched_crash(error, observer):
+                self.ledger.add(fact)
         observer.finish(how)
 
     def _try_out(self, judgement: Judgement) -> None:

@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from reid_smoke.facts import AnyFact, RunFacts
 from reid_smoke.ledger import Ledger
-from reid_smoke.probes.crash import read_crash
+from reid_smoke.probes.crash import read_watched_crash
 from reid_smoke.probes.observer import Observer
 from reid_smoke.verdict import Judgement, judge
 from reid_smoke.watch.hooks import observing
@@ -171,7 +171,8 @@ def run_tiny(training: TinyTraining) -> tuple[Ledger, Judgement]:
             training.train()
         except Exception as error:  # a crash is part of some faults
             observer.settle()
-            ledger.add(read_crash(error, observer.step, observer.labels_before))
+            for fact in read_watched_crash(error, observer):
+                ledger.add(fact)
             how = "crashed"
         observer.finish(how)
     return ledger, judge(ledger, ended=True)

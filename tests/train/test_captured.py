@@ -106,6 +106,24 @@ def test_a_model_that_asks_the_gpu_for_a_number_is_trained_kernel_by_kernel() ->
 
 
 @on_a_gpu
+def test_a_capture_that_runs_out_of_memory_leaves_a_training_that_goes_on() -> None:
+    """What fits kernel by kernel is trained so; a run begins anew with a smaller batch only where that does not."""
+    training = training_of("cuda")
+
+    def too_much(module: object, inputs: object, output: object) -> None:
+        if torch.cuda.is_current_stream_capturing():
+            torch.empty(2**50, device="cuda")
+
+    training.model.backbone.register_forward_hook(too_much)
+    learn = choose_learner(training)
+    steps, _ = watched(training, learn, WARM_UP + 20)
+    assert isinstance(learn, CapturedLearner)
+    assert (learn.fell_back or "").startswith("OutOfMemoryError")
+    assert [s.step for s in steps] == list(range(1, WARM_UP + 21))
+    assert all(s.applied for s in steps)
+
+
+@on_a_gpu
 def test_a_smaller_last_batch_is_no_part_of_the_graph() -> None:
     training = training_of("cuda")
     batches = list(training.loader)

@@ -1,0 +1,1 @@
+"""RS8: the memory that a training takes."""
