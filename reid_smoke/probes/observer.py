@@ -15,6 +15,7 @@ hides between them.
 
 from __future__ import annotations
 
+import math
 import re
 import time
 from contextlib import AbstractContextManager, nullcontext

@@ -6,7 +6,7 @@ from tests.checks.tiny import Model, TinyTraining
 class GradientsOfNoise(TinyTraining):
     """Noise is added to the gradients, as for differential privacy, and buries them."""
 
-    lr_head = 0.03
+    lr_head = 0.018
 
     def clip(self) -> None:
         for parameter in self.model.parameters():
