@@ -30,7 +30,10 @@ def triage(keeper: Keeper, ledger: Ledger, codes: list[str], file: TextIO | None
     curve = read_curve(ledger.first(RunFacts), ledger.first(DatasetFacts), ledger.last(GraphFacts), ledger.steps).word
     try:
         _refuse_what_no_replay_shows(ledger, curve)
-        subject = ReplaySubject(keeper.kept(), _lr_factor(ledger))
+        kept = keeper.kept()
+        if kept.never_backward and curve == "short":
+            curve = "flat"  # what no gradient reached has not learnt, though no step was there to be seen
+        subject = ReplaySubject(kept, _lr_factor(ledger))
         step_s = _measure(subject)
     except CannotReplay as reason:
         seconds = BUDGET_S - (deadline - time.perf_counter())
