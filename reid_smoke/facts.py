@@ -478,6 +478,7 @@ class TriageFacts(Fact):
     untried: tuple[str, ...] = ()  # names of the trials that the budget left out
     replayed: bool = False  # on what was kept of a watched training, in the reference loop
     ce_word: str = ""  # what CE did in the training that is replayed, as in rule.Curve; empty: not known
+    first_cause: str = ""  # code of the finding that explains the others
     why_not: str = ""  # why nothing could be tried
 
 

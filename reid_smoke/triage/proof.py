@@ -18,6 +18,7 @@ from typing import Literal
 from reid_smoke.facts import TriageFacts, TrialFacts
 from reid_smoke.rule import BELOW_CHANCE, LEAST_STEPS, SURE
 from reid_smoke.trend import falling_p, standard_error
+from reid_smoke.triage.trial import IN_THE_DATA
 
 LEAST_DROP = 0.1  # nats, on the stream
 LEAST_UNSEEN = 12  # images that were not trained on, to say whether labels go with them
@@ -55,6 +56,12 @@ def guessing_ce(labels: Sequence[int]) -> float | None:
     return -sum(n / count * log(n / count) for n in Counter(labels).values()) if count else None
 
 
+def _guessing(trial: TrialFacts) -> float:
+    """CE of having learnt no more than which labels the few batches hold: that tells no image from another."""
+    chance = log(max(2, trial.num_classes))
+    return chance if trial.guessing_ce is None else min(chance, trial.guessing_ce)
+
+
 def ends(trial: TrialFacts) -> tuple[float, float] | None:
     """CE where the trial began and where it ended: over one turn of the few batches, or over the first steps and the
     last third of the stream. None for a trial without a step."""
@@ -78,11 +85,12 @@ def learned(trial: TrialFacts, as_is: TrialFacts | None = None) -> bool:
     first, last = found
     before = ends(as_is) if as_is is not None and all(map(isfinite, as_is.ce)) else None
     if trial.batches == "few":
-        chance = log(max(2, trial.num_classes))
-        # So few batches hold some labels and not others: whoever has learnt which has not told one image from another.
-        guessing = chance if not trial.guessing_ce else min(chance, trial.guessing_ce)
+        guessing = _guessing(trial)
+        if not guessing:
+            return False  # one label: nothing to be told apart
         bar = min(first, guessing) - min(BELOW_CHANCE, guessing / 2)
-        return last <= bar and (before is None or last <= before[1] - BELOW_CHANCE)
+        least = BELOW_CHANCE - (before[1] - _guessing(as_is)) if before is not None and as_is is not None else 0.0
+        return last <= bar and guessing - last >= least
     least = LEAST_DROP if before is None else LEAST_DROP + 2 * max(0.0, before[0] - before[1])
     inside = trial.ce[-max(5, len(trial.ce) // 3) :]
     falls = falling_p(trial.ce) < SURE or first - last > BELOW_CHANCE
@@ -100,7 +108,7 @@ def prove(trials: Sequence[TrialFacts], end: TriageFacts | None) -> Proof | None
     outcomes = tuple(_outcome(trial, as_is.get(trial.batches)) for trial in trials)
     flipped = smallest(outcomes)
     if end is not None and end.replayed:
-        if outcomes[0].learned and flipped is None:  # other data are learnt, too; what of unseen images is the question
+        if outcomes[0].learned and flipped is None:  # the others learn, too; what of unseen images is the question
             outcomes = tuple(_outcome(trial, None) for trial in trials)
             flipped = _by_the_unseen(outcomes)
         lies_in = _lies_in(outcomes, flipped, end)
@@ -115,17 +123,23 @@ def _lies_in(outcomes: Sequence[Outcome], flipped: Outcome | None, end: TriageFa
         return flipped.trial.swaps
     as_is = outcomes[0]
     loop = as_is.learned and end.ce_word in STOOD and labels_go_with_images(as_is.trial)
-    return ("loop",) if loop else ()
+    # Within these few batches labels and images may go together, or two people be told apart, and not in the next ones.
+    return ("loop",) if loop and end.first_cause not in IN_THE_DATA else ()
 
 
 def _by_the_unseen(outcomes: Sequence[Outcome]) -> Outcome | None:
-    """Other data, of which images that were not trained on are told, while of theirs they are guessed."""
+    """The change, else the other data, with which images are told that were not trained on, and guessed as it is."""
     as_is = outcomes[0].trial
     if not outcomes[0].learned or labels_go_with_images(as_is) is not False or as_is.unseen_rank is None:
         return None
-    for outcome in outcomes[1:]:
+    for outcome in sorted(outcomes[1:], key=lambda o: bool(o.trial.swaps)):
         other = outcome.trial
-        if other.swaps == ("data",) and labels_go_with_images(other) and other.unseen_rank is not None:
+        if (
+            outcome.learned
+            and other.swaps in ((), ("data",))
+            and labels_go_with_images(other)
+            and other.unseen_rank is not None
+        ):
             error = sqrt((1 / as_is.unseen + 1 / other.unseen) / 12)
             if other.unseen_rank - as_is.unseen_rank > CLEARLY * error:
                 return outcome
@@ -190,22 +204,23 @@ def _left_out(end: TriageFacts | None) -> list[str]:
     return said
 
 
-def about_replay(outcomes: Sequence[Outcome], flipped: Outcome | None, end: TriageFacts | None) -> list[str]:
+def about_replay(outcomes: Sequence[Outcome], flipped: Outcome | None, end: TriageFacts) -> list[str]:
     """What the replay of a watched script proves: the first outcome is their model and optimizer in a plain loop."""
     as_is = outcomes[0]
-    ce_word = end.ce_word if end is not None else ""
     if as_is.trial.error:
         said = [f"What was kept cannot be played again ({as_is.trial.error}), so the trials say nothing."]
     elif as_is.learned and (flipped is None or flipped.trial.swaps == ("data",)):
-        said = [_replay_learned(as_is.trial, flipped, ce_word)]
+        said = [_replay_learned(as_is.trial, flipped, end)]
     elif flipped is not None:
         names = flipped.trial.name
-        if flipped.trial.swaps:
+        if as_is.learned:
+            said = [_does_better(as_is, flipped)]
+        elif flipped.trial.swaps:
             where = " and ".join(_WHERE[part] for part in flipped.trial.swaps)
             said = [f"The fault lies {where}: with {names} CE falls, and with no smaller change that was tried."]
         else:
             said = [f"CE falls with {names}, from the same start on the same batches: that is the mend."]
-    elif end is not None and end.ended in ("out of budget", "interrupted"):
+    elif end.ended in ("out of budget", "interrupted"):
         said = ["Nothing learned so far."]
     elif any(len(outcome.trial.swaps) > 1 and not outcome.trial.error for outcome in outcomes):
         said = [
@@ -217,6 +232,21 @@ def about_replay(outcomes: Sequence[Outcome], flipped: Outcome | None, end: Tria
     return [*said, *_left_out(end)]
 
 
+def _does_better(as_is: Outcome, flipped: Outcome) -> str:
+    """Of a change, where their own model and optimizer learn by heart without it."""
+    figures = [f"a CE of {flipped.ce_last:.2f} and not of {as_is.ce_last:.2f}"]
+    if flipped.trial.unseen_rank is not None and as_is.trial.unseen_rank is not None:
+        figures.append(
+            f"of images kept aside their identity ranks above {flipped.trial.unseen_rank:.0%} of the others and not "
+            f"above {as_is.trial.unseen_rank:.0%}"
+        )
+    return (
+        f"Their own model and optimizer learn {as_is.trial.distinct_batches} of their batches by heart in a plain "
+        f"loop, but with {flipped.trial.name} they come to {', and '.join(figures)}, from the same start on the same "
+        "batches: that is the mend."
+    )
+
+
 def labels_go_with_images(trial: TrialFacts) -> bool | None:
     """Whether images that were not trained on are told right more often than by guessing; None: too few to tell."""
     rank, count = trial.unseen_rank, trial.unseen
@@ -226,22 +256,27 @@ def labels_go_with_images(trial: TrialFacts) -> bool | None:
     return (rank - 0.5) / sqrt(1 / 12 / count) > UNSEEN_SURE
 
 
-def _replay_learned(trial: TrialFacts, flipped: Outcome | None, ce_word: str) -> str:
+def _replay_learned(trial: TrialFacts, flipped: Outcome | None, end: TriageFacts) -> str:
     """flipped: with other data images that were not trained on are told right."""
     own = f"Their own model and optimizer learn {trial.distinct_batches} of their batches by heart in a plain loop"
     loop = (
         "The fault lies in the loop or in the loss: what the script does between the logits and `optimizer.step()` "
         "(zero_grad, accumulation, clipping, scaler, schedule, loss weights), or to the batches that came later"
     )
-    if ce_word == "slow":
+    if end.ce_word == "slow":
         loop += ". Or else it is in the pace: CE fell in the training, too, and learning by heart does not ask how fast"
-    elif ce_word not in STOOD:
+    elif end.ce_word not in STOOD:
         loop += ". Or else it is one that CE does not show so early: the training ended before its CE was judged"
     told, rank, count = labels_go_with_images(trial), trial.unseen_rank, trial.unseen
     if told is None or rank is None:
         return (
             f"{own}. {loop}. Or it lies in the data: whether labels and images go together could not be told, since "
             "too few identities came twice."
+        )
+    if told and end.first_cause in IN_THE_DATA:
+        return (
+            f"{own}, and tell images apart that were kept aside: the fault lies in none of both. {end.first_cause} "
+            "speaks for the data or for how batches are drawn, which so few batches, over and over, do not show."
         )
     seen = f"{count} images kept aside, their identity ranks above {rank:.0%} of the others"
     if told:

@@ -129,6 +129,49 @@ def test_every_way_of_calling_is_replayed(tmp_path: Path, style: type[Style]) ->
     assert "The fault lies in the loop" in conclusion(watched(style, tmp_path / "out", in_the_loop))
 
 
+def without_backward(training: Style) -> None:
+    def sick(images: Tensor, labels: Tensor) -> Tensor:
+        _, logits = training.loss(images, labels)
+        for optimizer in training.optimizers:
+            optimizer.step()
+        return logits.detach()
+
+    training.step = sick  # type: ignore[method-assign]
+
+
+def detached(training: Style) -> None:
+    """The logits are cut off from their model, and another loss goes backward."""
+
+    def sick(images: Tensor, labels: Tensor) -> Tensor:
+        for optimizer in training.optimizers:
+            optimizer.zero_grad()
+        logits, feature = training.model(images)
+        loss = F.cross_entropy(logits.detach(), labels) + 1e-4 * feature.pow(2).mean()
+        loss.backward()
+        for optimizer in training.optimizers:
+            optimizer.step()
+        return logits.detach()
+
+    training.step = sick  # type: ignore[method-assign]
+
+
+@pytest.mark.parametrize(
+    ("style", "spoil", "code"),
+    [
+        (Style, without_backward, "RS301"),
+        (HeadOfItsOwn, without_backward, "RS301"),
+        (Style, detached, "RS304"),
+    ],
+)
+def test_what_never_goes_backward_is_played_all_the_same(
+    tmp_path: Path, style: type[Style], spoil: Spoil, code: str
+) -> None:
+    report = watched(style, tmp_path / "out", spoil)
+    assert report.findings[0].code == code
+    assert "The fault lies in the loop or in the loss" in conclusion(report)
+    assert report.trials[0].distinct_batches == 8
+
+
 class Uncopied(Style):
     def __init__(self) -> None:
         super().__init__()

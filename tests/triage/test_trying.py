@@ -59,11 +59,12 @@ class Silent:
     def ended(self, facts: TrialFacts, learned: bool) -> None: ...
 
 
-def tried(subject: Scripted, *codes: str, budget: float = 60.0) -> tuple[list[str], Ledger]:
+def tried(subject: Scripted, *codes: str, budget: float = 60.0, ce_word: str = "") -> tuple[list[str], Ledger]:
     ledger = Ledger()
     Triage(
-        subject, ledger, codes, Silent(), budget_s=budget, deadline=time.perf_counter() + budget, seconds_per_step=None
-    ).run()
+        subject, ledger, codes, Silent(), budget_s=budget, deadline=time.perf_counter() + budget, seconds_per_step=None,
+        ce_word=ce_word,
+    ).run()  # fmt: skip
     return [fact.name for fact in ledger.all(TrialFacts)], ledger
 
 
@@ -105,6 +106,19 @@ def test_a_swap_finds_what_no_change_does() -> None:
     assert flipped(ledger) == "another model"
 
 
+def test_a_swap_that_the_first_cause_speaks_for_comes_before_what_no_finding_speaks_for() -> None:
+    data = adds("other data", "RS1", swap="data")
+    assert tried(Scripted([A, B, MODEL, data], "other data"), "RS1", "RS2")[0] == ["as it is", "B", "other data"]
+    names, _ = tried(Scripted([A, B, MODEL, data], "A"), "RS2", "RS1")
+    assert names == ["as it is", "B", "A"]
+
+
+def test_two_that_findings_speak_for_are_put_together_before_the_rest_is_tried() -> None:
+    names, ledger = tried(Scripted([A, B, C, D, MODEL], "B", "C"), "RS1", "RS2")
+    assert names == ["as it is", "C", "B", "all changes that a finding speaks for"]
+    assert flipped(ledger) == "all changes that a finding speaks for"
+
+
 @pytest.mark.parametrize("pair", [("A", "B"), ("A", "D"), ("B", "C"), ("C", "D")])
 def test_two_that_are_needed_together_are_narrowed_down_to(pair: tuple[str, str]) -> None:
     _, ledger = tried(Scripted([A, B, C, D, MODEL], *pair))
@@ -143,6 +157,15 @@ def test_what_learns_and_guesses_unseen_images_is_held_against_other_data() -> N
     assert ledger.all(TrialFacts)[1].changes == ("other data",)
     subject.unseen = {"": 0.9}
     assert tried(subject)[0] == ["as it is"]
+
+
+def test_what_would_mend_the_first_cause_is_held_against_what_learns_as_it_is_where_ce_stood() -> None:
+    subject = Scripted([A, B, C, MODEL], by_heart=True)
+    assert tried(subject, "RS1", "RS2", ce_word="flat")[0] == ["as it is", "C"]
+    assert tried(subject, "RS1", "RS2", ce_word="slow")[0][:3] == ["as it is", "C", "B"]
+    assert tried(subject, "RS3", "RS2", ce_word="flat")[0] == ["as it is"]
+    subject.unseen = {"": 0.5, "C": 0.9}
+    assert flipped(tried(subject, "RS1", ce_word="flat")[1]) == "C"
 
 
 def test_beyond_the_budget_nothing_is_tried_and_that_is_written_down() -> None:
