@@ -298,8 +298,10 @@ def _flip(outcomes: Sequence[Outcome], flipped: Outcome) -> str:
     if trial.swaps:
         where = " and ".join(_WHERE[part] for part in trial.swaps)
         return f"The fault lies {where}: with {trial.name} CE falls, and no smaller change that was tried does that."
+    as_is = {outcome.trial.batches: outcome for outcome in outcomes if not outcome.trial.together}.get(trial.batches)
+    faster = " clearly faster" * (as_is is not None and as_is.learned)
     alone = "" if trial.together == 1 else ", and with neither of them alone" * (trial.together == 2)
-    said = f"CE falls with {trial.name}{alone}, from the same start on the same batches: that is the mend."
+    said = f"CE falls{faster} with {trial.name}{alone}, from the same start on the same batches: that is the mend."
     others = [o.trial.name for o in outcomes if o.learned and o.trial.together == 1 and not o.trial.swaps]
     others = [name for name in others if name != trial.name]
     return f"{said} So it does with {' and with '.join(others)}." if others and trial.together == 1 else said
@@ -312,6 +314,8 @@ def _nothing(outcomes: Sequence[Outcome]) -> str:
             "No change made CE fall, and neither did the reference's model, optimizer and data together: these trials "
             "are too short to tell. Give a larger --budget, or smaller images."
         )
+    if any(outcome.learned for outcome in outcomes if outcome.trial.batches == "stream" and not outcome.trial.together):
+        return "CE falls as the training is, but too slowly, and no change made it fall clearly faster."
     return (
         "No change made CE fall, so this fault is none that these changes take away. The findings above name what was "
         "seen; the code of the model, the loss and the loop is what is left."

@@ -160,7 +160,7 @@ class Triage(Generic[PlanT]):
     def _choose_look(self) -> Look | None:
         """The few batches where the training as it is cannot even learn those by heart, else the stream.
 
-        None: it learns from the stream, too.
+        None: it learns from the stream, too, and not too slowly.
         """
         steps = self._affordable(LEAST_STEPS, MOST_STEPS) // TURNS * TURNS
         few = Look("few", min(steps // TURNS, self._subject.most_distinct), steps)
@@ -181,7 +181,7 @@ class Triage(Generic[PlanT]):
             self._progress.ended(self._as_is, found)
         else:
             found = self._try([], look)
-        return None if found else look
+        return None if found and self._ce_word != "slow" else look
 
     def _learns_as_it_is(self) -> Ended:
         """By heart even a training learns whose pace is far too slow for a stream: what would mend the first cause is

@@ -39,6 +39,7 @@ class Scripted:
         self.interrupt_at: str | None = None
         self.unseen: dict[str, float] = {}  # by the change made; "" as it is
         self.seconds = 0.0
+        self.pace = 0.0  # of what has not learnt, beside what has
 
     def settings(self, plan: Plan) -> tuple[str, ...]:
         return tuple(sorted(plan))
@@ -48,7 +49,7 @@ class Scripted:
             raise KeyboardInterrupt
         time.sleep(self.seconds)
         learns = self.needed <= plan or (self.by_heart and look.batches == "few")
-        fall = CHANCE / look.steps if learns else 0.0
+        fall = CHANCE / look.steps * (1.0 if learns else self.pace)
         rank = self.unseen.get(min(plan, default=""))
         return Played(tuple(CHANCE - fall * n + 0.001 * (n % 3) for n in range(look.steps)), 20, "", rank, 40)
 
@@ -166,6 +167,15 @@ def test_what_would_mend_the_first_cause_is_held_against_what_learns_as_it_is_wh
     assert tried(subject, "RS3", "RS2", ce_word="flat")[0] == ["as it is"]
     subject.unseen = {"": 0.5, "C": 0.9}
     assert flipped(tried(subject, "RS1", ce_word="flat")[1]) == "C"
+
+
+def test_what_falls_too_slowly_is_held_against_changes_on_the_stream() -> None:
+    subject = Scripted([A, B], "B", has_stream=True)
+    subject.pace = 0.2
+    assert tried(subject)[0] == ["as it is", "as it is"]  # by heart, and from the stream
+    names, ledger = tried(subject, ce_word="slow")
+    assert names == ["as it is", "as it is", "A", "B"]
+    assert flipped(ledger) == "B"
 
 
 def test_beyond_the_budget_nothing_is_tried_and_that_is_written_down() -> None:
