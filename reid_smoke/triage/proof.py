@@ -130,20 +130,21 @@ def _lies_in(outcomes: Sequence[Outcome], flipped: Outcome | None, end: TriageFa
 def _by_the_unseen(outcomes: Sequence[Outcome]) -> Outcome | None:
     """The change, else the other data, with which images are told that were not trained on, and guessed as it is."""
     as_is = outcomes[0].trial
-    if not outcomes[0].learned or labels_go_with_images(as_is) is not False or as_is.unseen_rank is None:
+    if not outcomes[0].learned or labels_go_with_images(as_is) is not False:
         return None
     for outcome in sorted(outcomes[1:], key=lambda o: bool(o.trial.swaps)):
         other = outcome.trial
-        if (
-            outcome.learned
-            and other.swaps in ((), ("data",))
-            and labels_go_with_images(other)
-            and other.unseen_rank is not None
-        ):
-            error = sqrt((1 / as_is.unseen + 1 / other.unseen) / 12)
-            if other.unseen_rank - as_is.unseen_rank > CLEARLY * error:
-                return outcome
+        instead = outcome.learned and other.swaps in ((), ("data",))
+        if instead and labels_go_with_images(other) and _tells_the_unseen_better(other, as_is):
+            return outcome
     return None
+
+
+def _tells_the_unseen_better(other: TrialFacts, as_is: TrialFacts) -> bool:
+    if other.unseen_rank is None or as_is.unseen_rank is None or not (other.unseen and as_is.unseen):
+        return False
+    error = sqrt((1 / as_is.unseen + 1 / other.unseen) / 12)
+    return other.unseen_rank - as_is.unseen_rank > CLEARLY * error
 
 
 def smallest(outcomes: Sequence[Outcome]) -> Outcome | None:
@@ -234,16 +235,20 @@ def about_replay(outcomes: Sequence[Outcome], flipped: Outcome | None, end: Tria
 
 def _does_better(as_is: Outcome, flipped: Outcome) -> str:
     """Of a change, where their own model and optimizer learn by heart without it."""
-    figures = [f"a CE of {flipped.ce_last:.2f} and not of {as_is.ce_last:.2f}"]
-    if flipped.trial.unseen_rank is not None and as_is.trial.unseen_rank is not None:
+    figures = []
+    before, after = as_is.ce_last, flipped.ce_last
+    if before is not None and after is not None and before - after >= BELOW_CHANCE:
+        figures.append(f"CE comes down to {after:.2f} and not to {before:.2f}")
+    if _tells_the_unseen_better(flipped.trial, as_is.trial):
         figures.append(
             f"of images kept aside their identity ranks above {flipped.trial.unseen_rank:.0%} of the others and not "
             f"above {as_is.trial.unseen_rank:.0%}"
         )
+    where = " and ".join(_WHERE[part] for part in flipped.trial.swaps)
     return (
         f"Their own model and optimizer learn {as_is.trial.distinct_batches} of their batches by heart in a plain "
-        f"loop, but with {flipped.trial.name} they come to {', and '.join(figures)}, from the same start on the same "
-        "batches: that is the mend."
+        f"loop, but with {flipped.trial.name} {', and '.join(figures)}, from the same start on the same batches: "
+        + (f"the fault lies {where}." if where else "that is the mend.")
     )
 
 

@@ -151,26 +151,27 @@ class _Player:
             self._hold_everything_once(parts)
 
     def _hold_everything_once(self, parts: Parts) -> None:
-        """What is held twice stays in the place that comes first. What is held nowhere has the lr of its like, where
-        their optimizer has one for it."""
+        """What is held twice stays in the optimizer that holds most. What is held nowhere gets the lr of its like, or
+        the usual one where their optimizer has none for it."""
         held: set[int] = set()
         rates: dict[bool, float] = {}  # by whether it is the head's
-        for optimizer in self._optimizers:
+        for optimizer in sorted(self._optimizers, key=_count, reverse=True):
             for group in optimizer.param_groups:
-                kept = []
-                for p in group["params"]:
-                    if id(p) not in held:
-                        held.add(id(p))
-                        kept.append(p)
-                group["params"] = kept
-                for p in kept:
-                    rates.setdefault(p is parts.head, float(group["lr"]))
+                once = []
+                for parameter in group["params"]:
+                    if id(parameter) not in held:
+                        held.add(id(parameter))
+                        once.append(parameter)
+                        rates.setdefault(parameter is parts.head, float(group["lr"]))
+                group["params"] = once
         optimizer = of_head(self._optimizers, parts.head)
-        head_rate = max(rates.values(), default=usual_lr(optimizer)[0])
-        for _, p in parts.parameters():
-            if p.requires_grad and id(p) not in held:
-                lr = head_rate if p is parts.head else rates.get(False, usual_lr(optimizer)[1])
-                optimizer.add_param_group({"params": [p], "lr": lr})
+        usual_of_head, usual_of_others = usual_lr(optimizer)
+        wanted = {True: max(rates.values(), default=usual_of_head), False: rates.get(False, usual_of_others)}
+        missing = [p for _, p in parts.parameters() if p.requires_grad and id(p) not in held]
+        for is_head, lr in wanted.items():
+            these = [p for p in missing if (p is parts.head) == is_head]
+            if these:
+                optimizer.add_param_group({"params": these, "lr": lr})
 
     def step(self, batch: Batch) -> tuple[float, Tensor]:
         """One batch: CE of the rows that are trained on, and where the right identity ranks for those that are not."""
@@ -255,6 +256,10 @@ def _reference_optimizer(module: nn.Module, heads: Sequence[Tensor], lr: float =
     head = [parameter for parameter in trained if id(parameter) in known]
     others = [parameter for parameter in trained if id(parameter) not in known]
     return AdamW([{"params": head, "lr": lr}, {"params": others, "lr": LR_OTHERS}], weight_decay=DECAY)
+
+
+def _count(optimizer: Optimizer) -> int:
+    return sum(len(group["params"]) for group in optimizer.param_groups)
 
 
 def _trained_labels(batches: list[Batch]) -> Tensor:

@@ -320,3 +320,14 @@ def test_on_the_command_line_with_stop(tmp_path: Path) -> None:
     report = Report.model_validate_json((tmp_path / "out" / "report.json").read_bytes())
     assert report.ended == "stopped"
     assert [trial.learned for trial in report.trials] == [True]
+
+
+def held_twice(training: Style) -> None:
+    """The head is in a second optimizer, too, whose decay takes it away in each step."""
+    head: Any = training.model.classifier
+    training.optimizers.append(torch.optim.SGD(head.parameters(), lr=1.0, weight_decay=1.0))
+
+
+def test_what_two_optimizers_hold_is_held_once_by_the_optimizer_rebuilt(tmp_path: Path) -> None:
+    said = conclusion(watched(Style, tmp_path / "out", held_twice))
+    assert "but with their optimizer rebuilt from the model's parameters CE comes down to" in said
