@@ -88,6 +88,8 @@ def learned(trial: TrialFacts, as_is: TrialFacts | None = None) -> bool:
         guessing = _guessing(trial)
         if not guessing:
             return False  # one label: nothing to be told apart
+        if as_is is not None and learned(as_is) and labels_go_with_images(trial) is False:
+            return False  # noise and wrong labels are learnt by heart as well, and sooner by a larger lr
         bar = min(first, guessing) - min(BELOW_CHANCE, guessing / 2)
         least = BELOW_CHANCE - (before[1] - _guessing(as_is)) if before is not None and as_is is not None else 0.0
         return last <= bar and guessing - last >= least

@@ -196,6 +196,8 @@ def test_a_change_that_does_clearly_better_than_what_learns_by_heart_is_the_mend
     said, _, flipped = replayed(as_is(BY_HEART, **GUESSED), trial("a constant lr", BY_HEART, **TOLD))
     assert "with a constant lr of images kept aside" in said
     assert flipped == "a constant lr"
+    by_heart_alone = trial("a constant lr", BY_HEART, **GUESSED)
+    assert replayed(slowly, by_heart_alone)[2] is None
     swap = trial("the reference model", BY_HEART, swaps=("model",))
     assert "the fault lies in the model" in replayed(slowly, swap, ce_word="slow")[0]
     assert replayed(as_is(BY_HEART, **TOLD), trial("a constant lr", BY_HEART, **TOLD))[1:] == (("loop",), None)
