@@ -290,7 +290,8 @@ class Keeper:
         try:
             self._keep(structure, root)
         except CannotReplay as reason:
-            self.why_not = str(reason)  # and another loss may be worth more
+            self.why_not = str(reason)
+            self._observer.on_loss = None  # the next would be refused as well; one that goes backward may not
 
     def _attached(self, logits: Tensor) -> Tensor | None:
         """What a call returned and these are detached from: it lies in the same memory."""
