@@ -151,24 +151,23 @@ class _Player:
             self._hold_everything_once(parts)
 
     def _hold_everything_once(self, parts: Parts) -> None:
-        """What is held twice stays in the optimizer that holds most. What is held nowhere gets the lr of its like, or
-        the usual one where their optimizer has none for it."""
+        """What is held twice stays in the optimizer that holds most. What is held nowhere comes to its like: a head to
+        the highest lr of their optimizers, all else to the lowest that is not the head's alone."""
         held: set[int] = set()
-        rates: dict[bool, float] = {}  # by whether it is the head's
+        rates: list[float] = []
+        rates_of_others: list[float] = []
         for optimizer in sorted(self._optimizers, key=_count, reverse=True):
             for group in optimizer.param_groups:
-                once = []
-                for parameter in group["params"]:
-                    if id(parameter) not in held:
-                        held.add(id(parameter))
-                        once.append(parameter)
-                        rates.setdefault(parameter is parts.head, float(group["lr"]))
-                group["params"] = once
+                once = {id(p): p for p in group["params"] if id(p) not in held}
+                held.update(once)
+                rates.append(float(group["lr"]))
+                if any(p is not parts.head for p in group["params"]) and group["lr"]:
+                    rates_of_others.append(float(group["lr"]))
+                group["params"] = list(once.values())
         optimizer = of_head(self._optimizers, parts.head)
-        usual_of_head, usual_of_others = usual_lr(optimizer)
-        wanted = {True: max(rates.values(), default=usual_of_head), False: rates.get(False, usual_of_others)}
+        rate_of_others = min(rates_of_others, default=usual_lr(optimizer)[1])
         missing = [p for _, p in parts.parameters() if p.requires_grad and id(p) not in held]
-        for is_head, lr in wanted.items():
+        for lr, is_head in ((max(rates), True), (rate_of_others, False)):
             these = [p for p in missing if (p is parts.head) == is_head]
             if these:
                 optimizer.add_param_group({"params": these, "lr": lr})
