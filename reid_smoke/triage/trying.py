@@ -20,7 +20,6 @@ LEAST_STEPS, MOST_STEPS = 24, 64  # of a trial on the few batches
 MOST_OF_STREAM = 120  # steps
 MANY = 8  # trials that the budget should have room for
 AS_IT_IS = "as it is"
-ALL_ASKED = "all changes that a finding speaks for"
 ALL_SMALL, ALL = "all of these changes", "the reference in everything"
 
 Batches = Literal["few", "stream"]
@@ -141,7 +140,7 @@ class Triage(Generic[PlanT]):
         named = [swap for swap in swaps if set(swap.mends) & set(self._codes[:1])]
         if self._try_each(asked, look) or self._try_each(named, look):
             return "proven"
-        if 1 < len(asked) < len(small) and self._try(asked, look, ALL_ASKED):
+        if 1 < len(asked) < len(small) and self._try(asked, look):
             self._narrow(asked, look)
             return "proven"
         if any(self._try([trial], look) for trial in small if trial not in asked):
