@@ -282,7 +282,7 @@ def _replay_learned(trial: TrialFacts, flipped: Outcome | None, end: TriageFacts
         )
     if told and end.first_cause in IN_THE_DATA:
         return (
-            f"{own}, and tell images apart that were kept aside: the fault lies in none of both. {end.first_cause} "
+            f"{own}, and tell images apart that were kept aside: the fault lies in neither. {end.first_cause} "
             "speaks for the data or for how batches are drawn, which so few batches, over and over, do not show."
         )
     seen = f"{count} images kept aside, their identity ranks above {rank:.0%} of the others"

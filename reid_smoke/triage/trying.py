@@ -187,7 +187,7 @@ class Triage(Generic[PlanT]):
         held against it. What learns and tells images that it was not trained on by guessing is played once more with
         other data: only what that teaches of images not trained on says that it is the data's fault."""
         as_is = self._as_is
-        if as_is is None or as_is.error:
+        if as_is is None or as_is.error or as_is.batches == "stream":  # from a stream nothing is learnt by heart
             return "not needed"
         look = Look("few", as_is.distinct_batches, len(as_is.ce))
         asked = [t for t in self._subject.trials if t.swap is None and set(t.mends) & set(self._codes[:1])]
