@@ -496,7 +496,8 @@ class TriageFacts(Fact):
     ended: Literal["not needed", "proven", "exhausted", "out of budget", "interrupted", "impossible"]
     untried: tuple[str, ...] = ()  # names of the trials that the budget left out
     replayed: bool = False  # on what was kept of a watched training, in the reference loop
-    ce_word: str = ""  # what CE did in the training that is replayed, as in rule.Curve; empty: not known
+    ce_word: str = ""  # what CE did in the training itself, as in rule.Curve; empty: not known
+    first_cause: str = ""  # code of the finding that explains the others
     why_not: str = ""  # why nothing could be tried
 
 

@@ -18,6 +18,7 @@ from __future__ import annotations
 import math
 import re
 import time
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from typing import Any
@@ -82,6 +83,7 @@ class Observer:
         self.step = 0
         self.dense_until = DENSE_UNTIL
         self.device: str | None = None  # of the logits, torch's name of it
+        self.on_loss: Callable[[Tensor, Tensor, int], None] | None = None  # is told logits, labels and ignore_index
         self.unclassified: dict[str, int] = {}  # losses without a classification, in words, while none had any
         self._paths: list[tuple[tuple[int, ...], str]] = []  # from a loss to its labels, and the node that holds those
         self._walked = 0
@@ -164,9 +166,12 @@ class Observer:
 
     @guarded
     def labels_go_in(self, logits: object, labels: object, ignore_index: object) -> None:
-        """A classification loss on a GPU is about to be computed."""
+        """A classification loss is about to be computed."""
         if isinstance(logits, Tensor) and isinstance(labels, Tensor) and isinstance(ignore_index, int):
-            self.labels_before.note(logits, labels, ignore_index)
+            if labels.is_cuda:
+                self.labels_before.note(logits, labels, ignore_index)
+            if self.on_loss is not None:
+                self.on_loss(logits, labels, ignore_index)
 
     # --- backward ---
 

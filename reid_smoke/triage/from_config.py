@@ -15,12 +15,12 @@ from reid_smoke.build.data.training_set import open_training_set
 from reid_smoke.checks.catalogue import rank
 from reid_smoke.config.dump import dump_config
 from reid_smoke.errors import UsageError
-from reid_smoke.facts import OutOfMemoryFacts, TriageFacts, UnreadableFacts
+from reid_smoke.facts import DatasetFacts, GraphFacts, OutOfMemoryFacts, RunFacts, TriageFacts, UnreadableFacts
 from reid_smoke.folder import make_run_folder
 from reid_smoke.ledger import Ledger
 from reid_smoke.plan import Plan, run_facts
 from reid_smoke.report.live import LiveDisplay
-from reid_smoke.rule import LEAST_STEPS
+from reid_smoke.rule import LEAST_STEPS, read_curve
 from reid_smoke.smoke import Outcome, sigterm_as_interrupt
 from reid_smoke.train.ranks import find_place
 from reid_smoke.triage import trying
@@ -93,6 +93,9 @@ def triage(
             ledger.add(TriageFacts(budget_s=budget_s, seconds=spent, ended="impossible", why_not=why))
         elif _is_worth_trying(ledger, how, judgement.verdict.word):
             stream = tuple(step.ce for step in ledger.steps)
+            curve = read_curve(
+                ledger.first(RunFacts), ledger.first(DatasetFacts), ledger.last(GraphFacts), ledger.steps
+            )
             codes = [result.check.code for result in rank(judgement.results)]
             trying.Triage(
                 ConfigSubject(config, build, device, stream),
@@ -102,6 +105,7 @@ def triage(
                 budget_s=budget_s,
                 deadline=deadline,
                 seconds_per_step=pace.step_s,
+                ce_word=curve.word,
             ).run()
         else:
             ended: trying.Ended = "interrupted" if how == "interrupted" else "not needed"

@@ -30,7 +30,12 @@ def triage(keeper: Keeper, ledger: Ledger, codes: list[str], file: TextIO | None
     curve = read_curve(ledger.first(RunFacts), ledger.first(DatasetFacts), ledger.last(GraphFacts), ledger.steps).word
     try:
         _refuse_what_no_replay_shows(ledger, curve)
-        subject = ReplaySubject(keeper.kept(), _lr_factor(ledger))
+        kept = keeper.kept()
+        if kept.never_backward and curve == "short":
+            curve = "flat"  # what no gradient reached has not learnt, though no step was there to be seen
+        if kept.batches[0].num_classes < 2:
+            raise CannotReplay("the head has one output, over which CE is 0 whatever is changed beside it")
+        subject = ReplaySubject(kept, _lr_factor(ledger))
         step_s = _measure(subject)
     except CannotReplay as reason:
         seconds = BUDGET_S - (deadline - time.perf_counter())

@@ -18,6 +18,7 @@ from typing import Literal
 from reid_smoke.facts import TriageFacts, TrialFacts
 from reid_smoke.rule import BELOW_CHANCE, LEAST_STEPS, SURE
 from reid_smoke.trend import falling_p, standard_error
+from reid_smoke.triage.trial import IN_THE_DATA
 
 LEAST_DROP = 0.1  # nats, on the stream
 LEAST_UNSEEN = 12  # images that were not trained on, to say whether labels go with them
@@ -55,6 +56,12 @@ def guessing_ce(labels: Sequence[int]) -> float | None:
     return -sum(n / count * log(n / count) for n in Counter(labels).values()) if count else None
 
 
+def _guessing(trial: TrialFacts) -> float:
+    """CE of having learnt no more than which labels the few batches hold: that tells no image from another."""
+    chance = log(max(2, trial.num_classes))
+    return chance if trial.guessing_ce is None else min(chance, trial.guessing_ce)
+
+
 def ends(trial: TrialFacts) -> tuple[float, float] | None:
     """CE where the trial began and where it ended: over one turn of the few batches, or over the first steps and the
     last third of the stream. None for a trial without a step."""
@@ -78,11 +85,14 @@ def learned(trial: TrialFacts, as_is: TrialFacts | None = None) -> bool:
     first, last = found
     before = ends(as_is) if as_is is not None and all(map(isfinite, as_is.ce)) else None
     if trial.batches == "few":
-        chance = log(max(2, trial.num_classes))
-        # So few batches hold some labels and not others: whoever has learnt which has not told one image from another.
-        guessing = chance if not trial.guessing_ce else min(chance, trial.guessing_ce)
+        guessing = _guessing(trial)
+        if not guessing:
+            return False  # one label: nothing to be told apart
+        if as_is is not None and learned(as_is) and labels_go_with_images(trial) is False:
+            return False  # noise and wrong labels are learnt by heart as well, and sooner by a larger lr
         bar = min(first, guessing) - min(BELOW_CHANCE, guessing / 2)
-        return last <= bar and (before is None or last <= before[1] - BELOW_CHANCE)
+        least = BELOW_CHANCE - (before[1] - _guessing(as_is)) if before is not None and as_is is not None else 0.0
+        return last <= bar and guessing - last >= least
     least = LEAST_DROP if before is None else LEAST_DROP + 2 * max(0.0, before[0] - before[1])
     inside = trial.ce[-max(5, len(trial.ce) // 3) :]
     falls = falling_p(trial.ce) < SURE or first - last > BELOW_CHANCE
@@ -100,7 +110,7 @@ def prove(trials: Sequence[TrialFacts], end: TriageFacts | None) -> Proof | None
     outcomes = tuple(_outcome(trial, as_is.get(trial.batches)) for trial in trials)
     flipped = smallest(outcomes)
     if end is not None and end.replayed:
-        if outcomes[0].learned and flipped is None:  # other data are learnt, too; what of unseen images is the question
+        if outcomes[0].learned and flipped is None:  # the others learn, too; what of unseen images is the question
             outcomes = tuple(_outcome(trial, None) for trial in trials)
             flipped = _by_the_unseen(outcomes)
         lies_in = _lies_in(outcomes, flipped, end)
@@ -115,21 +125,28 @@ def _lies_in(outcomes: Sequence[Outcome], flipped: Outcome | None, end: TriageFa
         return flipped.trial.swaps
     as_is = outcomes[0]
     loop = as_is.learned and end.ce_word in STOOD and labels_go_with_images(as_is.trial)
-    return ("loop",) if loop else ()
+    # Within these few batches labels and images may go together, or two people be told apart, and not in the next ones.
+    return ("loop",) if loop and end.first_cause not in IN_THE_DATA else ()
 
 
 def _by_the_unseen(outcomes: Sequence[Outcome]) -> Outcome | None:
-    """Other data, of which images that were not trained on are told, while of theirs they are guessed."""
+    """The change, else the other data, with which images are told that were not trained on, and guessed as it is."""
     as_is = outcomes[0].trial
-    if not outcomes[0].learned or labels_go_with_images(as_is) is not False or as_is.unseen_rank is None:
+    if not outcomes[0].learned or labels_go_with_images(as_is) is not False:
         return None
-    for outcome in outcomes[1:]:
+    for outcome in sorted(outcomes[1:], key=lambda o: bool(o.trial.swaps)):
         other = outcome.trial
-        if other.swaps == ("data",) and labels_go_with_images(other) and other.unseen_rank is not None:
-            error = sqrt((1 / as_is.unseen + 1 / other.unseen) / 12)
-            if other.unseen_rank - as_is.unseen_rank > CLEARLY * error:
-                return outcome
+        instead = outcome.learned and other.swaps in ((), ("data",))
+        if instead and labels_go_with_images(other) and _tells_the_unseen_better(other, as_is):
+            return outcome
     return None
+
+
+def _tells_the_unseen_better(other: TrialFacts, as_is: TrialFacts) -> bool:
+    if other.unseen_rank is None or as_is.unseen_rank is None or not (other.unseen and as_is.unseen):
+        return False
+    error = sqrt((1 / as_is.unseen + 1 / other.unseen) / 12)
+    return other.unseen_rank - as_is.unseen_rank > CLEARLY * error
 
 
 def smallest(outcomes: Sequence[Outcome]) -> Outcome | None:
@@ -190,22 +207,23 @@ def _left_out(end: TriageFacts | None) -> list[str]:
     return said
 
 
-def about_replay(outcomes: Sequence[Outcome], flipped: Outcome | None, end: TriageFacts | None) -> list[str]:
+def about_replay(outcomes: Sequence[Outcome], flipped: Outcome | None, end: TriageFacts) -> list[str]:
     """What the replay of a watched script proves: the first outcome is their model and optimizer in a plain loop."""
     as_is = outcomes[0]
-    ce_word = end.ce_word if end is not None else ""
     if as_is.trial.error:
         said = [f"What was kept cannot be played again ({as_is.trial.error}), so the trials say nothing."]
     elif as_is.learned and (flipped is None or flipped.trial.swaps == ("data",)):
-        said = [_replay_learned(as_is.trial, flipped, ce_word)]
+        said = [_replay_learned(as_is.trial, flipped, end)]
     elif flipped is not None:
         names = flipped.trial.name
-        if flipped.trial.swaps:
+        if as_is.learned:
+            said = [_does_better(as_is, flipped)]
+        elif flipped.trial.swaps:
             where = " and ".join(_WHERE[part] for part in flipped.trial.swaps)
             said = [f"The fault lies {where}: with {names} CE falls, and with no smaller change that was tried."]
         else:
             said = [f"CE falls with {names}, from the same start on the same batches: that is the mend."]
-    elif end is not None and end.ended in ("out of budget", "interrupted"):
+    elif end.ended in ("out of budget", "interrupted"):
         said = ["Nothing learned so far."]
     elif any(len(outcome.trial.swaps) > 1 and not outcome.trial.error for outcome in outcomes):
         said = [
@@ -217,6 +235,25 @@ def about_replay(outcomes: Sequence[Outcome], flipped: Outcome | None, end: Tria
     return [*said, *_left_out(end)]
 
 
+def _does_better(as_is: Outcome, flipped: Outcome) -> str:
+    """Of a change, where their own model and optimizer learn by heart without it."""
+    figures = []
+    before, after = as_is.ce_last, flipped.ce_last
+    if before is not None and after is not None and before - after >= BELOW_CHANCE:
+        figures.append(f"CE comes down to {after:.2f} and not to {before:.2f}")
+    if _tells_the_unseen_better(flipped.trial, as_is.trial):
+        figures.append(
+            f"of images kept aside their identity ranks above {flipped.trial.unseen_rank:.0%} of the others and not "
+            f"above {as_is.trial.unseen_rank:.0%}"
+        )
+    where = " and ".join(_WHERE[part] for part in flipped.trial.swaps)
+    return (
+        f"Their own model and optimizer learn {as_is.trial.distinct_batches} of their batches by heart in a plain "
+        f"loop, but with {flipped.trial.name} {', and '.join(figures)}, from the same start on the same batches: "
+        + (f"the fault lies {where}." if where else "that is the mend.")
+    )
+
+
 def labels_go_with_images(trial: TrialFacts) -> bool | None:
     """Whether images that were not trained on are told right more often than by guessing; None: too few to tell."""
     rank, count = trial.unseen_rank, trial.unseen
@@ -226,22 +263,27 @@ def labels_go_with_images(trial: TrialFacts) -> bool | None:
     return (rank - 0.5) / sqrt(1 / 12 / count) > UNSEEN_SURE
 
 
-def _replay_learned(trial: TrialFacts, flipped: Outcome | None, ce_word: str) -> str:
+def _replay_learned(trial: TrialFacts, flipped: Outcome | None, end: TriageFacts) -> str:
     """flipped: with other data images that were not trained on are told right."""
     own = f"Their own model and optimizer learn {trial.distinct_batches} of their batches by heart in a plain loop"
     loop = (
         "The fault lies in the loop or in the loss: what the script does between the logits and `optimizer.step()` "
         "(zero_grad, accumulation, clipping, scaler, schedule, loss weights), or to the batches that came later"
     )
-    if ce_word == "slow":
+    if end.ce_word == "slow":
         loop += ". Or else it is in the pace: CE fell in the training, too, and learning by heart does not ask how fast"
-    elif ce_word not in STOOD:
+    elif end.ce_word not in STOOD:
         loop += ". Or else it is one that CE does not show so early: the training ended before its CE was judged"
     told, rank, count = labels_go_with_images(trial), trial.unseen_rank, trial.unseen
     if told is None or rank is None:
         return (
             f"{own}. {loop}. Or it lies in the data: whether labels and images go together could not be told, since "
             "too few identities came twice."
+        )
+    if told and end.first_cause in IN_THE_DATA:
+        return (
+            f"{own}, and tell images apart that were kept aside: the fault lies in neither. {end.first_cause} "
+            "speaks for the data or for how batches are drawn, which so few batches, over and over, do not show."
         )
     seen = f"{count} images kept aside, their identity ranks above {rank:.0%} of the others"
     if told:
@@ -263,8 +305,10 @@ def _flip(outcomes: Sequence[Outcome], flipped: Outcome) -> str:
     if trial.swaps:
         where = " and ".join(_WHERE[part] for part in trial.swaps)
         return f"The fault lies {where}: with {trial.name} CE falls, and no smaller change that was tried does that."
+    as_is = {outcome.trial.batches: outcome for outcome in outcomes if not outcome.trial.together}.get(trial.batches)
+    faster = " clearly faster" * (as_is is not None and as_is.learned)
     alone = "" if trial.together == 1 else ", and with neither of them alone" * (trial.together == 2)
-    said = f"CE falls with {trial.name}{alone}, from the same start on the same batches: that is the mend."
+    said = f"CE falls{faster} with {trial.name}{alone}, from the same start on the same batches: that is the mend."
     others = [o.trial.name for o in outcomes if o.learned and o.trial.together == 1 and not o.trial.swaps]
     others = [name for name in others if name != trial.name]
     return f"{said} So it does with {' and with '.join(others)}." if others and trial.together == 1 else said
@@ -277,6 +321,8 @@ def _nothing(outcomes: Sequence[Outcome]) -> str:
             "No change made CE fall, and neither did the reference's model, optimizer and data together: these trials "
             "are too short to tell. Give a larger --budget, or smaller images."
         )
+    if any(outcome.learned for outcome in outcomes if outcome.trial.batches == "stream" and not outcome.trial.together):
+        return "CE falls as the training is, but too slowly, and no change made it fall clearly faster."
     return (
         "No change made CE fall, so this fault is none that these changes take away. The findings above name what was "
         "seen; the code of the model, the loss and the loop is what is left."

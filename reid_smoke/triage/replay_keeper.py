@@ -2,6 +2,9 @@
 
 It changes nothing of the training: arguments are copied, no number is drawn, and its one hook (around every module's
 call) is taken away as soon as enough is kept. Copies lie in the host's memory, whatever the device.
+
+A batch is complete when its classification loss goes backward. Where none ever does, because backward was forgotten or
+the logits were detached, what the loss was given is kept before another loss goes backward or an optimizer steps.
 """
 
 from __future__ import annotations
@@ -12,11 +15,16 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.optim.optimizer import register_optimizer_step_pre_hook
 
 from reid_smoke.probes.classifier import scale_of_logits
+from reid_smoke.probes.cross_entropy import Batch as CrossEntropyBatch
 from reid_smoke.probes.cross_entropy import log_softmax_of, read_batch
+from reid_smoke.probes.live import Live
 from reid_smoke.probes.nodes import Node, follow, root_of
-from reid_smoke.probes.structure import Structure
+from reid_smoke.probes.observer import Observer
+from reid_smoke.probes.structure import Structure, read_structure
 from reid_smoke.triage.replay_kept import (
     MOST_BATCHES,
     MOST_BYTES,
@@ -37,13 +45,13 @@ MOST_BACKWARDS = 200  # without a batch worth keeping, after which it is given u
 class Keeper:
     """Between `start` and the moment when enough is kept it listens to all modules and to every backward.
 
-    structure: what the observer knows of the training at a backward; None before its first classification. Start this
-        before the observer's hooks are put up, so that those stand around it and the observer has looked first.
+    observer: knows the training's structure at a backward, and tells of losses. Start this before the observer's hooks
+        are put up, so that those stand around it and the observer has looked first.
     say: told in a sentence what is kept.
     """
 
-    def __init__(self, structure: Callable[[], Structure | None], say: Callable[[str], None]) -> None:
-        self._structure, self._say = structure, say
+    def __init__(self, observer: Observer, say: Callable[[str], None]) -> None:
+        self._observer, self._say = observer, say
         self._parts: Parts | None = None
         self._batches: list[Batch] = []
         self._device = torch.device("cpu")
@@ -54,6 +62,10 @@ class Keeper:
         self._depth = 0
         self._thread = threading.get_ident()
         self._backwards = 0
+        self._loss: tuple[Tensor, Tensor, int] | None = None  # logits, labels, ignore_index: the step's first
+        self._live: Live | None = None  # what these found
+        self._never_backward = False  # what is kept are such losses as did not go backward
+        self._is_second_step = False  # since a classification went backward
         self._undo: list[Callable[[], None]] = []
         self._close: Callable[[], None] = lambda: None
         self._originals: list[nn.Module] = []
@@ -103,10 +115,18 @@ class Keeper:
                 torch.autograd.backward = original_backward
 
         self._undo.append(restore_call)
-        self._close = restore_backward
+        self._observer.on_loss = self._at_loss
+        self._undo.append(lambda: setattr(self._observer, "on_loss", None))
+        at_step = register_optimizer_step_pre_hook(lambda optimizer, args, kwargs: self._at_step())
+
+        def close() -> None:
+            at_step.remove()  # not in `stop`: hooks must not be taken away while they are called
+            restore_backward()
+
+        self._close = close
 
     def stop(self) -> None:
-        """Listen no more. What stands around backward is merely handed through, until `close`."""
+        """Listen no more. What stands around backward and before steps does nothing, until `close`."""
         if self._undo and self._batches:
             self._tell()
         while self._undo:
@@ -123,7 +143,7 @@ class Keeper:
         if self._parts is None or not self._batches:
             raise CannotReplay(self.why_not)
         originals: list[Tensor] = [p for module in self._originals for p in module.parameters()]
-        return Kept(self._parts, self._batches, self._device, originals)
+        return Kept(self._parts, self._batches, self._device, originals, self._never_backward)
 
     def _note(self, module: nn.Module, args: Any, kwargs: Any) -> bool:
         try:
@@ -159,6 +179,8 @@ class Keeper:
         self._calls, self._results = [], []
         self._known.clear()
         self._broken.clear()
+        self._loss = None
+        self._is_second_step = False
 
     def _give_up(self, why: str) -> None:
         if not self._batches:
@@ -169,21 +191,35 @@ class Keeper:
     # --- at backward ---
 
     def _at_backward(self, tensors: object) -> None:
-        structure, root = self._structure(), root_of(tensors)
         self._backwards += 1
         if self._backwards > MOST_BACKWARDS:
             self._give_up(self.why_not)
             return
-        consumer = follow(root, structure.classification.path) if structure is not None else None
-        batch = read_batch(consumer) if consumer is not None else None
-        if structure is None or batch is None:
-            return  # another loss; what fed it may feed the identity loss, too
+        structure, root = self._observer.structure, root_of(tensors)
+        if structure is None or root is None or self._batch_behind(structure, root) is None:
+            self._keep_loss()  # while its graph is there: what fed this other loss may feed the identity loss, too
+            return
+        if self._never_backward:  # but now one does, and that is what they train
+            self._parts, self._batches, self._never_backward = None, [], False
+        self._keep(structure, root)
+        self._forget_step()
+
+    @staticmethod
+    def _batch_behind(structure: Structure, root: Node) -> CrossEntropyBatch | None:
+        consumer = follow(root, structure.classification.path)
+        return read_batch(consumer) if consumer is not None else None
+
+    def _keep(self, structure: Structure, root: Node) -> None:
+        """Keep the batch of the classification behind `root`. Raises CannotReplay."""
+        batch = self._batch_behind(structure, root)
+        if batch is None:
+            return
         if torch.distributed.is_available() and torch.distributed.is_initialized():
             raise CannotReplay("the training runs in several processes: start it in one to have it replayed")
         if self._parts is None:
             self._device = batch.log_probs.device
             self._parts = self._copy_parts(structure)
-        log_softmax = log_softmax_of(consumer)
+        log_softmax = log_softmax_of(follow(root, structure.classification.path))
         logits, scale = self._find_logits(log_softmax, structure.classification.product_path, batch.log_probs.shape)
         last = logits.call if logits is not None else self._loss_call(root)
         wanted = self._needed(last)
@@ -196,7 +232,6 @@ class Keeper:
             scale=scale,
         )
         self._batches.append(kept)
-        self._forget_step()
         size = sum(batch_bytes(one) for one in self._batches)
         if len(self._batches) == MOST_BATCHES or size + batch_bytes(kept) > MOST_BYTES:
             self.stop()
@@ -215,6 +250,56 @@ class Keeper:
         parts.copies = {key: value for key, value in parts.copies.items() if isinstance(value, nn.Module)}
         self._originals = [module for _, module in live.roots]  # alive, so that no other module gets an id of theirs
         return parts
+
+    # --- where no classification goes backward ---
+
+    def _at_loss(self, logits: Tensor, labels: Tensor, ignore_index: int) -> None:
+        """A classification loss is about to be computed."""
+        trains = torch.is_grad_enabled() and threading.get_ident() == self._thread
+        if self._loss is None and trains and logits.dim() == 2 and not labels.is_floating_point():
+            self._loss = logits, labels, ignore_index
+
+    def _at_step(self) -> None:
+        """An optimizer is about to step."""
+        if not self._undo:
+            return
+        try:
+            self._keep_loss()
+        except Exception as failure:
+            self._give_up(f"by a fault of reid-smoke: {type(failure).__name__}: {failure}")
+        if self._is_second_step:  # another optimizer may step between the forward and its backward, but not twice
+            self._forget_step()
+        else:
+            self._is_second_step = True
+
+    def _keep_loss(self) -> None:
+        """Keep the batch of the step's classification loss: had it gone backward, it would be forgotten by now."""
+        if self._loss is None or (self._batches and not self._never_backward):
+            return
+        logits, labels, ignore_index = self._loss
+        attached = logits if logits.requires_grad else self._attached(logits)
+        root: Node | None = None
+        if attached is not None:
+            with torch.enable_grad():
+                root = F.cross_entropy(attached, labels, ignore_index=ignore_index).grad_fn
+        self._loss = None  # after that one, of which the observer tells, too
+        structure = read_structure(root, 1, self._live) if root is not None else None
+        if structure is None or root is None:
+            return
+        self._live, self._never_backward = structure.live, True
+        try:
+            self._keep(structure, root)
+        except CannotReplay as reason:
+            self.why_not = str(reason)
+            self._observer.on_loss = None  # the next would be refused as well; one that goes backward may not
+
+    def _attached(self, logits: Tensor) -> Tensor | None:
+        """What a call returned and these are detached from: it lies in the same memory."""
+        for result in self._results:
+            for _, tensor in tensors_in(result):
+                if tensor.requires_grad and tensor.shape == logits.shape and tensor.data_ptr() == logits.data_ptr():
+                    return tensor
+        return None
 
     def _find_logits(
         self, log_softmax: Node, path: tuple[int, ...] | None, shape: torch.Size

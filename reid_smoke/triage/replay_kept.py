@@ -103,12 +103,17 @@ class Parts:
 
 @dataclass
 class Kept:
-    """All that a replay needs. device: where they train. originals: the parameters that are trained there."""
+    """All that a replay needs.
+
+    device: where they train. originals: the parameters that are trained there. never_backward: no classification loss
+    went backward, and the batches are what it was given all the same.
+    """
 
     parts: Parts
     batches: list[Batch]
     device: torch.device
     originals: list[Tensor] = field(default_factory=list)
+    never_backward: bool = False
 
     def bytes(self) -> int:
         return self.parts.bytes() + sum(batch_bytes(batch) for batch in self.batches)

@@ -29,7 +29,7 @@ from reid_smoke.triage.proof import guessing_ce
 from reid_smoke.triage.replay_forward import Logits, forward, images_of_batch
 from reid_smoke.triage.replay_kept import Batch, CannotReplay, Kept, Parts
 from reid_smoke.triage.replay_people import with_embedded_people
-from reid_smoke.triage.replay_trials import LR_HEAD, LR_OTHERS, Replay, is_dropout, trials_of
+from reid_smoke.triage.replay_trials import LR_HEAD, LR_OTHERS, Replay, is_dropout, of_head, trials_of, usual_lr
 from reid_smoke.triage.trying import Look, Played
 
 DECAY = 1e-4  # of the reference
@@ -59,7 +59,8 @@ class ReplaySubject:
         return ()
 
     def play(self, plan: Replay, look: Look, tell: Callable[[int, float], None]) -> Played:
-        batches = (self._kept.batches if plan.data == "theirs" else self._embedded_batches())[: look.distinct]
+        everything = self._kept.batches if plan.data == "theirs" else self._embedded_batches()
+        batches, unseen = everything[: look.distinct], everything[look.distinct :]
         classes = batches[0].num_classes
         ce: list[float] = []
         ranks: list[Tensor] = []
@@ -75,6 +76,8 @@ class ReplaySubject:
                     tell(step, one)
                     if not isfinite(one):
                         break
+                else:
+                    ranks += [player.judge(batch) for batch in unseen]
             except Exception as failure:  # theirs or the change's: a row of the table, not the end of it
                 lines = str(failure).strip().splitlines()
                 error = f"{type(failure).__name__}: {lines[0]}" if lines else type(failure).__name__
@@ -130,12 +133,12 @@ class _Player:
 
     def _set_up_theirs(self, parts: Parts) -> None:
         plan = self._plan
-        groups = [group for optimizer in self._optimizers for group in optimizer.param_groups]
+        groups = [(optimizer, group) for optimizer in self._optimizers for group in optimizer.param_groups]
         if not groups:
             raise CannotReplay("their optimizer holds nothing")
-        for group in groups:
+        for optimizer, group in groups:
             if plan.reference_lr:
-                group["lr"] = LR_OTHERS
+                group["lr"] = usual_lr(optimizer)[1]
             elif plan.base_lr and "initial_lr" in group:
                 group["lr"] = group["initial_lr"]
             else:
@@ -145,13 +148,29 @@ class _Player:
         if plan.reference_lr:
             self._head_apart(parts)
         if plan.everything:
-            held = {
-                id(p) for optimizer in self._optimizers for group in optimizer.param_groups for p in group["params"]
-            }
-            missing = [p for _, p in parts.parameters() if p.requires_grad and id(p) not in held]
-            if missing:
-                lr = max(float(group["lr"]) for group in groups)
-                self._optimizers[0].add_param_group({"params": missing, "lr": lr})
+            self._hold_everything_once(parts)
+
+    def _hold_everything_once(self, parts: Parts) -> None:
+        """What is held twice stays in the optimizer that holds most. What is held nowhere comes to its like: a head to
+        the highest lr of their optimizers, all else to the lowest that is not the head's alone."""
+        held: set[int] = set()
+        rates: list[float] = []
+        rates_of_others: list[float] = []
+        for optimizer in sorted(self._optimizers, key=_count, reverse=True):
+            for group in optimizer.param_groups:
+                once = {id(p): p for p in group["params"] if id(p) not in held}
+                held.update(once)
+                rates.append(float(group["lr"]))
+                if any(p is not parts.head for p in group["params"]) and group["lr"]:
+                    rates_of_others.append(float(group["lr"]))
+                group["params"] = list(once.values())
+        optimizer = of_head(self._optimizers, parts.head)
+        rate_of_others = min(rates_of_others, default=usual_lr(optimizer)[1])
+        missing = [p for _, p in parts.parameters() if p.requires_grad and id(p) not in held]
+        for lr, is_head in ((max(rates), True), (rate_of_others, False)):
+            these = [p for p in missing if (p is parts.head) == is_head]
+            if these:
+                optimizer.add_param_group({"params": these, "lr": lr})
 
     def step(self, batch: Batch) -> tuple[float, Tensor]:
         """One batch: CE of the rows that are trained on, and where the right identity ranks for those that are not."""
@@ -171,8 +190,16 @@ class _Player:
         logits.backward(gradient)
         for optimizer in self._optimizers:
             optimizer.step()
-        judged = counted & kept_out & torch.isin(labels, self._trained.to(self._device))
-        return float(ce.detach()), _ranks(values.detach(), labels, judged, self._trained.to(self._device)).cpu()
+        return float(ce.detach()), self._ranks(values, labels, counted & kept_out)
+
+    def judge(self, batch: Batch) -> Tensor:
+        """Where the right identities rank in a batch that is not trained on."""
+        labels, counted = batch.labels.to(self._device), batch.counted.to(self._device)
+        return self._ranks(self._forward(batch).values, labels, counted)
+
+    def _ranks(self, logits: Tensor, labels: Tensor, judged: Tensor) -> Tensor:
+        trained = self._trained.to(self._device)
+        return _ranks(logits.detach().float(), labels, judged & torch.isin(labels, trained), trained).cpu()
 
     def _head_apart(self, parts: Parts) -> None:
         """The head in a group of its own, at the lr that a head needs."""
@@ -181,14 +208,15 @@ class _Player:
                 if any(p is parts.head for p in group["params"]):
                     group["params"] = [p for p in group["params"] if p is not parts.head]
                     settings = {key: value for key, value in group.items() if key != "params"}
-                    optimizer.add_param_group({**settings, "params": [parts.head], "lr": LR_HEAD})
+                    optimizer.add_param_group({**settings, "params": [parts.head], "lr": usual_lr(optimizer)[0]})
 
     def _hold(self, parameters: list[nn.Parameter]) -> None:
         """In the group of their head, as their optimizer would treat it; else in its first."""
         assert self._parts is not None
-        groups = [(optimizer, group) for optimizer in self._optimizers for group in optimizer.param_groups]
-        optimizer, group = next(
-            ((o, g) for o, g in groups if any(p is self._parts.head for p in g["params"])), groups[0]
+        optimizer = of_head(self._optimizers, self._parts.head)
+        group = next(
+            (g for g in optimizer.param_groups if any(p is self._parts.head for p in g["params"])),
+            optimizer.param_groups[0],
         )
         settings = {key: value for key, value in group.items() if key != "params"}
         optimizer.add_param_group({**settings, "params": parameters})
@@ -227,6 +255,10 @@ def _reference_optimizer(module: nn.Module, heads: Sequence[Tensor], lr: float =
     head = [parameter for parameter in trained if id(parameter) in known]
     others = [parameter for parameter in trained if id(parameter) not in known]
     return AdamW([{"params": head, "lr": lr}, {"params": others, "lr": LR_OTHERS}], weight_decay=DECAY)
+
+
+def _count(optimizer: Optimizer) -> int:
+    return sum(len(group["params"]) for group in optimizer.param_groups)
 
 
 def _trained_labels(batches: list[Batch]) -> Tensor:

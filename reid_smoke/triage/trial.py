@@ -10,6 +10,13 @@ PlanT = TypeVar("PlanT")  # whatever describes a training: a Config, or the repl
 
 Part = Literal["model", "data", "optimizer"]
 
+# Codes of faults that lie in a whole part, so that only its swap takes them away.
+IN_THE_DATA = (
+    "RS102", "RS103", "RS104", "RS106", "RS107", "RS110", "RS111", "RS113", "RS114", "RS117", "RS118", "RS211",
+)  # fmt: skip
+IN_THE_MODEL = ("RS305", "RS312", "RS503")
+IN_THE_OPTIMIZER = ("RS209", "RS407", "RS510")
+
 
 @dataclass(frozen=True)
 class Trial(Generic[PlanT]):
@@ -17,7 +24,8 @@ class Trial(Generic[PlanT]):
 
     name: what is changed, for people; reads on after "CE falls with".
     change: the changed plan; None or the same plan where this is no change.
-    mends: codes of the faults that the change would take away. Baseline findings put a trial forward by these.
+    mends: codes of the faults that the change would take away. Baseline findings put a trial forward by these, a swap
+        the first cause alone.
     slug: names the change for scripts, the same in every subject that makes it.
     swap: the whole part that the reference's takes the place of. A swap finds faults that no trial knows of, and says
         only where they lie.

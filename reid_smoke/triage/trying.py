@@ -12,7 +12,7 @@ from typing import Generic, Literal, Protocol
 
 from reid_smoke.facts import TriageFacts, TrialFacts
 from reid_smoke.ledger import Ledger
-from reid_smoke.triage.proof import labels_go_with_images, learned
+from reid_smoke.triage.proof import STOOD, labels_go_with_images, learned
 from reid_smoke.triage.trial import PlanT, Trial, in_order
 
 TURNS = 8  # over the few batches: to learn by heart each has to come often
@@ -122,6 +122,7 @@ class Triage(Generic[PlanT]):
                 untried=tuple(self._untried),
                 replayed=not self._subject.has_stream,
                 ce_word=self._ce_word,
+                first_cause=self._codes[0] if self._codes else "",
             )
         )
         return ended
@@ -131,13 +132,20 @@ class Triage(Generic[PlanT]):
     def _try_all(self) -> Ended:
         look = self._choose_look()
         if look is None:
-            return self._look_at_data()
+            return self._learns_as_it_is()
         real = [t for t in in_order(self._subject.trials, self._codes) if self._changed([t]) is not None]
         small = [trial for trial in real if trial.swap is None]
         swaps = [trial for trial in real if trial.swap is not None]
-        if self._one_by_one(small, look):
+        asked = [trial for trial in small if set(trial.mends) & set(self._codes)]
+        named = [swap for swap in swaps if set(swap.mends) & set(self._codes[:1])]
+        if self._try_each(asked, look) or self._try_each(named, look):
             return "proven"
-        found = [swap for swap in swaps if self._try([swap], look)]
+        if 1 < len(asked) < len(small) and self._try(asked, look):
+            self._narrow(asked, look)
+            return "proven"
+        if any(self._try([trial], look) for trial in small if trial not in asked):
+            return "proven"
+        found = self._try_each([swap for swap in swaps if swap not in named], look)
         if len(small) > 1 and self._try(small, look, ALL_SMALL):
             self._narrow(small, look)
             return "proven"
@@ -151,7 +159,7 @@ class Triage(Generic[PlanT]):
     def _choose_look(self) -> Look | None:
         """The few batches where the training as it is cannot even learn those by heart, else the stream.
 
-        None: it learns from the stream, too.
+        None: it learns from the stream, too, and not too slowly.
         """
         steps = self._affordable(LEAST_STEPS, MOST_STEPS) // TURNS * TURNS
         few = Look("few", min(steps // TURNS, self._subject.most_distinct), steps)
@@ -172,19 +180,25 @@ class Triage(Generic[PlanT]):
             self._progress.ended(self._as_is, found)
         else:
             found = self._try([], look)
-        return None if found else look
+        return None if found and self._ce_word != "slow" else look
 
-    def _look_at_data(self) -> Ended:
-        """What learns and tells images that it was not trained on by guessing is played once more with other data: only
-        what that teaches of images not trained on says that it is the data's fault."""
+    def _learns_as_it_is(self) -> Ended:
+        """By heart even a training learns whose pace is far too slow for a stream: what would mend the first cause is
+        held against it. What learns and tells images that it was not trained on by guessing is played once more with
+        other data: only what that teaches of images not trained on says that it is the data's fault."""
         as_is = self._as_is
-        if as_is is None or as_is.error or labels_go_with_images(as_is) is not False:
+        if as_is is None or as_is.error or as_is.batches == "stream":  # from a stream nothing is learnt by heart
             return "not needed"
         look = Look("few", as_is.distinct_batches, len(as_is.ce))
-        self._as_is = None  # nothing can do clearly better than what learns
-        for trial in self._subject.trials:
-            if trial.swap == "data":
-                self._try([trial], look)
+        asked = [t for t in self._subject.trials if t.swap is None and set(t.mends) & set(self._codes[:1])]
+        asked = [trial for trial in asked if self._changed([trial]) is not None]
+        if self._ce_word in STOOD and self._try_each(asked, look):
+            return "proven"
+        if labels_go_with_images(as_is) is False:
+            self._as_is = None  # nothing can do clearly better than what learns
+            for trial in self._subject.trials:
+                if trial.swap == "data":
+                    self._try([trial], look)
         return "not needed"
 
     def _affordable(self, least: int, most: int) -> int:
@@ -192,15 +206,6 @@ class Triage(Generic[PlanT]):
         if not self._step_s:
             return most
         return max(least, min(most, int((self._deadline - time.perf_counter()) / self._step_s / MANY)))
-
-    def _one_by_one(self, small: list[Trial[PlanT]], look: Look) -> bool:
-        """Until one flips. Those that would mend a finding are all tried: the smaller of two is the better mend."""
-        proven = False
-        for trial in small:
-            if proven and not set(trial.mends) & set(self._codes):
-                break
-            proven = self._try([trial], look) or proven
-        return proven
 
     def _narrow(self, changes: list[Trial[PlanT]], look: Look) -> None:
         """Of changes that flip together, leave out what is not needed: first halves, then single ones."""
@@ -214,6 +219,11 @@ class Triage(Generic[PlanT]):
             else:
                 size //= 2
             size = min(size, len(changes) // 2)
+
+    def _try_each(self, trials: Sequence[Trial[PlanT]], look: Look) -> bool:
+        """One by one, and none is left out once another learned: the smaller of two is the better mend."""
+        learnt = [self._try([trial], look) for trial in trials]
+        return any(learnt)
 
     # --- one trial ---
 

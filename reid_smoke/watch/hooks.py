@@ -151,13 +151,13 @@ def _length(iterator: Any) -> int | None:
 
 
 def _labels_first(original: Callable[..., Any], observer: Observer) -> Callable[..., Any]:
-    """On a GPU a label out of range is seen before the loss or never."""
+    """On a GPU a label out of range is seen before the loss or never; so is, anywhere, what never goes backward."""
     # torch.jit's table outlives the watch, and this function with it; the observer, and the training that it knows,
     # must not.
     told = weakref.ref(observer)
 
     def loss(input: Any, target: Any, *args: Any) -> Any:
-        if target.is_cuda and not torch.compiler.is_compiling():
+        if not torch.compiler.is_compiling():
             listener = told()
             if listener is not None:
                 listener.labels_go_in(input, target, args[2])  # after weight and reduction

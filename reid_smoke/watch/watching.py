@@ -158,7 +158,7 @@ class Watch:
             if self._triage:
                 from reid_smoke.triage.replay_keeper import Keeper
 
-                self._keeper = Keeper(lambda: observer.structure, self._say)
+                self._keeper = Keeper(observer, self._say)
                 self._keeper.start()
                 self._undo.callback(self._keeper.close)
             self._undo.enter_context(observing(observer))

@@ -176,7 +176,7 @@ def _train(fault: Fault, setup: Setup, seed: int, folder: Path) -> tuple[str, Le
     ledger = Ledger()
     parts, training = begin(setup, {fault.stage: [fault.change]}, seed, setup.window, folder, ledger)
     observer = Observer(ledger)
-    keeper = Keeper(lambda: observer.structure, lambda sentence: None)
+    keeper = Keeper(observer, lambda sentence: None)
 
     def stop(step: int) -> bool:
         observer.settle()

@@ -129,6 +129,49 @@ def test_every_way_of_calling_is_replayed(tmp_path: Path, style: type[Style]) ->
     assert "The fault lies in the loop" in conclusion(watched(style, tmp_path / "out", in_the_loop))
 
 
+def without_backward(training: Style) -> None:
+    def sick(images: Tensor, labels: Tensor) -> Tensor:
+        _, logits = training.loss(images, labels)
+        for optimizer in training.optimizers:
+            optimizer.step()
+        return logits.detach()
+
+    training.step = sick  # type: ignore[method-assign]
+
+
+def detached(training: Style) -> None:
+    """The logits are cut off from their model, and another loss goes backward."""
+
+    def sick(images: Tensor, labels: Tensor) -> Tensor:
+        for optimizer in training.optimizers:
+            optimizer.zero_grad()
+        logits, feature = training.model(images)
+        loss = F.cross_entropy(logits.detach(), labels) + 1e-4 * feature.pow(2).mean()
+        loss.backward()
+        for optimizer in training.optimizers:
+            optimizer.step()
+        return logits.detach()
+
+    training.step = sick  # type: ignore[method-assign]
+
+
+@pytest.mark.parametrize(
+    ("style", "spoil", "code"),
+    [
+        (Style, without_backward, "RS301"),
+        (HeadOfItsOwn, without_backward, "RS301"),
+        (Style, detached, "RS304"),
+    ],
+)
+def test_what_never_goes_backward_is_played_all_the_same(
+    tmp_path: Path, style: type[Style], spoil: Spoil, code: str
+) -> None:
+    report = watched(style, tmp_path / "out", spoil)
+    assert report.findings[0].code == code
+    assert "The fault lies in the loop or in the loss" in conclusion(report)
+    assert report.trials[0].distinct_batches == 8
+
+
 class Uncopied(Style):
     def __init__(self) -> None:
         super().__init__()
@@ -277,3 +320,14 @@ def test_on_the_command_line_with_stop(tmp_path: Path) -> None:
     report = Report.model_validate_json((tmp_path / "out" / "report.json").read_bytes())
     assert report.ended == "stopped"
     assert [trial.learned for trial in report.trials] == [True]
+
+
+def held_twice(training: Style) -> None:
+    """The head is in a second optimizer, too, whose decay takes it away in each step."""
+    head: Any = training.model.classifier
+    training.optimizers.append(torch.optim.SGD(head.parameters(), lr=1.0, weight_decay=1.0))
+
+
+def test_what_two_optimizers_hold_is_held_once_by_the_optimizer_rebuilt(tmp_path: Path) -> None:
+    said = conclusion(watched(Style, tmp_path / "out", held_twice))
+    assert "but with their optimizer rebuilt from the model's parameters CE comes down to" in said

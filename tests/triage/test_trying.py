@@ -39,6 +39,7 @@ class Scripted:
         self.interrupt_at: str | None = None
         self.unseen: dict[str, float] = {}  # by the change made; "" as it is
         self.seconds = 0.0
+        self.pace = 0.0  # of what has not learnt, beside what has
 
     def settings(self, plan: Plan) -> tuple[str, ...]:
         return tuple(sorted(plan))
@@ -48,7 +49,7 @@ class Scripted:
             raise KeyboardInterrupt
         time.sleep(self.seconds)
         learns = self.needed <= plan or (self.by_heart and look.batches == "few")
-        fall = CHANCE / look.steps if learns else 0.0
+        fall = CHANCE / look.steps * (1.0 if learns else self.pace)
         rank = self.unseen.get(min(plan, default=""))
         return Played(tuple(CHANCE - fall * n + 0.001 * (n % 3) for n in range(look.steps)), 20, "", rank, 40)
 
@@ -59,11 +60,12 @@ class Silent:
     def ended(self, facts: TrialFacts, learned: bool) -> None: ...
 
 
-def tried(subject: Scripted, *codes: str, budget: float = 60.0) -> tuple[list[str], Ledger]:
+def tried(subject: Scripted, *codes: str, budget: float = 60.0, ce_word: str = "") -> tuple[list[str], Ledger]:
     ledger = Ledger()
     Triage(
-        subject, ledger, codes, Silent(), budget_s=budget, deadline=time.perf_counter() + budget, seconds_per_step=None
-    ).run()
+        subject, ledger, codes, Silent(), budget_s=budget, deadline=time.perf_counter() + budget, seconds_per_step=None,
+        ce_word=ce_word,
+    ).run()  # fmt: skip
     return [fact.name for fact in ledger.all(TrialFacts)], ledger
 
 
@@ -105,6 +107,19 @@ def test_a_swap_finds_what_no_change_does() -> None:
     assert flipped(ledger) == "another model"
 
 
+def test_a_swap_that_the_first_cause_speaks_for_comes_before_what_no_finding_speaks_for() -> None:
+    data = adds("other data", "RS1", swap="data")
+    assert tried(Scripted([A, B, MODEL, data], "other data"), "RS1", "RS2")[0] == ["as it is", "B", "other data"]
+    names, _ = tried(Scripted([A, B, MODEL, data], "A"), "RS2", "RS1")
+    assert names == ["as it is", "B", "A"]
+
+
+def test_two_that_findings_speak_for_are_put_together_before_the_rest_is_tried() -> None:
+    names, ledger = tried(Scripted([A, B, C, D, MODEL], "B", "C"), "RS1", "RS2")
+    assert names == ["as it is", "C", "B", "C and B"]
+    assert flipped(ledger) == "C and B"
+
+
 @pytest.mark.parametrize("pair", [("A", "B"), ("A", "D"), ("B", "C"), ("C", "D")])
 def test_two_that_are_needed_together_are_narrowed_down_to(pair: tuple[str, str]) -> None:
     _, ledger = tried(Scripted([A, B, C, D, MODEL], *pair))
@@ -143,6 +158,24 @@ def test_what_learns_and_guesses_unseen_images_is_held_against_other_data() -> N
     assert ledger.all(TrialFacts)[1].changes == ("other data",)
     subject.unseen = {"": 0.9}
     assert tried(subject)[0] == ["as it is"]
+
+
+def test_what_would_mend_the_first_cause_is_held_against_what_learns_as_it_is_where_ce_stood() -> None:
+    subject = Scripted([A, B, C, MODEL], by_heart=True)
+    assert tried(subject, "RS1", "RS2", ce_word="flat")[0] == ["as it is", "C"]
+    assert tried(subject, "RS1", "RS2", ce_word="slow")[0][:3] == ["as it is", "C", "B"]
+    assert tried(subject, "RS3", "RS2", ce_word="flat")[0] == ["as it is"]
+    subject.unseen = {"": 0.5, "C": 0.9}
+    assert flipped(tried(subject, "RS1", ce_word="flat")[1]) == "C"
+
+
+def test_what_falls_too_slowly_is_held_against_changes_on_the_stream() -> None:
+    subject = Scripted([A, B], "B", has_stream=True)
+    subject.pace = 0.2
+    assert tried(subject)[0] == ["as it is", "as it is"]  # by heart, and from the stream
+    names, ledger = tried(subject, ce_word="slow")
+    assert names == ["as it is", "as it is", "A", "B"]
+    assert flipped(ledger) == "B"
 
 
 def test_beyond_the_budget_nothing_is_tried_and_that_is_written_down() -> None:

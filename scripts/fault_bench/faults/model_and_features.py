@@ -87,7 +87,8 @@ def whole_neck_frozen(parts: Parts) -> None:
     parts.plan["model"]["freeze"] = [r"^bn_neck\.bn\."]
 
 
-@fault("resumed-at-chance", at="built", structural=True)
+# Adam goes on at the pace of the run before; what the head had learnt no change brings back.
+@fault("resumed-at-chance", at="built", structural=True, mended_by=("reference-optimizer",))
 def head_not_saved(parts: Parts) -> None:
     """Resumed from a checkpoint of the backbone and of the optimizer, which lacks the head."""
     fresh = copy.deepcopy(parts.model.state_dict())
@@ -103,7 +104,7 @@ def head_not_saved(parts: Parts) -> None:
     parts.begin_with(restore)
 
 
-@fault("frozen-as-initialised", at="model")
+@fault("frozen-as-initialised", at="model", mended_by=("all-unfrozen", "reference-model"))
 def new_reduction_caught_by_the_pattern(parts: Parts) -> None:
     """The pattern freezes all but neck and classifier: the new layer that narrows the feature, too."""
     model, width = parts.model, parts.neck.num_features

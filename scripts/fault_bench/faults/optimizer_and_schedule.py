@@ -27,7 +27,7 @@ def warm_up_per_epoch(parts: Parts) -> None:
     parts.plan["schedule"] = {"name": "warmup", "per": "epoch", "warmup": 1000, "warmup_factor": 0.001}
 
 
-@fault("schedule-stepped-too-seldom", at="built")
+@fault("schedule-stepped-too-seldom", at="built", mended_by=("constant-lr", "recipe-lr", "reference-optimizer"))
 def warm_up_of_500_steps_per_epoch(parts: Parts) -> None:
     """torch's LinearLR over 500 steps, stepped once an epoch."""
     parts.plan["schedule"] = {"per": "epoch"}
@@ -35,7 +35,7 @@ def warm_up_of_500_steps_per_epoch(parts: Parts) -> None:
     parts.scheduler = torch.optim.lr_scheduler.LinearLR(parts.optimizer, 0.01, total_iters=500)
 
 
-@fault("schedule-stepped-too-seldom", at="built")
+@fault("schedule-stepped-too-seldom", at="built", mended_by=("constant-lr", "recipe-lr", "reference-optimizer"))
 def schedule_never_stepped(parts: Parts) -> None:
     """A warm-up over ten epochs, and nobody steps it."""
     parts.folder_holds = torch.optim.lr_scheduler.LinearLR(  # type: ignore[attr-defined]
@@ -87,7 +87,7 @@ def copied_afterwards(parts: Parts) -> None:
     parts.model = copy.deepcopy(parts.model)
 
 
-@fault("head-in-two-optimizers", at="built", structural=True, mended_by=("plain-loop", "reference-optimizer"))
+@fault("head-in-two-optimizers", at="built", structural=True, mended_by=("optimizer-rebuilt", "reference-optimizer"))
 def second_optimizer_holds_all(parts: Parts) -> None:
     """A second optimizer, for another loss, is handed the head as well."""
     second = torch.optim.SGD(parts.head_parameters(), lr=0.05)
@@ -99,7 +99,7 @@ def second_optimizer_holds_all(parts: Parts) -> None:
     parts.step_with(around)
 
 
-@fault("parameter-held-twice", at="built", structural=True)
+@fault("parameter-held-twice", at="built", structural=True, mended_by=("optimizer-rebuilt", "reference-optimizer"))
 def backbone_in_a_second_optimizer(parts: Parts) -> None:
     """A second optimizer, for another loss, is handed the backbone as well."""
     second = torch.optim.SGD(parts.other_parameters(), lr=0.05)
@@ -111,7 +111,7 @@ def backbone_in_a_second_optimizer(parts: Parts) -> None:
     parts.step_with(around)
 
 
-@fault("parameter-held-twice", at="built", structural=True)
+@fault("parameter-held-twice", at="built", structural=True, mended_by=("optimizer-rebuilt", "reference-optimizer"))
 def head_added_to_a_list_that_has_it(parts: Parts) -> None:
     """`[*model.parameters(), *head.parameters()]`: torch warns, and steps the head twice."""
     known = parts.optimizer.param_groups[-1]
@@ -135,7 +135,12 @@ def epochs_milestones_per_step(parts: Parts) -> None:
     parts.plan["schedule"] = {"name": "multistep", "per": "step", "milestones": [3, 6, 9], "gamma": 0.1}
 
 
-@fault("resume-overwrites-lr", at="built", not_on=("cosine",))  # whose schedule sets it right again at each step
+@fault(
+    "resume-overwrites-lr",
+    at="built",
+    not_on=("cosine",),  # whose schedule sets it right again at each step
+    mended_by=("constant-lr", "recipe-lr", "reference-optimizer"),
+)
 def older_runs_learning_rate(parts: Parts) -> None:
     """The optimizer's state of a run whose milestones are all over is loaded for a new one."""
     older = build_optimizer(parts.config.optimizer, parts.model, fused=False)
