@@ -71,7 +71,7 @@ def test_the_first_process_reports_for_all(tmp_path: Path) -> None:
     first, second = (line.split() for line in sorted(ended.out.splitlines()))
     assert (first[:2], second[:2]) == (["rank", "0"], ["rank", "1"])
     assert first[3] == second[3]  # they trained together
-    assert ended.err.count("GO  reid-smoke watch train.py") == 1
+    assert ended.err.count("GO  reid-smoke watch --window 30:45 --stop train.py") == 1
     assert ended.err.count("--stop is left out") == 1
     assert ended.code == 0
     (folder,) = (tmp_path / "runs").iterdir()  # and nothing of the ranks' meeting place
@@ -90,7 +90,7 @@ def test_a_crash_on_another_rank_is_named(tmp_path: Path) -> None:
     write(tmp_path, train=SCRIPT)
     ended = run(tmp_path, *TORCHRUN, "29612", "-m", "reid_smoke", "watch", "--out", "out", "train.py", "crash")
     assert ended.code == 1  # torchrun's own word for a process that failed
-    assert "NO-GO  reid-smoke watch train.py crash" in ended.err
+    assert "NO-GO  reid-smoke watch --out out train.py crash" in ended.err
     found = json.loads((tmp_path / "out" / "report.json").read_text())
     assert next(finding["code"] for finding in found["findings"] if finding["primary"]) == "RS101"
     assert (found["crash"]["exception"], found["crash"]["rank"]) == ("IndexError", 1)
@@ -132,7 +132,7 @@ def test_a_rank_that_waits_in_c_still_reports(tmp_path: Path) -> None:
     found = json.loads((tmp_path / "out" / "report.json").read_text())
     assert (found["verdict"], found["ended"]) == ("UNKNOWN", "interrupted")
     assert found["ranks"][1]["ended"] == "running"
-    assert re.search(r"UNKNOWN  reid-smoke watch train.py hang", err)
+    assert re.search(r"UNKNOWN  reid-smoke watch --out out train.py hang", err)
 
 
 def test_the_names_are_the_models_own_behind_ddp(tmp_path: Path) -> None:
