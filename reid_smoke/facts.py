@@ -377,6 +377,7 @@ class CrashFacts(Fact):
     where: str  # file:line of the innermost frame of the user's
     bad_labels: tuple[int, ...] = ()  # labels outside 0..C-1 in the batch that crashed; on a GPU the least and largest
     num_classes: int | None = None
+    only_label: int | None = None  # that every image of the batch carries, where a reduction over nothing raised
     rank: int = 0  # where it was raised
 
 
