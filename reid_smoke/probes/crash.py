@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import sysconfig
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +22,8 @@ OUT_OF_BOUNDS = re.compile(r"index (-?\d+) is out of bounds for dimension \d+ wi
 OVER_NOTHING = re.compile(r"(min|max|argmin|argmax)\(\): Expected reduction dim")
 OURS = str(Path(__file__).resolve().parents[1])
 TORCH = str(Path(torch.__file__).resolve().parent)
+PYTHON = tuple({sysconfig.get_path(name) + os.sep for name in ("stdlib", "platstdlib")})
+PACKAGES = {"site-packages", "dist-packages"}
 
 
 def read_crash(error: BaseException, step: int, labels: LabelsBeforeLoss) -> CrashFacts:
@@ -43,12 +47,18 @@ def read_crash(error: BaseException, step: int, labels: LabelsBeforeLoss) -> Cra
 
 
 def _where(trace: TracebackType | None) -> str:
-    """`file:line` of the innermost frame outside of torch, and outside of this package where there is one."""
+    """`file:line` of the innermost frame that the user may have written; of packages, where they wrote none."""
     places = [(entry.filename, entry.lineno) for entry in traceback.extract_tb(trace)]
     outside = [place for place in places if not place[0].startswith(TORCH)]
-    theirs = [place for place in outside if not place[0].startswith(OURS)]
-    filename, line = (theirs or outside or places or [("?", 0)])[-1]
+    others = [place for place in outside if not place[0].startswith(OURS)]
+    theirs = [place for place in others if not _is_installed(place[0])]
+    filename, line = (theirs or others or outside or places or [("?", 0)])[-1]
     return f"{filename}:{line}"
+
+
+def _is_installed(filename: str) -> bool:
+    """Part of Python or of a package: nobody mends their training there."""
+    return filename.startswith((*PYTHON, "<frozen ")) or not PACKAGES.isdisjoint(Path(filename).parts)
 
 
 def _bad_labels(frames: list[FrameType]) -> tuple[tuple[int, ...], int | None]:
