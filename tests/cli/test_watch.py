@@ -106,6 +106,7 @@ def test_a_fatal_fault_is_said_at_once_and_ends_with_1(tmp_path: Path) -> None:
     assert report(tmp_path)["findings"][0]["slug"] == "head-not-in-optimizer"
     assert report(tmp_path)["global_step"] <= 20
     assert "head-not-in-optimizer" in ended.err.splitlines()[0]
+    assert "not measured: the training was ended before its first step was over" in ended.err
 
 
 def test_their_own_exit_code_goes_first(tmp_path: Path) -> None:
