@@ -144,7 +144,7 @@ def read_structure(
         backbone,
         leaves,
         facts,
-        _mode_facts(live, reached_roots, step),
+        _mode_facts(live, reached_roots, head, step),
         [] if sharded else [(n, p) for n, p in everything if id(p) not in roles.head | roles.neck],
         margin,
         sharded,
@@ -280,7 +280,7 @@ def _activated(classification: Classification) -> bool:
     )
 
 
-def _mode_facts(live: Live, roots: set[int], step: int) -> ModeFacts:
+def _mode_facts(live: Live, roots: set[int], head: Tensor | None, step: int) -> ModeFacts:
     modules = norms = synced = 0
     in_eval: list[str] = []
     norms_in_eval = 0
@@ -309,10 +309,21 @@ def _mode_facts(live: Live, roots: set[int], step: int) -> ModeFacts:
         batch_norms=norms,
         batch_norms_synced=synced,
         batch_norms_in_eval=norms_in_eval,
-        root_in_eval=None if model is None else not model.training,
+        root_in_eval=None if model is None else not _within_holders(model, head).training,
         drop_everything=tuple(drop_everything[:MOST_NAMES]),
         drop_most=tuple(drop_most[:MOST_NAMES]),
     )
+
+
+def _within_holders(model: nn.Module, head: Tensor | None) -> nn.Module:
+    """The model that a trainer's or a parallel module merely holds: the one part that has weights, the head's too."""
+    while True:
+        parts = [child for child in model.children() if any(True for _ in child.parameters())]
+        if len(parts) != 1 or not any(p is head for p in parts[0].parameters()):
+            return model
+        if any(True for _ in model.parameters(recurse=False)):
+            return model
+        model = parts[0]
 
 
 def _parameter_facts(live: Live, leaves: set[int], head: Tensor | None, roles: Roles, step: int) -> ParameterFacts:

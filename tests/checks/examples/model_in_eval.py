@@ -1,3 +1,5 @@
+from torch import Tensor, nn
+
 from tests.checks.tiny import TinyTraining
 
 
@@ -7,11 +9,31 @@ class LeftInEvalByValidation(TinyTraining):
         super().train_step(images, labels)
 
 
+class Holder(nn.Module):
+    """As trainers want their module: the model is an attribute."""
+
+    def __init__(self, net: nn.Module) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        return self.net(images)
+
+
+class OnlyTheHolderTrains(TinyTraining):
+    def make_model(self) -> nn.Module:
+        return Holder(super().make_model())
+
+    def train_step(self, images, labels) -> None:
+        self.model.net.eval()
+        super().train_step(images, labels)
+
+
 class ValidatesBetween(TinyTraining):
     def after_epoch(self) -> None:
         self.model.eval()
         self.model.train()
 
 
-SICK = [LeftInEvalByValidation]
+SICK = [LeftInEvalByValidation, OnlyTheHolderTrains]
 HEALTHY = [ValidatesBetween]
