@@ -25,7 +25,7 @@ from reid_smoke.probes.graph import Classification, walk
 from reid_smoke.probes.groups import as_float
 from reid_smoke.probes.live import Live, find_batch_norm, find_live, strip_wrappers
 from reid_smoke.probes.margin import has_margin
-from reid_smoke.probes.nodes import Node, follow, saved_storage
+from reid_smoke.probes.nodes import Node, behind, follow, name_of, saved_storage
 from reid_smoke.probes.roles import Roles, read_roles
 
 MOST_NAMES = 64  # names listed in a fact
@@ -83,6 +83,10 @@ def read_structure(
         live = find_live(found.leaves)
     products = [_product(follow(root, candidate.path), candidate) for candidate in candidates]
     heads = [_head(made, live) for made in products]
+    for at, (candidate, made) in enumerate(zip(candidates, products, strict=True)):
+        batch, node = _batch(root, candidate), follow(root, candidate.path)
+        if made is None and batch is not None and any("Compiled" in name_of(passed) for passed in behind(node)):
+            heads[at] = _compiled_in(found.leaves, batch.log_probs.shape[1])
     names = [live.name(weight) if weight is not None else None for weight in heads]
     cut_off = [at for at, made in enumerate(products, start=1) if made is not None and not has_weight_behind(made)]
     index = next((i for i, name in enumerate(names) if wanted is not None and name and wanted.search(name)), 0)
@@ -221,6 +225,12 @@ def _head(product: Product | None, live: Live) -> Tensor | None:
     # Normalised or cast on its way, it lies elsewhere: then its shape tells, where it is the only one of it.
     shapes = (tuple(product.weight_value.shape), tuple(product.weight_value.shape)[::-1])
     alike = [p for _, p, _ in live.parameters if not p.requires_grad and tuple(p.shape) in shapes]
+    return alike[0] if len(alike) == 1 else None
+
+
+def _compiled_in(leaves: Sequence[Tensor], num_classes: int) -> Tensor | None:
+    """The head of a model that torch.compile made into one node: its shape tells, where it is the only one of it."""
+    alike = [leaf for leaf in leaves if leaf.dim() == 2 and leaf.shape[0] == num_classes]
     return alike[0] if len(alike) == 1 else None
 
 
