@@ -241,7 +241,7 @@ class ModeFacts(Fact):
     in_eval: tuple[str, ...]  # names of batch norms and dropouts in eval mode
     batch_norms: int
     batch_norms_in_eval: int
-    root_in_eval: bool | None = None  # the whole model's own flag
+    root_in_eval: bool | None = None  # the whole model's own flag, not that of what merely holds it
     drop_everything: tuple[str, ...] = ()  # dropouts in training mode with p = 1
     drop_most: tuple[tuple[str, float], ...] = ()  # those with p of 0.9 and more, under 1: name, p
     batch_norms_synced: int = 0  # that take their statistics over all ranks
@@ -380,6 +380,7 @@ class CrashFacts(Fact):
     where: str  # file:line of the innermost frame of the user's
     bad_labels: tuple[int, ...] = ()  # labels outside 0..C-1 in the batch that crashed; on a GPU the least and largest
     num_classes: int | None = None
+    only_label: int | None = None  # that every image of the batch carries, where a reduction over nothing raised
     rank: int = 0  # where it was raised
 
 

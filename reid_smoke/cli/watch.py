@@ -96,7 +96,7 @@ def watch(
         quiet=quiet,
         ignored=ignored,
         baseline=former,
-        command=shlex.join(["reid-smoke", "watch", *found.words, *arguments]),
+        command=shlex.join(["reid-smoke", *sys.argv[1:]]),  # as typed; the script has not changed it yet
         say=None if quiet else say,
         started=STARTED,
         ranks=ranks(),

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
+import sysconfig
 import traceback
+from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any
@@ -20,12 +23,15 @@ if TYPE_CHECKING:
 
 LOSSES = ("cross_entropy", "nll_loss", "gather", "one_hot", "scatter_")
 OUT_OF_BOUNDS = re.compile(r"index (-?\d+) is out of bounds for dimension \d+ with size (\d+)")
+OVER_NOTHING = re.compile(r"(min|max|argmin|argmax)\(\): Expected reduction dim")
 OURS = str(Path(__file__).resolve().parents[1])
 TORCH = str(Path(torch.__file__).resolve().parent)
 LATE = {
     (str(Path("/autograd/__init__.py")), "backward"),
     *((str(Path("/nn/utils/clip_grad.py")), name) for name in ("clip_grad_norm_", "clip_grad_value_")),
 }
+PYTHON = tuple({sysconfig.get_path(name) + os.sep for name in ("stdlib", "platstdlib")})
+PACKAGES = {"site-packages", "dist-packages"}
 
 
 def read_watched_crash(error: BaseException, observer: Observer) -> tuple[CrashFacts | OutOfMemoryFacts, ...]:
@@ -53,6 +59,7 @@ def read_crash(error: BaseException, step: int, labels: LabelsBeforeLoss) -> Cra
         where=_where(error.__traceback__),
         bad_labels=bad,
         num_classes=classes,
+        only_label=_only_label(str(error), [frame for frame, _ in frames]),
     )
 
 
@@ -64,12 +71,18 @@ def _is_late_in_a_step(frame: FrameType) -> bool:
 
 
 def _where(trace: TracebackType | None) -> str:
-    """`file:line` of the innermost frame outside of torch, and outside of this package where there is one."""
+    """`file:line` of the innermost frame that the user may have written; of packages, where they wrote none."""
     places = [(entry.filename, entry.lineno) for entry in traceback.extract_tb(trace)]
     outside = [place for place in places if not place[0].startswith(TORCH)]
-    theirs = [place for place in outside if not place[0].startswith(OURS)]
-    filename, line = (theirs or outside or places or [("?", 0)])[-1]
+    others = [place for place in outside if not place[0].startswith(OURS)]
+    theirs = [place for place in others if not _is_installed(place[0])]
+    filename, line = (theirs or others or outside or places or [("?", 0)])[-1]
     return f"{filename}:{line}"
+
+
+def _is_installed(filename: str) -> bool:
+    """Part of Python or of a package: nobody mends their training there."""
+    return filename.startswith((*PYTHON, "<frozen ")) or not PACKAGES.isdisjoint(Path(filename).parts)
 
 
 def _bad_labels(frames: list[FrameType]) -> tuple[tuple[int, ...], int | None]:
@@ -97,14 +110,28 @@ def _bad_indices(message: str, frames: list[FrameType]) -> tuple[tuple[int, ...]
     if said is None:
         return (), None
     index, size = int(said[1]), int(said[2])
+    for labels in _like_labels(frames):
+        wrong = labels[(labels < 0) | (labels >= size)]
+        if index in wrong:
+            return tuple(sorted(set(wrong.tolist()))[:16]), size
+    return (), None
+
+
+def _only_label(message: str, frames: list[FrameType]) -> int | None:
+    """The label of all images of a batch in which the hardest negative was looked for, and there was none."""
+    if not OVER_NOTHING.match(message):
+        return None
+    labels = next((labels for labels in _like_labels(frames) if len(labels) > 1), None)
+    return int(labels[0]) if labels is not None and bool((labels == labels[0]).all()) else None
+
+
+def _like_labels(frames: list[FrameType]) -> Iterator[Tensor]:
+    """Whole numbers on the CPU that stand in a row, (B,) int64, in whatever called torch; the innermost frame first."""
     for frame in [frame for frame in reversed(frames) if not frame.f_code.co_filename.startswith(TORCH)][:3]:
         for value in list(frame.f_locals.values()):
-            if not isinstance(value, Tensor) or value.device.type != "cpu" or value.dtype != torch.int64:
-                continue
-            wrong = value[(value < 0) | (value >= size)] if value.numel() == max(value.shape, default=0) else value[:0]
-            if index in wrong:
-                return tuple(sorted(set(wrong.flatten().tolist()))[:16]), size
-    return (), None
+            is_whole = isinstance(value, Tensor) and value.device.type == "cpu" and value.dtype == torch.int64
+            if is_whole and value.dim() and value.numel() == max(value.shape):
+                yield value.detach().flatten()
 
 
 def _argument(frame: FrameType, name: str) -> Tensor | None:

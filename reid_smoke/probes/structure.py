@@ -25,7 +25,7 @@ from reid_smoke.probes.graph import Classification, walk
 from reid_smoke.probes.groups import as_float
 from reid_smoke.probes.live import Live, find_batch_norm, find_live, strip_wrappers
 from reid_smoke.probes.margin import has_margin
-from reid_smoke.probes.nodes import Node, follow, saved_storage
+from reid_smoke.probes.nodes import Node, behind, follow, name_of, saved_storage
 from reid_smoke.probes.roles import Roles, read_roles
 
 MOST_NAMES = 64  # names listed in a fact
@@ -83,6 +83,10 @@ def read_structure(
         live = find_live(found.leaves)
     products = [_product(follow(root, candidate.path), candidate) for candidate in candidates]
     heads = [_head(made, live) for made in products]
+    for at, (candidate, made) in enumerate(zip(candidates, products, strict=True)):
+        batch, node = _batch(root, candidate), follow(root, candidate.path)
+        if made is None and batch is not None and any("Compiled" in name_of(passed) for passed in behind(node)):
+            heads[at] = _compiled_in(found.leaves, batch.log_probs.shape[1])
     names = [live.name(weight) if weight is not None else None for weight in heads]
     cut_off = [at for at, made in enumerate(products, start=1) if made is not None and not has_weight_behind(made)]
     index = next((i for i, name in enumerate(names) if wanted is not None and name and wanted.search(name)), 0)
@@ -144,7 +148,7 @@ def read_structure(
         backbone,
         leaves,
         facts,
-        _mode_facts(live, reached_roots, step),
+        _mode_facts(live, reached_roots, head, step),
         [] if sharded else [(n, p) for n, p in everything if id(p) not in roles.head | roles.neck],
         margin,
         sharded,
@@ -224,6 +228,12 @@ def _head(product: Product | None, live: Live) -> Tensor | None:
     return alike[0] if len(alike) == 1 else None
 
 
+def _compiled_in(leaves: Sequence[Tensor], num_classes: int) -> Tensor | None:
+    """The head of a model that torch.compile made into one node: its shape tells, where it is the only one of it."""
+    alike = [leaf for leaf in leaves if leaf.dim() == 2 and leaf.shape[0] == num_classes]
+    return alike[0] if len(alike) == 1 else None
+
+
 def _unit_lengths(product: Product | None, num_classes: int) -> bool | None:
     """Whether feature and class weights come normalised; None where one of them is not kept. Waits for the device."""
     if product is None or product.feature is None or product.weight_value is None:
@@ -280,7 +290,7 @@ def _activated(classification: Classification) -> bool:
     )
 
 
-def _mode_facts(live: Live, roots: set[int], step: int) -> ModeFacts:
+def _mode_facts(live: Live, roots: set[int], head: Tensor | None, step: int) -> ModeFacts:
     modules = norms = synced = 0
     in_eval: list[str] = []
     norms_in_eval = 0
@@ -309,10 +319,21 @@ def _mode_facts(live: Live, roots: set[int], step: int) -> ModeFacts:
         batch_norms=norms,
         batch_norms_synced=synced,
         batch_norms_in_eval=norms_in_eval,
-        root_in_eval=None if model is None else not model.training,
+        root_in_eval=None if model is None else not _within_holders(model, head).training,
         drop_everything=tuple(drop_everything[:MOST_NAMES]),
         drop_most=tuple(drop_most[:MOST_NAMES]),
     )
+
+
+def _within_holders(model: nn.Module, head: Tensor | None) -> nn.Module:
+    """The model that a trainer's or a parallel module merely holds: the one part that has weights, the head's too."""
+    while True:
+        parts = [child for child in model.children() if any(True for _ in child.parameters())]
+        if len(parts) != 1 or not any(p is head for p in parts[0].parameters()):
+            return model
+        if any(True for _ in model.parameters(recurse=False)):
+            return model
+        model = parts[0]
 
 
 def _parameter_facts(live: Live, leaves: set[int], head: Tensor | None, roles: Roles, step: int) -> ParameterFacts:

@@ -31,6 +31,8 @@ def ce(report: Report) -> str:
         said = f"{figures.window_mean:.2f} over steps {rule.window[0]} to {min(rule.window[1], report.global_step)}"
     elif figures.last is not None:
         said = f"{figures.last:.2f} at step {report.global_step}"
+    elif report.ended == "stopped" and rule.chance_ce is not None:
+        return "not measured: the training was ended before its first step was over"
     else:
         return "not seen: no identity loss went through backward"
     if rule.chance_ce is not None and rule.max_ce is not None:

@@ -73,9 +73,23 @@ def test_a_healthy_training_goes_on_past_its_verdict(tmp_path: Path) -> None:
     assert (ended.code, ended.out) == (0, "tidied\n")
     live, final = ended.err.split("\n", 1)
     assert live.startswith("reid-smoke: GO: CE is ")
-    assert "GO  reid-smoke watch train.py 80" in final
+    assert "GO  reid-smoke watch --window 40:60 train.py 80" in final
     assert report(tmp_path)["global_step"] == 80
     assert 0 < report(tmp_path)["timing"]["startup_s"] < 60
+
+
+def test_the_command_is_kept_as_it_was_typed(tmp_path: Path) -> None:
+    write(tmp_path, train="import sys; sys.argv[:] = ['changed']")
+    ended = run(
+        tmp_path,
+        *(*WATCH, "--window", "5:9", "--ignore", "RS115=forty images", "--out", "here"),
+        *("-m", "train", "--name", "two words", "--help"),
+    )
+    assert ended.code == 3
+    found = json.loads((tmp_path / "here" / "report.json").read_text())
+    assert found["command"] == (
+        "reid-smoke watch --window 5:9 --ignore 'RS115=forty images' --out here -m train --name 'two words' --help"
+    )
 
 
 def test_stop_ends_it_at_its_verdict(tmp_path: Path) -> None:
@@ -92,6 +106,7 @@ def test_a_fatal_fault_is_said_at_once_and_ends_with_1(tmp_path: Path) -> None:
     assert report(tmp_path)["findings"][0]["slug"] == "head-not-in-optimizer"
     assert report(tmp_path)["global_step"] <= 20
     assert "head-not-in-optimizer" in ended.err.splitlines()[0]
+    assert "not measured: the training was ended before its first step was over" in ended.err
 
 
 def test_their_own_exit_code_goes_first(tmp_path: Path) -> None:

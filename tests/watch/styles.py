@@ -414,11 +414,9 @@ class Checkpointed(Style):
 
 
 class Compiled(Style):
-    """The model is compiled into one node: CE is seen outside of it, the head and the neck are not."""
+    """The model is compiled into one node: CE is seen outside of it, the head by its shape, its feature not."""
 
-    head = None
     fed_by = "unknown"
-    neck = None
 
     def make_model(self) -> nn.Module:
         model: nn.Module = torch.compile(Baseline(), backend="aot_eager")  # type: ignore[assignment]

@@ -12,6 +12,7 @@ from torch.nn import functional as F
 import reid_smoke
 from reid_smoke.errors import UsageError
 from reid_smoke.report.document import Report
+from tests.checks.tiny import TinyTraining
 
 
 class TwoHeads(nn.Module):
@@ -73,3 +74,21 @@ def test_a_loss_that_torch_jit_compiles_is_compiled_as_ever(tmp_path: Path) -> N
         scripted = torch.jit.script(nn.CrossEntropyLoss(label_smoothing=0.1))
         loss = scripted(torch.zeros(3, 4), torch.tensor([0, 1, 2]))
     assert float(loss) == pytest.approx(1.3863, abs=1e-3)
+
+
+class CompiledAndForgotten(TinyTraining):
+    def make_model(self) -> nn.Module:
+        model: nn.Module = torch.compile(super().make_model(), backend="aot_eager")  # type: ignore[assignment]
+        return model
+
+    def head_parameters(self) -> list[nn.Parameter]:
+        return []
+
+
+def test_a_head_within_a_compiled_model_is_judged(tmp_path: Path) -> None:
+    with reid_smoke.watch(out=tmp_path, stop=True) as watch:
+        CompiledAndForgotten().train()
+    assert watch.report is not None
+    cause = watch.report.primary
+    assert cause is not None
+    assert (cause.slug, "classifier.weight (24 x 512)" in cause.evidence) == ("head-not-in-optimizer", True)

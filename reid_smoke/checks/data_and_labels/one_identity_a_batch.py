@@ -1,15 +1,15 @@
 from reid_smoke.checks.catalogue import Finding, check
 from reid_smoke.checks.reading import first_run
-from reid_smoke.facts import StepFacts
+from reid_smoke.facts import CrashFacts, StepFacts
 
 BATCHES = 5  # in a row: by chance this happens with few identities only
 
 
 @check(
-    "RS102", slug="one-identity-a-batch", severity="fatal", needs=[StepFacts],
+    "RS102", slug="one-identity-a-batch", severity="fatal", uses=[StepFacts, CrashFacts],
     explains=["RS202", "RS203", "RS204", "RS503"],
 )  # fmt: skip
-def one_identity_a_batch(steps: list[StepFacts]) -> Finding | None:
+def one_identity_a_batch(steps: list[StepFacts], crashes: list[CrashFacts]) -> Finding | None:
     """Every batch holds a single identity.
 
     What it means:
@@ -19,7 +19,7 @@ def one_identity_a_batch(steps: list[StepFacts]) -> Finding | None:
     Why it stops learning:
         Batch norm takes the mean over the batch away, and with it all that tells this identity from the others. With a
         neck whose bias is frozen at 0 the mean logit over the batch is 0 whatever the weights are, so CE cannot fall
-        below chance.
+        below chance. A triplet loss that looks for the hardest negative of each image finds none, and raises.
 
     Mend:
         Shuffle, or sample P identities with K images each:
@@ -29,6 +29,13 @@ def one_identity_a_batch(steps: list[StepFacts]) -> Finding | None:
     Seen in:
         AlignedReID #37 (a batch with one identity); torchreid #45, #48 (sampler settings).
     """
+    for crash in crashes:
+        if crash.only_label is not None:
+            return Finding(
+                f"all images of the batch after step {crash.step} are of identity {crash.only_label}, so that none has "
+                f"a negative: {crash.message} ({crash.where})",
+                step=crash.step + 1,
+            )
     step = first_run(steps, lambda s: s.distinct_labels == 1 and s.batch > 1, BATCHES)
     # One and the same label again and again may be that of all images: that is another fault, and shows in a while.
     if step is None or len({s.label_min for s in steps}) == 1:

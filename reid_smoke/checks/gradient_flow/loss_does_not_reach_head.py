@@ -22,7 +22,8 @@ def loss_does_not_reach_head(
 
     Mend:
         Compute the logits with gradients on, and hand the very tensor to the loss: no `.detach()`, `.data`, `.item()`,
-        `torch.tensor(logits)` or numpy in between.
+        `torch.tensor(logits)` or numpy in between. Where only a metric loss is there (a sampler or an option called
+        `triplet` often means triplet alone), add the cross-entropy to it.
 
     Seen in:
         torchreid #357 (the CE's weight was 0); CLIP-ReID #9 (a loss that was never called).

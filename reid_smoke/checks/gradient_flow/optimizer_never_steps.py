@@ -2,6 +2,7 @@ from reid_smoke.checks.catalogue import Finding, check
 from reid_smoke.facts import LoaderFacts, LoopFacts, ParameterFacts, StepFacts
 
 BATCHES = 100  # with fewer than three updates by the window's end there is nothing to judge
+UNUSED = 30  # of them, where most gradients are zeroed before anything used them: that accumulates nothing
 
 
 @check(
@@ -34,7 +35,9 @@ def optimizer_never_steps(
     """
     done = steps[-1].step
     epoch_over = any(loader.finished and loader.batches_given >= 5 for loader in loaders)
-    if any(_stepped(s) or "k" in s.events for s in steps) or (done < BATCHES and not (epoch_over and done >= 5)):
+    zeroed = sum("z" in s.events for s in steps)
+    enough = 5 if epoch_over else UNUSED if zeroed > done / 2 else BATCHES
+    if done < enough or any(_stepped(s) or "k" in s.events for s in steps):
         return None
     if steps[-1].head_moved > 0:
         return None  # the script takes its steps by hand
@@ -42,7 +45,6 @@ def optimizer_never_steps(
     held = parameters[-1].optimizer_holds_head if parameters else None
     if others and not held:
         return None  # a head that no optimizer holds is another fault
-    zeroed = sum("z" in s.events for s in steps)
     beside = f" (other optimizers stepped {others} times)" if others else ""
     return Finding(
         f"{done} batches went backward, the optimizer{' of the head' if others else ''} stepped 0 times{beside}, "

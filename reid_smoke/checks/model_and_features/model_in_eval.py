@@ -8,7 +8,7 @@ from reid_smoke.rule import Curve
 @check(
     "RS507", slug="model-in-eval", severity="fail", needs=[ModeFacts, GraphFacts],
     uses=[Curve],
-    explains=["RS202", "RS203", "RS204", "RS207", "RS210", "RS401", "RS403", "RS502", "RS506"],
+    explains=["RS105", "RS202", "RS203", "RS204", "RS206", "RS207", "RS210", "RS401", "RS403", "RS502", "RS506"],
 )  # fmt: skip
 def model_in_eval(modes: list[ModeFacts], graphs: list[GraphFacts], curve: Curve) -> Finding | None:
     """The whole model is trained in eval mode.
@@ -19,7 +19,8 @@ def model_in_eval(modes: list[ModeFacts], graphs: list[GraphFacts], curve: Curve
 
     Why it stops learning:
         Batch norms neither use nor update the batch's statistics, and dropout is off: the features drift away from the
-        statistics that they are normalised with. Some trainings bear it for a while; then this is a warning.
+        statistics that they are normalised with. Some trainings bear it for a while; then this is a warning. A model
+        that gives the feature instead of the logits in eval mode lets CE take the feature's channels for classes.
 
     Mend:
         Call `model.train()` at the start of each epoch, not once before the loop:

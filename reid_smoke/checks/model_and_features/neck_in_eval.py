@@ -33,7 +33,7 @@ def neck_in_eval(graphs: list[GraphFacts], parameters: list[ParameterFacts], cur
     if not last.neck_feeds_head or last.neck_training is not False or not trainable:
         return None
     return Finding(
-        f"{last.neck} feeds {last.head} and normalised by its running statistics",
+        f"{last.neck} feeds {last.head}, and normalises by its running statistics",
         step=last.step,
         severity=grave_if_ce_fails(curve),
     )

@@ -5,6 +5,7 @@ from reid_smoke.rule import Curve
 
 # A head that starts with large random weights has wide logits from the first step; there it counts how far it came.
 HARDLY_MOVED = 0.3  # |w - w at the start| / |w at the start|
+STANDS = 0.02  # the same, of a head beside which the rest learns: what CE fell, it fell without the head
 STRIDES = 0.3  # of |w| in a single update, after the whole window: whatever holds the head, its steps are not short
 
 
@@ -17,7 +18,8 @@ def head_lr_too_small(steps: list[StepFacts], parameters: list[ParameterFacts], 
 
     What it means:
         The head gets its gradient and the optimizer steps, but the steps are so short that the logits are still close
-        together after the window: whatever the features are, CE could not have fallen.
+        together after the window: whatever the features are, CE could not have fallen. Or they are wide from the start,
+        of large random weights, and those weights stand while the rest learns to suit them.
 
     Why it stops learning:
         It would learn, in some ten thousand steps. A classifier starts from nothing and needs a learning rate a
@@ -43,8 +45,7 @@ def head_lr_too_small(steps: list[StepFacts], parameters: list[ParameterFacts], 
         return None
     moving = lr > 0 and 0 < update < STRIDES and bool(gradient)
     moved = recent[-1].head_moved
-    # A curve that falls says that the head moves enough, however large its weights are.
-    if not moving or not (is_narrow(recent) or (curve.word == "flat" and moved <= HARDLY_MOVED)):
+    if not moving or not (is_narrow(recent) or moved <= (HARDLY_MOVED if curve.word == "flat" else STANDS)):
         return None
     head = next((p for p in parameters[-1].parameters if p.role == "head"), None)
     planned = ""

@@ -1,9 +1,47 @@
-from tests.checks.tiny import TinyTraining
+from torch import Tensor, nn
+
+from tests.checks.tiny import Model, TinyTraining
 
 
 class LeftInEvalByValidation(TinyTraining):
     def train_step(self, images, labels) -> None:
         self.model.eval()
+        super().train_step(images, labels)
+
+
+class FeatureInEval(Model):
+    """As OSNet and many more: what is retrieved with comes out in eval mode, instead of logits."""
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        feat = self.base(images)
+        return (self.classifier(self.neck(feat)) if self.training else feat), feat
+
+
+class GivesItsFeature(LeftInEvalByValidation):
+    lr_backbone = 1e-6
+    steps = 140  # 512 channels are 512 classes, which take 128 to be looked at four times
+
+    def make_model(self) -> nn.Module:
+        return FeatureInEval(self.identities)
+
+
+class Holder(nn.Module):
+    """As trainers want their module: the model is an attribute."""
+
+    def __init__(self, net: nn.Module) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        return self.net(images)
+
+
+class OnlyTheHolderTrains(TinyTraining):
+    def make_model(self) -> nn.Module:
+        return Holder(super().make_model())
+
+    def train_step(self, images, labels) -> None:
+        self.model.net.eval()
         super().train_step(images, labels)
 
 
@@ -13,5 +51,5 @@ class ValidatesBetween(TinyTraining):
         self.model.train()
 
 
-SICK = [LeftInEvalByValidation]
+SICK = [LeftInEvalByValidation, GivesItsFeature, OnlyTheHolderTrains]
 HEALTHY = [ValidatesBetween]

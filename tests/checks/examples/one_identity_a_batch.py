@@ -1,3 +1,6 @@
+import torch
+from torch import Tensor
+from torch.nn import functional as F
 from torch.utils.data import DataLoader
 
 from tests.checks.tiny import Crops, TinyTraining
@@ -10,7 +13,18 @@ class FolderOrder(TinyTraining):
         return DataLoader(Crops(self.identities, images=16), 16, shuffle=False)
 
 
-class PK(TinyTraining):
+class HardestNegative(FolderOrder):
+    """None is there to be found; looked for as batch-hard triplet losses are mostly written."""
+
+    def loss(self, images: Tensor, labels: Tensor) -> Tensor:
+        score, feat = self.model(images)
+        distances = torch.cdist(feat, feat)  # (B, B)
+        others = labels != labels[:, None]  # (B, B)
+        hardest, _ = torch.min(distances[others].view(len(labels), -1), 1)  # (B,)
+        return F.cross_entropy(score, labels) - 0.01 * hardest.clamp(max=10).mean()
+
+
+class PK(HardestNegative):
     """4 identities with 4 images each in every batch."""
 
     def make_loader(self) -> DataLoader:
@@ -19,5 +33,5 @@ class PK(TinyTraining):
         return DataLoader(crops, batch_sampler=rows)
 
 
-SICK = [FolderOrder]
+SICK = [FolderOrder, HardestNegative]
 HEALTHY = [PK]

@@ -1,7 +1,7 @@
 from torch import Tensor
 
 from tests.checks.centres import WithCentres
-from tests.checks.tiny import TinyTraining
+from tests.checks.tiny import Crops, TinyTraining
 
 
 class Accumulates(TinyTraining):
@@ -24,6 +24,19 @@ class NeverTrue(Accumulates):
             self.optimizer.zero_grad()
 
 
+class Forgotten(TinyTraining):
+    """In a window that ends before an epoch does."""
+
+    steps, window = 30, (20, 30)
+
+    def make_dataset(self) -> Crops:
+        return Crops(self.identities, images=32)
+
+    def train_step(self, images: Tensor, labels: Tensor) -> None:
+        self.optimizer.zero_grad()
+        self.loss(images, labels).backward()
+
+
 class OnlyTheCentresStep(WithCentres):
     def step_model(self) -> None:
         pass
@@ -33,5 +46,5 @@ class ByFour(Accumulates):
     accumulate = 4
 
 
-SICK = [Accumulates, NeverTrue, OnlyTheCentresStep]
+SICK = [Accumulates, NeverTrue, Forgotten, OnlyTheCentresStep]
 HEALTHY = [ByFour]

@@ -1,0 +1,45 @@
+"""Where a training crashed, as its author would look for it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from reid_smoke.facts import CrashFacts
+from reid_smoke.probes.crash import read_crash
+from reid_smoke.probes.labels import LabelsBeforeLoss
+
+
+def read(error: BaseException) -> CrashFacts:
+    return read_crash(error, 3, LabelsBeforeLoss())
+
+
+def test_the_place_is_the_users_own_line() -> None:
+    with pytest.raises(json.JSONDecodeError) as in_a_library:
+        json.loads("{")
+    with pytest.raises(RuntimeError) as in_torch:
+        torch.nn.Linear(2, 3)(torch.zeros(1, 4))
+    for raised in (in_a_library, in_torch):
+        file, _, line = read(raised.value).where.rpartition(":")
+        assert (Path(file), int(line)) == (Path(__file__), raised.traceback[0].lineno + 1)
+
+
+def test_where_no_frame_is_the_users_it_is_the_innermost() -> None:
+    with pytest.raises(json.JSONDecodeError) as raised:
+        json.loads("{")
+    assert raised.value.__traceback__ is not None
+    error = raised.value.with_traceback(raised.value.__traceback__.tb_next)
+    assert "decoder.py:" in read(error).where
+
+
+@pytest.mark.parametrize(("labels", "only"), [([4, 4, 4], 4), ([4, 4, 5], None), ([], None)])
+def test_a_hardest_negative_that_is_not_there(labels: list[int], only: int | None) -> None:
+    def hardest_negative(labels: torch.Tensor) -> torch.Tensor:
+        return torch.zeros(len(labels), 0).min(1).values  # (B,)
+
+    with pytest.raises(IndexError) as raised:
+        hardest_negative(torch.tensor(labels, dtype=torch.int64))
+    assert read(raised.value).only_label == only
