@@ -26,7 +26,7 @@ OUT_OF_BOUNDS = re.compile(r"index (-?\d+) is out of bounds for dimension \d+ wi
 OVER_NOTHING = re.compile(r"(min|max|argmin|argmax)\(\): Expected reduction dim")
 OURS = str(Path(__file__).resolve().parents[1])
 TORCH = str(Path(torch.__file__).resolve().parent)
-LATE = {
+LATE = {  # within torch, and by name: where a step has begun
     (str(Path("/autograd/__init__.py")), "backward"),
     *((str(Path("/nn/utils/clip_grad.py")), name) for name in ("clip_grad_norm_", "clip_grad_value_")),
 }
