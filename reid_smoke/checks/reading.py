@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import groupby
 from math import isfinite
 from statistics import median
 
@@ -38,6 +39,11 @@ def first_run(steps: Sequence[StepFacts], holds: Callable[[StepFacts], bool], le
         if count == length:
             return step
     return None
+
+
+def by_epoch(steps: Sequence[StepFacts]) -> list[list[StepFacts]]:
+    """The steps of each epoch, oldest first."""
+    return [list(of_epoch) for _, of_epoch in groupby(steps, key=lambda s: s.epoch)]
 
 
 def updates(steps: Sequence[StepFacts]) -> list[StepFacts]:
