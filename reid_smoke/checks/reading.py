@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import groupby
 from math import isfinite
 from statistics import median
@@ -12,6 +12,15 @@ from reid_smoke.facts import StepFacts
 # The spread of the logits over the classes. CE can fall by 0.39 only if the right logit stands about 0.4 above the
 # others; with a spread of 0.15 that would be nearly three standard deviations for every sample.
 NARROW = 0.15
+
+# Names of operations in the autograd graph that make a feature, or hold such a word.
+POOLS = ("Mean", "Pool")
+NORMALISES = ("BatchNorm", "LayerNorm", "GroupNorm")
+
+
+def is_any(path: Iterable[str], kinds: tuple[str, ...]) -> bool:
+    """Whether one of the operations on the path is of these kinds."""
+    return any(kind in name for name in path for kind in kinds)
 
 
 def is_narrow(steps: Sequence[StepFacts]) -> bool:

@@ -123,6 +123,12 @@ def cosines_without_a_scale(parts: Parts) -> None:
     override(parts.head, forward=forward)
 
 
+@fault("feature-as-logits", at="model", structural=True, mended_by=("plain-loop",))
+def feature_and_score_exchanged(parts: Parts) -> None:
+    """The loop takes the model's `(feature, score)` for `(score, feature)`."""
+    loss_with(parts, lambda loss, out, y: loss(out._replace(logits=out.bn_feature, bn_feature=out.logits), y))
+
+
 @fault("ce-weight-zero", at="model", structural=True, mended_by=("plain-loop",))
 def weight_x_of_zero(parts: Parts) -> None:
     """The option for CE's weight is 0, and only the metric loss is left."""
