@@ -4,7 +4,7 @@ from math import isfinite, log
 from statistics import fmean, median
 
 from reid_smoke.checks.catalogue import Finding, check
-from reid_smoke.checks.reading import by_epoch
+from reid_smoke.checks.reading import by_epoch, figures
 from reid_smoke.facts import GraphFacts, LoopFacts, StepFacts
 from reid_smoke.rule import BELOW_CHANCE
 
@@ -48,7 +48,7 @@ def labels_change_each_epoch(
     if counts[-1].heads > 1:  # a new head begins at chance
         return None
     chance = log(graphs[-1].num_classes)
-    noise = median(abs(b.ce - a.ce) for a, b in pairwise(steps) if isfinite(a.ce + b.ce)) if len(steps) > 1 else 0.0
+    noise = median([abs(b - a) for a, b in pairwise(figures(steps, "ce"))] or [0.0])
     row: list[Boundary] = []
     for before, after in pairwise(by_epoch(steps)):
         boundary = _boundary(before, after)

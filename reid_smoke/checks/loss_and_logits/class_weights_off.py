@@ -1,3 +1,5 @@
+from math import isfinite
+
 from reid_smoke.checks._gravity import grave_if_ce_fails
 from reid_smoke.checks.catalogue import Finding, check
 from reid_smoke.facts import GraphFacts, StepFacts
@@ -41,4 +43,6 @@ def class_weights_off(graphs: list[GraphFacts], steps: list[StepFacts], curve: C
     if not off:
         return None
     off.append(f"at step {steps[-1].step} it reads {steps[-1].loss:.3g}")
-    return Finding("; ".join(off), step=graphs[-1].step, severity=grave_if_ce_fails(curve))
+    # A NaN ends the run before the window has closed, and with that before the curve says anything.
+    severity = grave_if_ce_fails(curve) if isfinite(steps[-1].loss) else None
+    return Finding("; ".join(off), step=last.step, severity=severity)
