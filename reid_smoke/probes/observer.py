@@ -54,6 +54,7 @@ from reid_smoke.probes.uphill import Uphill
 from reid_smoke.probes.writer import FactWriter
 
 WALK_AT = (1, 2, 5)  # and at every hundredth step
+IMAGES_AT = (2, 3, 4, 5)  # epochs whose first images are measured, too: are they what they were?
 FRUITLESS = 3  # backwards without any classification, after which it is written down what they reach
 MOST_FAULTS = 3  # of one probe, before it is switched off
 STEPS_WITHOUT_BACKWARD = (3, 10, 100)  # where a loop that steps without any backward is written down
@@ -226,8 +227,9 @@ class Observer:
                 probes.likeness(root, batch, self._likeness)
             if self._head is not None and self._uphill.wants_more and self._before_capture is None:
                 probes.uphill(consumer, plain, self._head.sample()[0], self._uphill)
-            if walked:
+            if walked or (self._before_capture is None and now.step_in_epoch == 1 and now.epoch in IMAGES_AT):
                 probes.images(root, batch, now)
+            if walked:
                 probes.share(consumer, now)
                 probes.turned(consumer, now)
 

@@ -223,6 +223,20 @@ def numbered_anew_each_epoch(parts: Parts) -> None:
     parts.batches_with(lambda images, labels: (images, label_of[labels]))
 
 
+@fault("images-change", at="built", mended_by=("embedded-data",))
+def normalised_in_place(parts: Parts) -> None:
+    """Images that are kept in memory are scaled in place, once more in each (short) epoch."""
+    size, images, length = parts.config.data.batch_size, range(len(parts.training_set)), 16
+    scale = torch.ones(())
+
+    def draw(random: random.Random) -> Iterator[list[int]]:
+        scale.div_(4)
+        return (random.sample(images, size) for _ in range(length))
+
+    parts.sample_with(Batches(draw, length, parts.seed))
+    parts.batches_with(lambda images, labels: (images * scale, labels))
+
+
 @fault("last-batch-of-one", at="built")
 def remainder_of_one(parts: Parts) -> None:
     """No drop_last, and one image more than full batches hold."""
