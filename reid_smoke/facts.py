@@ -230,6 +230,8 @@ class GraphFacts(Fact):
     over_batch: bool = False  # the softmax is taken over the samples, not over the classes
     same_logits: int = 1  # classifications that share the judged one's logits: two with mixup
     left_out: tuple[str, ...] = ()  # of such: weights not reached, in an optimizer that holds others which are
+    weights_zero: int | None = None  # identities whose weight in the loss is 0; None: it has no weights for classes
+    weights_not_finite: int = 0  # those whose weight is infinite or no number
 
 
 class ModeFacts(Fact):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from itertools import groupby
 from math import isfinite
 from statistics import median
 
@@ -11,6 +12,15 @@ from reid_smoke.facts import StepFacts
 # The spread of the logits over the classes. CE can fall by 0.39 only if the right logit stands about 0.4 above the
 # others; with a spread of 0.15 that would be nearly three standard deviations for every sample.
 NARROW = 0.15
+
+# Names of operations in the autograd graph that make a feature, or hold such a word.
+POOLS = ("Mean", "Pool")
+NORMALISES = ("BatchNorm", "LayerNorm", "GroupNorm")
+
+
+def is_any(path: Iterable[str], kinds: tuple[str, ...]) -> bool:
+    """Whether one of the operations on the path is of these kinds."""
+    return any(kind in name for name in path for kind in kinds)
 
 
 def is_narrow(steps: Sequence[StepFacts]) -> bool:
@@ -38,6 +48,11 @@ def first_run(steps: Sequence[StepFacts], holds: Callable[[StepFacts], bool], le
         if count == length:
             return step
     return None
+
+
+def by_epoch(steps: Sequence[StepFacts]) -> list[list[StepFacts]]:
+    """The steps of each epoch, oldest first."""
+    return [list(of_epoch) for _, of_epoch in groupby(steps, key=lambda s: s.epoch)]
 
 
 def updates(steps: Sequence[StepFacts]) -> list[StepFacts]:

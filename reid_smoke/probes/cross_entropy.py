@@ -198,6 +198,12 @@ def read_batch(consumer: Node) -> Batch | None:
     )
 
 
+def class_weights_of(consumer: Node) -> Tensor | None:
+    """(C,), what the loss multiplies each class's share with; None where it has no such weights, or not torch's own."""
+    weights = consumer._saved_weight if name_of(consumer).startswith("NllLoss") else None
+    return weights.detach() if isinstance(weights, Tensor) else None
+
+
 def weight_of_ce(root: Node, path: tuple[int, ...]) -> Tensor | float | None:
     """What the loss multiplies plain CE with: the product of the factors between the two, 1 for CE itself.
 

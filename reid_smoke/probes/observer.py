@@ -58,6 +58,7 @@ from reid_smoke.probes.weights import Weights
 from reid_smoke.probes.writer import FactWriter
 
 WALK_AT = (1, 2, 5)  # and at every hundredth step
+IMAGES_AT = (2, 3, 4, 5)  # epochs whose first images are measured, too: are they what they were?
 FRUITLESS = 3  # backwards without any classification, after which it is written down what they reach
 MOST_FAULTS = 3  # of one probe, before it is switched off
 STEPS_WITHOUT_BACKWARD = (3, 10, 100)  # where a loop that steps without any backward is written down
@@ -236,13 +237,14 @@ class Observer:
                 if loss is not None:
                     measurements["loss"] = loss / scale if scale is not None else loss
                 probes.weight(root, consumer, batch, now, scale)
-            if self._loading.epoch <= 1 and self._likeness.wants_more and self._before_capture is None:
+            if self._loading.epoch <= 1 and self._likeness.wants_more and self._is_eager:
                 probes.likeness(root, batch, self._likeness)
             rows = self._weights.rows_that_go_uphill if self._is_eager else None
             if rows is not None:
                 probes.uphill(consumer, plain, rows, self._weights.uphill)
-            if walked:
+            if walked or (self._is_eager and now.step_in_epoch == 1 and now.epoch in IMAGES_AT):
                 probes.images(root, batch, now)
+            if walked:
                 probes.share(consumer, now)
                 probes.turned(consumer, now)
 

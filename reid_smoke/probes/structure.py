@@ -20,7 +20,14 @@ from reid_smoke.probes.classifier import (
     read_product,
     scale_of_logits,
 )
-from reid_smoke.probes.cross_entropy import Batch, is_over_batch, log_softmax_of, read_batch, weight_of_ce
+from reid_smoke.probes.cross_entropy import (
+    Batch,
+    class_weights_of,
+    is_over_batch,
+    log_softmax_of,
+    read_batch,
+    weight_of_ce,
+)
 from reid_smoke.probes.graph import Classification, walk
 from reid_smoke.probes.groups import as_float
 from reid_smoke.probes.live import Live, find_batch_norm, find_live, strip_wrappers
@@ -114,6 +121,7 @@ def read_structure(
     margin = False
     if batch is not None and product is not None and scale is not None and not sharded:
         margin = has_margin(batch, product, scale)
+    weights = class_weights_of(consumer) if consumer is not None else None
     facts = GraphFacts(
         step=step,
         num_classes=num_classes,
@@ -138,6 +146,8 @@ def read_structure(
         cut_off=tuple(cut_off),
         over_batch=log_softmax is not None and is_over_batch(log_softmax),
         same_logits=len(same_logits),
+        weights_zero=int((weights == 0).sum()) if weights is not None else None,
+        weights_not_finite=int((~weights.isfinite()).sum()) if weights is not None else 0,
         left_out=_left_out(live, leaves, roles.head | roles.neck) if cut_off else (),
     )
     return Structure(

@@ -1,5 +1,8 @@
+from itertools import takewhile
+
 from reid_smoke.checks._gravity import grave_if_ce_fails
 from reid_smoke.checks.catalogue import Finding, check
+from reid_smoke.checks.reading import NORMALISES, POOLS, is_any
 from reid_smoke.facts import GraphFacts
 from reid_smoke.rule import Curve
 
@@ -29,8 +32,9 @@ def relu_on_logits(graphs: list[GraphFacts], curve: Curve) -> Finding | None:
         Heads built in a loop, `[nn.Linear(...), nn.ReLU()] * n`, which puts an activation after the last layer, too.
     """
     last = graphs[-1]
-    found = [name for name in last.logit_path if name in NOT_NEGATIVE]
-    if not found:
+    # What lies behind a norm or a pooling is inside the classifier, or in the feature.
+    after = takewhile(lambda name: not is_any([name], NORMALISES + POOLS), last.logit_path)
+    if not any(name in NOT_NEGATIVE for name in after):
         return None
     return Finding(
         f"between {last.head or 'the head'} and the loss: {' <- '.join(last.logit_path)}",

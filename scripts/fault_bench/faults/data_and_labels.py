@@ -209,6 +209,34 @@ def labels_permuted(parts: Parts) -> None:
     relabel(parts, [s._replace(label=y) for s, y in zip(parts.training_set.samples, labels, strict=True)])
 
 
+@fault("labels-change-each-epoch", at="built", mended_by=("embedded-data",))
+def numbered_anew_each_epoch(parts: Parts) -> None:
+    """The dictionary from pid to label is built anew at the start of each (short) epoch, from a set."""
+    size, images, length = parts.config.data.batch_size, range(len(parts.training_set)), 20
+    label_of = torch.arange(parts.classes)
+
+    def draw(random: random.Random) -> Iterator[list[int]]:
+        label_of.copy_(torch.tensor(random.sample(range(parts.classes), parts.classes)))
+        return (random.sample(images, size) for _ in range(length))
+
+    parts.sample_with(Batches(draw, length, parts.seed))
+    parts.batches_with(lambda images, labels: (images, label_of[labels]))
+
+
+@fault("images-change", at="built", mended_by=("embedded-data",))
+def normalised_in_place(parts: Parts) -> None:
+    """Images that are kept in memory are scaled in place, once more in each (short) epoch."""
+    size, images, length = parts.config.data.batch_size, range(len(parts.training_set)), 16
+    scale = torch.ones(())
+
+    def draw(random: random.Random) -> Iterator[list[int]]:
+        scale.div_(4)
+        return (random.sample(images, size) for _ in range(length))
+
+    parts.sample_with(Batches(draw, length, parts.seed))
+    parts.batches_with(lambda images, labels: (images * scale, labels))
+
+
 @fault("last-batch-of-one", at="built")
 def remainder_of_one(parts: Parts) -> None:
     """No drop_last, and one image more than full batches hold."""

@@ -123,6 +123,20 @@ def cosines_without_a_scale(parts: Parts) -> None:
     override(parts.head, forward=forward)
 
 
+@fault("feature-as-logits", at="model", structural=True, mended_by=("plain-loop",))
+def feature_and_score_exchanged(parts: Parts) -> None:
+    """The loop takes the model's `(feature, score)` for `(score, feature)`."""
+    loss_with(parts, lambda loss, out, y: loss(out._replace(logits=out.bn_feature, bn_feature=out.logits), y))
+
+
+@fault("class-weights-off", at="model", structural=True, mended_by=("plain-loop",))
+def weights_of_an_integer_division(parts: Parts) -> None:
+    """Class weights of `least // count`: 0 for nearly everybody."""
+    weights = torch.zeros(parts.classes)
+    weights[:2] = 1.0
+    loss_with(parts, lambda loss, out, y: nn.functional.cross_entropy(out.logits, y, weight=weights))
+
+
 @fault("ce-weight-zero", at="model", structural=True, mended_by=("plain-loop",))
 def weight_x_of_zero(parts: Parts) -> None:
     """The option for CE's weight is 0, and only the metric loss is left."""
