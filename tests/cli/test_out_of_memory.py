@@ -140,12 +140,15 @@ def test_overfit_does_the_same(tmp_path: Path) -> None:
 
 def test_a_watched_training_that_runs_out_of_memory_is_told_so_and_ends_as_it_would(tmp_path: Path) -> None:
     model = nn.Sequential(nn.BatchNorm1d(16), nn.Linear(16, 4))
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
     loader = DataLoader(TensorDataset(torch.randn(64, 16), torch.arange(64) % 4), batch_size=32)
 
     def watched() -> None:
         with reid_smoke.watch(out=tmp_path):
             for images, labels in loader:
+                optimizer.zero_grad()
                 nn.functional.cross_entropy(model(images), labels).backward()
+                optimizer.step()
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
 
     with pytest.raises(torch.OutOfMemoryError, match="Tried"):
