@@ -89,11 +89,10 @@ def read_structure(
     if live is None or any(id(leaf) not in live.names for leaf in found.leaves):
         live = find_live(found.leaves)
     products = [_product(follow(root, candidate.path), candidate) for candidate in candidates]
-    heads = [_head(made, live) for made in products]
-    for at, (candidate, made) in enumerate(zip(candidates, products, strict=True)):
-        batch, node = _batch(root, candidate), follow(root, candidate.path)
-        if made is None and batch is not None and any("Compiled" in name_of(passed) for passed in behind(node)):
-            heads[at] = _compiled_in(found.leaves, batch.log_probs.shape[1])
+    heads = [
+        _head(made, live) if made is not None else _compiled_in(root, candidate, found.leaves)
+        for candidate, made in zip(candidates, products, strict=True)
+    ]
     names = [live.name(weight) if weight is not None else None for weight in heads]
     cut_off = [at for at, made in enumerate(products, start=1) if made is not None and not has_weight_behind(made)]
     index = next((i for i, name in enumerate(names) if wanted is not None and name and wanted.search(name)), 0)
@@ -220,9 +219,7 @@ def _logit_scale(consumer: Node | None, classification: Classification) -> float
     return scale_of_logits(log_softmax, classification.product_path)
 
 
-def _head(product: Product | None, live: Live) -> Tensor | None:
-    if product is None:
-        return None
+def _head(product: Product, live: Live) -> Tensor | None:
     if product.weight is not None:
         return product.weight
     if product.weight_value is None:
@@ -234,13 +231,20 @@ def _head(product: Product | None, live: Live) -> Tensor | None:
         return found
     # Normalised or cast on its way, it lies elsewhere: then its shape tells, where it is the only one of it.
     shapes = (tuple(product.weight_value.shape), tuple(product.weight_value.shape)[::-1])
-    alike = [p for _, p, _ in live.parameters if not p.requires_grad and tuple(p.shape) in shapes]
-    return alike[0] if len(alike) == 1 else None
+    return _the_only([p for _, p, _ in live.parameters if not p.requires_grad and tuple(p.shape) in shapes])
 
 
-def _compiled_in(leaves: Sequence[Tensor], num_classes: int) -> Tensor | None:
+def _compiled_in(root: Node, classification: Classification, leaves: Sequence[Tensor]) -> Tensor | None:
     """The head of a model that torch.compile made into one node: its shape tells, where it is the only one of it."""
-    alike = [leaf for leaf in leaves if leaf.dim() == 2 and leaf.shape[0] == num_classes]
+    batch = _batch(root, classification)
+    passed = behind(follow(root, classification.path))
+    if batch is None or not any("Compiled" in name_of(node) for node in passed):
+        return None
+    classes = batch.log_probs.shape[1]
+    return _the_only([leaf for leaf in leaves if leaf.dim() == 2 and leaf.shape[0] == classes])
+
+
+def _the_only(alike: Sequence[Tensor]) -> Tensor | None:
     return alike[0] if len(alike) == 1 else None
 
 

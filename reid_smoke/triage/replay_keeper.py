@@ -196,12 +196,13 @@ class Keeper:
             self._give_up(self.why_not)
             return
         structure, root = self._observer.structure, root_of(tensors)
-        if structure is None or root is None or self._batch_behind(structure, root) is None:
+        batch = self._batch_behind(structure, root) if structure is not None and root is not None else None
+        if structure is None or root is None or batch is None:
             self._keep_loss()  # while its graph is there: what fed this other loss may feed the identity loss, too
             return
         if self._never_backward:  # but now one does, and that is what they train
             self._parts, self._batches, self._never_backward = None, [], False
-        self._keep(structure, root)
+        self._keep(structure, root, batch)
         self._forget_step()
 
     @staticmethod
@@ -209,11 +210,8 @@ class Keeper:
         consumer = follow(root, structure.classification.path)
         return read_batch(consumer) if consumer is not None else None
 
-    def _keep(self, structure: Structure, root: Node) -> None:
+    def _keep(self, structure: Structure, root: Node, batch: CrossEntropyBatch) -> None:
         """Keep the batch of the classification behind `root`. Raises CannotReplay."""
-        batch = self._batch_behind(structure, root)
-        if batch is None:
-            return
         if torch.distributed.is_available() and torch.distributed.is_initialized():
             raise CannotReplay("the training runs in several processes: start it in one to have it replayed")
         if self._parts is None:
@@ -284,11 +282,12 @@ class Keeper:
                 root = F.cross_entropy(attached, labels, ignore_index=ignore_index).grad_fn
         self._loss = None  # after that one, of which the observer tells, too
         structure = read_structure(root, 1, self._live) if root is not None else None
-        if structure is None or root is None:
+        batch = self._batch_behind(structure, root) if structure is not None and root is not None else None
+        if structure is None or root is None or batch is None:
             return
         self._live, self._never_backward = structure.live, True
         try:
-            self._keep(structure, root)
+            self._keep(structure, root, batch)
         except CannotReplay as reason:
             self.why_not = str(reason)
             self._observer.on_loss = None  # the next would be refused as well; one that goes backward may not
