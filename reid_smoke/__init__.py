@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from reid_smoke.build.losses import sdm_loss as sdm_loss
+    from reid_smoke.build.sdm import sdm_loss as sdm_loss
 
 # Found when asked for: importing them here would import torch before anybody needs it.
-_LAZY = {"watch": ("reid_smoke.watch", None), "sdm_loss": ("reid_smoke.build.losses", "sdm_loss")}
+_LAZY = {"watch": ("reid_smoke.watch", None), "sdm_loss": ("reid_smoke.build.sdm", "sdm_loss")}
 
 
 def __getattr__(name: str) -> Any:

@@ -8,38 +8,8 @@ from torch.nn import functional as F
 
 from reid_smoke.build.image_text import ImageTextOutput
 from reid_smoke.build.model import BNNeckOutput
+from reid_smoke.build.sdm import sdm_loss
 from reid_smoke.errors import UsageError
-
-
-def sdm_loss(features_a: Tensor, features_b: Tensor, pids: Tensor, logit_scale: float = 50.0) -> Tensor:
-    """Similarity distribution matching between two views of the same B samples; a scalar, in nats.
-
-    `features_a`, `features_b`: (B, D), row i of either shows the identity `pids[i]`; they are L2-normalised here.
-    `pids`: (B,), integers. `logit_scale`: 1 / temperature, 1/0.02 as published.
-
-    From Jiang & Ye, "Cross-Modal Implicit Relation Reasoning and Aligning for Text-to-Image Person Retrieval" (IRRA,
-    CVPR 2023), equations 4 to 6: with S = scale * a b^T, p = softmax(S) over a row, and q the row of [pid_i == pid_j]
-    divided by its sum, the loss of one direction is the mean over rows of KL(p || q) = sum_j p (log p - log(q + 1e-8)),
-    and the directions a -> b and b -> a are added up. A KL is never negative, except for what the 1e-8 and rounding
-    take off: 2e-8 * B at most, and 1e-6 where it is computed in float32.
-
-    Computed in float32 whatever autocast says, float64 where the features are: log(1e-8) and a scale of 50 do not go
-    together with half precision.
-    """
-    with torch.autocast(features_a.device.type, enabled=False):
-        dtype = torch.promote_types(features_a.dtype, torch.float32)
-        a = F.normalize(features_a.to(dtype), dim=1)  # (B, D)
-        b = F.normalize(features_b.to(dtype), dim=1)  # (B, D)
-        similarity = logit_scale * a @ b.T  # (B, B)
-        same = (pids[:, None] == pids[None, :]).to(dtype)  # (B, B), symmetric: it serves both directions
-        log_q = (same / same.sum(dim=1, keepdim=True) + 1e-8).log()  # (B, B)
-        return _kl(similarity, log_q) + _kl(similarity.T, log_q)
-
-
-def _kl(similarity: Tensor, log_q: Tensor) -> Tensor:
-    """Mean over rows of KL(softmax(similarity) || q); both (B, B)."""
-    log_p = F.log_softmax(similarity, dim=1)  # (B, B)
-    return (log_p.exp() * (log_p - log_q)).sum(dim=1).mean()
 
 
 class TrainingLoss(nn.Module):

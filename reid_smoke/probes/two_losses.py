@@ -11,8 +11,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from reid_smoke.build.image_text import ImageTextOutput
-from reid_smoke.build.losses import TrainingLoss, sdm_loss
+from reid_smoke.build.losses import TrainingLoss
 from reid_smoke.build.model import BNNeckOutput
+from reid_smoke.build.sdm import sdm_loss
 from reid_smoke.build.training import Training
 from reid_smoke.facts import HandoverFacts, ProbeFault
 from reid_smoke.probes.guard import guarded
