@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reid_smoke.build.data.training_set import TrainingSet
+from reid_smoke.config.differing import differing_settings
 from reid_smoke.config.dump import dump_config
 from reid_smoke.config.schema import Config
 from reid_smoke.errors import CouldNotJudge, ReidSmokeError
@@ -31,7 +32,6 @@ from reid_smoke.rank_files import OtherRanks, open_rank_ledger
 from reid_smoke.report.live import LiveDisplay
 from reid_smoke.smaller_batch import smaller_batches
 from reid_smoke.train.ranks import Place, Ranks, find_place, join
-from reid_smoke.triage.changes import settings
 from reid_smoke.until_certain import How, train_until_certain
 from reid_smoke.verdict import Judgement, judge
 
@@ -100,7 +100,7 @@ def smoke(
             batches = _batches(training) if plan.hands_over else None
             how = train_until_certain(
                 training, ledger, display, unreadable, prepared.steps, started, ranks, others, batches,
-                anew_with=settings(asked, smaller) if smaller is not None else (),
+                anew_with=differing_settings(asked, smaller) if smaller is not None else (),
             )  # fmt: skip
             before_this, tried = len(tried), ledger.all(OutOfMemoryFacts)
             if smaller is None or len(tried) == before_this:

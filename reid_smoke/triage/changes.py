@@ -149,21 +149,3 @@ CHANGES: tuple[Trial[Config], ...] = (
     Trial("the reference model", _reference_model, mends=IN_THE_MODEL, swap="model", slug="reference-model"),
     Trial("the embedded data", _embedded_data, mends=IN_THE_DATA, swap="data", slug="embedded-data"),
 )
-
-
-def settings(before: Config, after: Config) -> tuple[str, ...]:
-    """What differs, each key as `--set` takes it: `optimizer.lr=1e-05`."""
-    from reid_smoke.config.dump import dump_value  # only what is written down needs yaml
-
-    old, new = _flat(before.to_plain()), _flat(after.to_plain())
-    return tuple(f"{key}={dump_value(value)}" for key, value in new.items() if (key, value) not in old.items())
-
-
-def _flat(plain: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in plain.items():
-        if isinstance(value, dict):
-            flat |= _flat(value, f"{prefix}{key}.")
-        else:
-            flat[prefix + key] = value
-    return flat

@@ -14,10 +14,11 @@ from torch.utils.data import DataLoader
 from reid_smoke.build.data.loader import build_loader
 from reid_smoke.build.data.training_set import TrainingSet, open_training_set
 from reid_smoke.build.training import Training, build_training
+from reid_smoke.config.differing import differing_settings
 from reid_smoke.config.schema import EMBEDDED, Config, DataConfig
 from reid_smoke.facts import UnreadableFacts
 from reid_smoke.train.loop import train
-from reid_smoke.triage.changes import CHANGES, settings
+from reid_smoke.triage.changes import CHANGES
 from reid_smoke.triage.observed import play_observed
 from reid_smoke.triage.proof import guessing_ce
 from reid_smoke.triage.trying import AS_IT_IS, Look, Played
@@ -44,7 +45,7 @@ class ConfigSubject:
         self._few: dict[str, list[Any]] = {}  # by the data section
 
     def settings(self, plan: Config) -> tuple[str, ...]:
-        return settings(self.plan, plan)
+        return differing_settings(self.plan, plan)
 
     def play(self, plan: Config, look: Look, tell: Callable[[int, float], None]) -> Played:
         """Build and train."""

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from reid_smoke.config.differing import differing_settings
 from reid_smoke.config.load import load_config
 from reid_smoke.config.schema import Config
-from reid_smoke.triage.changes import CHANGES, settings
+from reid_smoke.triage.changes import CHANGES
 
 # Everything is unlike the recipe, so that each trial has something to change.
 SICK = [
@@ -68,7 +69,7 @@ def test_a_trial_changes_what_it_says_and_its_lines_make_it(trial: object, tmp_p
     before = recipe(tmp_path, *sick)
     after = change.change(before)
     assert after is not None
-    lines = settings(before, after)
+    lines = differing_settings(before, after)
     assert {line.partition("=")[0] for line in lines} == TOUCHES[change.name]
     assert recipe(tmp_path, *sick, *lines) == after
 
