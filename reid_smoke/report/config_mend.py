@@ -14,7 +14,7 @@ from reid_smoke.config.overrides import OverrideError, apply_override, read_over
 from reid_smoke.config.schema import Config
 from reid_smoke.config.yaml_tree import YamlSyntaxError, read_yaml
 from reid_smoke.report.document import Report
-from reid_smoke.triage.changes import CHANGES, settings
+from reid_smoke.triage.changes import CHANGES
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,9 @@ def config_mend(report: Report, folder: Path | None) -> ConfigMend | None:
         return None  # a watched script, or a config of another version
     if after is None:
         return None
-    return ConfigMend(name, settings(before, after), tuple(_diff(dump_config(before), dump_config(after))), proven)
+    return ConfigMend(
+        name, differing_settings(before, after), tuple(_diff(dump_config(before), dump_config(after))), proven
+    )
 
 
 def _with(config: Config, changes: tuple[str, ...]) -> Config:
