@@ -95,7 +95,12 @@ CHANGES: tuple[Trial[Config], ...] = (
     Trial(
         "every parameter in the optimizer", _every_parameter, mends=("RS302", "RS404", "RS405"), slug="all-in-optimizer"
     ),
-    Trial("a constant lr", _constant_lr, mends=("RS401", "RS402", "RS408", "RS412", "RS203"), slug="constant-lr"),
+    Trial(
+        "a constant lr",
+        _constant_lr,
+        mends=("RS401", "RS402", "RS408", "RS412", "RS417", "RS203"),
+        slug="constant-lr",
+    ),
     Trial(
         "no accumulation", lambda c: _put(c, "train", accumulate=1), mends=("RS307", "RS313"), slug="no-accumulation"
     ),

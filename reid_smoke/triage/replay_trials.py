@@ -60,7 +60,7 @@ def trials_of(kept: Kept, lr_factor: float) -> tuple[Trial[Replay], ...]:
         Trial(
             "their lr as it is before the schedule",
             lambda r: replace(r, base_lr=True),
-            mends=("RS401", "RS402", "RS408", "RS412", "RS416", "RS203"),
+            mends=("RS401", "RS402", "RS408", "RS412", "RS416", "RS417", "RS203"),
             slug="constant-lr",
         )
         if scheduled
