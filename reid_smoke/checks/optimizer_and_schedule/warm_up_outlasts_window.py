@@ -11,7 +11,7 @@ from reid_smoke.rule import Curve
 RISEN = 1.2  # times the first learning rate: less is no warm-up
 ARRIVED = 0.9  # of the learning rate that was set
 HALF_WAY = 0.6  # mean over the steps, of the highest: a straight rise that is not over has a half and a little more
-FORESEEABLE = 20  # times the window's end: a rise that takes longer never ends for whoever waits
+FORESEEABLE = 50  # times the window's end: a rise that takes longer never ends for whoever waits
 
 
 @check(
@@ -55,7 +55,9 @@ def warm_up_outlasts_window(
         return None
     last = rates[-1]
     goal = _goal(parameters, schedules)
-    known = goal if goal is not None and goal > last * (1 + 1e-6) else None
+    if goal is not None and ARRIVED * goal < last <= goal * (1 + 1e-6):
+        return None
+    known = goal if goal is not None and goal > last else None  # some rise beyond it: that many times the batch's size
     if last < RISEN * rates[0] or fmean(rates) > HALF_WAY * (known or last) or not _goes_on(rises, end):
         return None
     now = f"head lr {rates[0]:.3g} at step {judged[0].step}, {last:.3g} at step {judged[-1].step} and still rising"
@@ -65,7 +67,7 @@ def warm_up_outlasts_window(
             step=end,
         )
     there = _there(rises, known)
-    if last > ARRIVED * known or there > FORESEEABLE * end or not _would_do(judged, known, end):
+    if there > FORESEEABLE * end or not _would_do(judged, known, end):
         return None
     return Finding(
         f"{now}: {last / known:.0%} of the {known:.3g} that its schedule leads to, {fmean(rates) / known:.0%} in the "
@@ -103,7 +105,7 @@ def _goes_on(rises: list[tuple[int, float]], end: int) -> bool:
 def _there(rises: list[tuple[int, float]], goal: float) -> int:
     """The step at which the learning rate arrives, if it goes on to rise as it did."""
     (begun, first), (at, last) = rises[0], rises[-1]
-    return at + ceil((goal - last) / ((last - first) / (at - begun)))
+    return at + ceil((goal - last) / (last - first) * (at - begun) - 1e-6)
 
 
 def _would_do(steps: list[StepFacts], goal: float, count: int) -> bool:
