@@ -18,7 +18,7 @@ from reid_smoke.config.schema import (
     ScheduleConfig,
     TrainConfig,
 )
-from reid_smoke.triage.trial import IN_THE_DATA, IN_THE_MODEL, IN_THE_OPTIMIZER, Trial
+from reid_smoke.triage.trial import Trial
 
 REFERENCE_BACKBONE = "resnet18"  # the smallest that learns from scratch within some tens of steps
 EMBEDDED_IDENTITIES = 100  # enough to be told apart, few enough to be looked at often in a short trial
@@ -147,12 +147,11 @@ CHANGES: tuple[Trial[Config], ...] = (
     Trial(
         "the reference optimizer",
         _reference_optimizer,
-        mends=IN_THE_OPTIMIZER,
         swap="optimizer",
         slug="reference-optimizer",
     ),
-    Trial("the reference model", _reference_model, mends=IN_THE_MODEL, swap="model", slug="reference-model"),
-    Trial("the embedded data", _embedded_data, mends=IN_THE_DATA, swap="data", slug="embedded-data"),
+    Trial("the reference model", _reference_model, swap="model", slug="reference-model"),
+    Trial("the embedded data", _embedded_data, swap="data", slug="embedded-data"),
 )
 
 

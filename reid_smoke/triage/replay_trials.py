@@ -12,7 +12,7 @@ from torch.optim import SGD, Optimizer
 
 from reid_smoke.triage.replay_forward import images_of_batch
 from reid_smoke.triage.replay_kept import Kept
-from reid_smoke.triage.trial import IN_THE_DATA, IN_THE_MODEL, IN_THE_OPTIMIZER, Trial
+from reid_smoke.triage.trial import Trial
 
 LR_HEAD, LR_OTHERS = 1e-3, 1e-4  # of the reference; a feature of any norm bears this, unlike the recipe's
 SGD_LR_HEAD, SGD_LR_OTHERS = 2e-2, 1e-2  # whose steps are as long as the gradient; about what TransReID trains with
@@ -102,14 +102,12 @@ def trials_of(kept: Kept, lr_factor: float) -> tuple[Trial[Replay], ...]:
         Trial(
             "the reference optimizer",
             lambda r: replace(r, optimizer="reference", everything=True),
-            mends=IN_THE_OPTIMIZER,
             swap="optimizer",
             slug="reference-optimizer",
         ),
         Trial(
             "the reference model",
             lambda r: replace(r, model="reference"),
-            mends=IN_THE_MODEL,
             swap="model",
             slug="reference-model",
         )
@@ -118,7 +116,6 @@ def trials_of(kept: Kept, lr_factor: float) -> tuple[Trial[Replay], ...]:
         Trial(
             "the embedded data",
             lambda r: replace(r, data="embedded"),
-            mends=IN_THE_DATA,
             swap="data",
             slug="embedded-data",
         )
