@@ -239,6 +239,7 @@ def about_replay(outcomes: Sequence[Outcome], flipped: Outcome | None, end: Tria
             said = [f"The fault lies {where}: with {names} CE falls, and with no smaller change that was tried."]
         else:
             said = [f"CE falls with {names}, from the same start on the same batches: that is the mend."]
+            said += _not_the_first_cause(outcomes, flipped, end)
     elif end.ended in ("out of budget", "interrupted"):
         said = ["Nothing learned so far."]
     elif any(len(outcome.trial.swaps) > 1 and not outcome.trial.error for outcome in outcomes):
@@ -249,6 +250,14 @@ def about_replay(outcomes: Sequence[Outcome], flipped: Outcome | None, end: Tria
     else:
         said = ["No change made CE fall, and the reference could not be tried in full."]
     return [*said, *_left_out(end)]
+
+
+def _not_the_first_cause(outcomes: Sequence[Outcome], flipped: Outcome, end: TriageFacts) -> list[str]:
+    """What would mend the first cause was tried as well, and did less."""
+    tried = [outcome.trial.name for outcome in outcomes if outcome.trial.for_cause]
+    if flipped.trial.for_cause or not tried:
+        return []
+    return [f"What {end.first_cause} found is not all: with {' or '.join(tried)} alone CE does not fall."]
 
 
 def _does_better(as_is: Outcome, flipped: Outcome) -> str:

@@ -212,6 +212,15 @@ def test_a_slow_training_that_is_learnt_with_its_first_cause_in_it_proves_nothin
     assert (lies_in, flipped) == ((), None)
 
 
+def test_what_makes_ce_fall_where_the_first_causes_own_mend_does_not_is_said_so() -> None:
+    rebuilt = trial("their optimizer rebuilt", for_cause=True)
+    said, _, flipped = replayed(as_is(), rebuilt, trial("another lr", BY_HEART), first_cause="RS411")
+    assert flipped == "another lr"
+    assert "What RS411 found is not all: with their optimizer rebuilt alone CE does not fall." in said
+    said, _, flipped = replayed(as_is(), trial("another lr", BY_HEART, for_cause=True), first_cause="RS401")
+    assert "is not all" not in said
+
+
 def test_what_no_trial_tells_of_unseen_images_does_not_stand_against_the_first_causes_mend() -> None:
     slowly = as_is(tuple(CHANCE - n / 25 for n in range(40)), **GUESSED)
     assert replayed(slowly, trial("everything unfrozen", BY_HEART, **GUESSED), ce_word="rises")[2] is None

@@ -59,7 +59,7 @@ def warm_up_of_thousand_steps(parts: Parts) -> None:
     "warm-up-outlasts-window",
     at="built",
     not_on=("cosine",),
-    mended_by=("recipe-lr", "reference-optimizer"),
+    mended_by=("constant-lr", "recipe-lr", "reference-optimizer"),
 )
 def warm_up_by_hand(parts: Parts) -> None:
     """The same, written into the loop: no schedule tells how far the learning rate is to rise."""
@@ -145,8 +145,7 @@ def backbone_in_a_second_optimizer(parts: Parts) -> None:
 @fault("parameter-held-twice", at="built", structural=True, mended_by=("optimizer-rebuilt", "reference-optimizer"))
 def head_added_to_a_list_that_has_it(parts: Parts) -> None:
     """`[*model.parameters(), *head.parameters()]`: torch warns, and steps the head twice."""
-    known = parts.optimizer.param_groups[-1]
-    parts.optimizer = torch.optim.AdamW([*parts.model.parameters(), *parts.head_parameters()], lr=known["lr"])
+    parts.optimizer = torch.optim.AdamW([*parts.model.parameters(), *parts.head_parameters()], lr=1e-3)
 
 
 @fault("optimizer-steps-twice", at="built", structural=True, mended_by=("plain-loop",))
