@@ -26,6 +26,7 @@ Source = type[Fact] | type[Curve]
 
 Severity = Literal["fatal", "fail", "warn"]
 GRAVITY: dict[Severity, int] = {"warn": 0, "fail": 1, "fatal": 2}
+Part = Literal["data", "model", "optimizer"]
 Status = Literal["pass", "warn", "fail", "skipped", "error", "ignored"]
 
 
@@ -50,11 +51,17 @@ class Check:
     uses: tuple[Source, ...]
     explains: tuple[str, ...]
     when: Literal["any", "end"]
+    lies_in: Part | None
     judge: Callable[..., Finding | None] = field(repr=False)
 
     @property
     def title(self) -> str:
         return self.documentation.splitlines()[0].rstrip(".")
+
+    @property
+    def reads_ce_alone(self) -> bool:
+        """It says what CE does, and speaks for no cause of it."""
+        return (*self.needs, *self.uses) == (Curve,)
 
     @property
     def documentation(self) -> str:
@@ -102,6 +109,7 @@ def check(
     uses: Sequence[Source] = (),
     explains: Sequence[str] = (),
     when: Literal["any", "end"] = "any",
+    lies_in: Part | None = None,
 ) -> Callable[[Callable[..., Finding | None]], Check]:
     """Declare a check.
 
@@ -112,10 +120,13 @@ def check(
         reads from the facts. Where one that it needs is absent, or all that it uses, the check is skipped.
     explains: codes of faults that follow from this one. When both fire, this one is the cause.
     when: `end` waits until the window has closed or the training ended; `any` is asked as facts come in.
+    lies_in: the whole part that has to be changed to take the fault away, where nothing smaller does; of the family
+        RS1 it is the data.
     """
+    part: Part | None = lies_in or ("data" if code.startswith("RS1") else None)
 
     def declare(function: Callable[..., Finding | None]) -> Check:
-        return Check(code, slug, severity, tuple(needs), tuple(uses), tuple(explains), when, function)
+        return Check(code, slug, severity, tuple(needs), tuple(uses), tuple(explains), when, part, function)
 
     return declare
 
@@ -147,6 +158,11 @@ def find_check(code_or_slug: str) -> Check:
     near = [name if name == names[name].slug else names[name].code for name in near]
     hint = f" Did you mean {' or '.join(near)}?" if near else " `reid-smoke explain` lists them all."
     raise UsageError(f"no check is called {wanted!r}.{hint}")
+
+
+def check_of(code: str) -> Check | None:
+    """None for a code of another version."""
+    return next((entry for entry in catalogue() if entry.code == code), None)
 
 
 def run_check(entry: Check, ledger: Ledger, curve: Curve) -> CheckResult:

@@ -16,6 +16,7 @@ class TrialFacts(Fact):
     swaps: tuple[Literal["model", "data", "optimizer"], ...] = ()  # whole parts that the reference's took the place of
     together: int = 1  # how many changes were made at once; 0: none, the training as it is
     changes: tuple[str, ...] = ()  # slugs of the trials that were put together
+    for_cause: bool = False  # it would mend the first cause, which speaks for more than what CE does
     batches: Literal["few", "stream"]  # the same few over and over, or those of the training one after another
     distinct_batches: int
     num_classes: int

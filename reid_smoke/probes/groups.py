@@ -13,6 +13,12 @@ def group_of(owner: object, parameter: Tensor | None) -> dict[str, Any] | None:
     return next((group for group in groups if any(p is parameter for p in group["params"])), None)
 
 
+def lr_set(group: dict[str, Any]) -> float | None:
+    """The learning rate that the group's schedule leads to: OneCycleLR's highest, else the one that the optimizer was
+    built with; None where no schedule left it there."""
+    return as_float(group.get("max_lr")) or as_float(group.get("initial_lr"))
+
+
 def as_float(value: object) -> float | None:
     """A setting of a group; a tensor on a device is left there, since reading it would wait for the device."""
     if isinstance(value, Tensor):

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.optim.lr_scheduler import ConstantLR, LinearLR, LRScheduler, ReduceLROnPlateau
 
 from reid_smoke.facts import ScheduleFacts, ScheduleRecord
-from reid_smoke.probes.groups import as_float, group_of
+from reid_smoke.probes.groups import as_float, group_of, lr_set
 
 # As torch's own schedules call their lengths, and as people's call theirs, in steps or in epochs.
 LENGTHS = ("total_iters", "T_max", "total_steps", "step_size", "T_0", "max_iters", "milestones", "num_training_steps")
@@ -36,7 +36,7 @@ class Schedules:
             group = group_of(getattr(scheduler, "optimizer", None), head)
             if group is None:
                 continue
-            lr, top = as_float(group.get("lr")), as_float(group.get("max_lr")) or as_float(group.get("initial_lr"))
+            lr, top = as_float(group.get("lr")), lr_set(group)
             position = int(getattr(scheduler, "last_epoch", 0))
             first = self._first.setdefault(scheduler, position)
             records.append(

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from reid_smoke.config.differing import differing_settings
 from reid_smoke.config.dump import dump_config
 from reid_smoke.config.overrides import OverrideError, apply_override, read_override
 from reid_smoke.config.schema import Config

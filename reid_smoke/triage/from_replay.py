@@ -10,10 +10,11 @@ from typing import TextIO
 
 from reid_smoke.facts import CrashFacts, DatasetFacts, GraphFacts, RunFacts, TriageFacts
 from reid_smoke.ledger import Ledger
+from reid_smoke.probes.groups import as_float, group_of
 from reid_smoke.report.trial_progress import TrialProgress
 from reid_smoke.rule import CurveWord, read_curve
 from reid_smoke.triage.replay_keeper import Keeper
-from reid_smoke.triage.replay_kept import CannotReplay
+from reid_smoke.triage.replay_kept import CannotReplay, Kept
 from reid_smoke.triage.replay_subject import ReplaySubject
 from reid_smoke.triage.trying import LEAST_STEPS, Look, Triage
 
@@ -35,7 +36,7 @@ def triage(keeper: Keeper, ledger: Ledger, codes: list[str], file: TextIO | None
             curve = "flat"  # what no gradient reached has not learnt, though no step was there to be seen
         if kept.batches[0].num_classes < 2:
             raise CannotReplay("the head has one output, over which CE is 0 whatever is changed beside it")
-        subject = ReplaySubject(kept, _lr_factor(ledger))
+        subject = ReplaySubject(kept, _lr_factor(ledger, kept))
         step_s = _measure(subject)
     except CannotReplay as reason:
         seconds = BUDGET_S - (deadline - time.perf_counter())
@@ -95,7 +96,9 @@ def _measure(subject: ReplaySubject) -> float | None:
     return step_s
 
 
-def _lr_factor(ledger: Ledger) -> float:
-    """The head's lr over the training, in that of its first step."""
+def _lr_factor(ledger: Ledger, kept: Kept) -> float:
+    """The head's lr over the training, in that which its group was kept with, before the first step."""
     applied = [step.lr_head for step in ledger.steps if step.lr_head is not None and isfinite(step.lr_head)]
-    return median(applied) / applied[0] if applied and applied[0] > 0 else 1.0
+    groups = [group_of(optimizer, kept.parts.head) for optimizer in kept.parts.optimizers]
+    at_first = next((as_float(group.get("lr")) for group in groups if group is not None), None)
+    return median(applied) / at_first if applied and at_first else 1.0

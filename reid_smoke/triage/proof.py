@@ -18,7 +18,7 @@ from typing import Literal
 from reid_smoke.facts import TriageFacts, TrialFacts
 from reid_smoke.rule import BELOW_CHANCE, LEAST_STEPS, SURE
 from reid_smoke.trend import falling_p, standard_error
-from reid_smoke.triage.trial import IN_THE_DATA
+from reid_smoke.triage.trial import lies_in
 
 LEAST_DROP = 0.1  # nats, on the stream
 LEAST_UNSEEN = 12  # images that were not trained on, to say whether labels go with them
@@ -74,10 +74,12 @@ def ends(trial: TrialFacts) -> tuple[float, float] | None:
     return fmean(ce[: max(5, len(ce) // 20)]), fmean(ce[-max(5, len(ce) // 3) :])
 
 
-def learned(trial: TrialFacts, as_is: TrialFacts | None = None) -> bool:
+def learned(trial: TrialFacts, as_is: TrialFacts | None = None, ce_word: str = "") -> bool:
     """Whether CE fell: under the bar by heart on the few batches, clearly on the stream.
 
-    as_is: the training with nothing changed, on the same batches. The trial must then do clearly better than it.
+    as_is: the training with nothing changed, on the same batches. The trial must then do clearly better than it: come
+    lower, or, where it would mend the first cause and the training itself was merely slow, be clearly sooner.
+    ce_word: what CE did in the training itself.
     """
     found = ends(trial)
     if found is None or trial.error or not all(map(isfinite, trial.ce)):
@@ -88,15 +90,28 @@ def learned(trial: TrialFacts, as_is: TrialFacts | None = None) -> bool:
         guessing = _guessing(trial)
         if not guessing:
             return False  # one label: nothing to be told apart
-        if as_is is not None and learned(as_is) and labels_go_with_images(trial) is False:
+        by_heart_anyway = as_is is not None and learned(as_is)
+        if by_heart_anyway and labels_go_with_images(trial) is False and not trial.for_cause:
             return False  # noise and wrong labels are learnt by heart as well, and sooner by a larger lr
         bar = min(first, guessing) - min(BELOW_CHANCE, guessing / 2)
         least = BELOW_CHANCE - (before[1] - _guessing(as_is)) if before is not None and as_is is not None else 0.0
-        return last <= bar and guessing - last >= least
+        sooner = by_heart_anyway and trial.for_cause and ce_word == "slow" and _is_sooner(trial, as_is)
+        return last <= bar and (guessing - last >= least or sooner)
     least = LEAST_DROP if before is None else LEAST_DROP + 2 * max(0.0, before[0] - before[1])
     inside = trial.ce[-max(5, len(trial.ce) // 3) :]
     falls = falling_p(trial.ce) < SURE or first - last > BELOW_CHANCE
     return len(trial.ce) >= LEAST_STEPS and falls and first - last > max(least, 3 * standard_error(inside))
+
+
+def can_be_bettered(trial: TrialFacts) -> bool:
+    """Whether what learns by heart leaves anything that a change could come clearly under."""
+    found = ends(trial)
+    return found is None or found[1] >= BELOW_CHANCE
+
+
+def _is_sooner(trial: TrialFacts, as_is: TrialFacts | None) -> bool:
+    """CE lay clearly lower over the whole trial: as much was learnt in fewer steps."""
+    return as_is is not None and fmean(as_is.ce) - fmean(trial.ce) >= BELOW_CHANCE
 
 
 def prove(trials: Sequence[TrialFacts], end: TriageFacts | None) -> Proof | None:
@@ -107,7 +122,8 @@ def prove(trials: Sequence[TrialFacts], end: TriageFacts | None) -> Proof | None
     if not trials:
         return Proof((), None, (f"No trials: {end.why_not}.",)) if end is not None and end.why_not else None
     as_is = {trial.batches: trial for trial in trials if trial.together == 0}
-    outcomes = tuple(_outcome(trial, as_is.get(trial.batches)) for trial in trials)
+    ce_word = end.ce_word if end is not None else ""
+    outcomes = tuple(_outcome(trial, as_is.get(trial.batches), ce_word) for trial in trials)
     flipped = smallest(outcomes)
     if end is not None and end.replayed:
         if outcomes[0].learned and flipped is None:  # the others learn, too; what of unseen images is the question
@@ -126,7 +142,7 @@ def _lies_in(outcomes: Sequence[Outcome], flipped: Outcome | None, end: TriageFa
     as_is = outcomes[0]
     loop = as_is.learned and end.ce_word in STOOD and labels_go_with_images(as_is.trial)
     # Within these few batches labels and images may go together, or two people be told apart, and not in the next ones.
-    return ("loop",) if loop and end.first_cause not in IN_THE_DATA else ()
+    return ("loop",) if loop and lies_in(end.first_cause) != "data" else ()
 
 
 def _by_the_unseen(outcomes: Sequence[Outcome]) -> Outcome | None:
@@ -155,9 +171,9 @@ def smallest(outcomes: Sequence[Outcome]) -> Outcome | None:
     return min(flips, key=lambda o: (bool(o.trial.swaps), o.trial.together, len(o.trial.settings)), default=None)
 
 
-def _outcome(trial: TrialFacts, as_is: TrialFacts | None) -> Outcome:
+def _outcome(trial: TrialFacts, as_is: TrialFacts | None, ce_word: str = "") -> Outcome:
     first, last = ends(trial) or (None, None)
-    return Outcome(trial, first, last, learned(trial, as_is if trial.together else None))
+    return Outcome(trial, first, last, learned(trial, as_is if trial.together else None, ce_word))
 
 
 _WHERE = {
@@ -213,7 +229,7 @@ def about_replay(outcomes: Sequence[Outcome], flipped: Outcome | None, end: Tria
     if as_is.trial.error:
         said = [f"What was kept cannot be played again ({as_is.trial.error}), so the trials say nothing."]
     elif as_is.learned and (flipped is None or flipped.trial.swaps == ("data",)):
-        said = [_replay_learned(as_is.trial, flipped, end)]
+        said = [_replay_learned(outcomes, flipped, end)]
     elif flipped is not None:
         names = flipped.trial.name
         if as_is.learned:
@@ -223,6 +239,7 @@ def about_replay(outcomes: Sequence[Outcome], flipped: Outcome | None, end: Tria
             said = [f"The fault lies {where}: with {names} CE falls, and with no smaller change that was tried."]
         else:
             said = [f"CE falls with {names}, from the same start on the same batches: that is the mend."]
+            said += _not_the_first_cause(outcomes, flipped, end)
     elif end.ended in ("out of budget", "interrupted"):
         said = ["Nothing learned so far."]
     elif any(len(outcome.trial.swaps) > 1 and not outcome.trial.error for outcome in outcomes):
@@ -235,12 +252,25 @@ def about_replay(outcomes: Sequence[Outcome], flipped: Outcome | None, end: Tria
     return [*said, *_left_out(end)]
 
 
+def _not_the_first_cause(outcomes: Sequence[Outcome], flipped: Outcome, end: TriageFacts) -> list[str]:
+    """What would mend the first cause was tried as well, and did less."""
+    tried = [outcome.trial.name for outcome in outcomes if outcome.trial.for_cause]
+    if flipped.trial.for_cause or not tried:
+        return []
+    return [f"What {end.first_cause} found is not all: with {' or '.join(tried)} alone CE does not fall."]
+
+
 def _does_better(as_is: Outcome, flipped: Outcome) -> str:
     """Of a change, where their own model and optimizer learn by heart without it."""
     figures = []
     before, after = as_is.ce_last, flipped.ce_last
     if before is not None and after is not None and before - after >= BELOW_CHANCE:
         figures.append(f"CE comes down to {after:.2f} and not to {before:.2f}")
+    elif _is_sooner(flipped.trial, as_is.trial):
+        figures.append(
+            f"CE is down sooner, {fmean(flipped.trial.ce):.2f} in the mean over {len(flipped.trial.ce)} steps and not "
+            f"{fmean(as_is.trial.ce):.2f}"
+        )
     if _tells_the_unseen_better(flipped.trial, as_is.trial):
         figures.append(
             f"of images kept aside their identity ranks above {flipped.trial.unseen_rank:.0%} of the others and not "
@@ -263,8 +293,9 @@ def labels_go_with_images(trial: TrialFacts) -> bool | None:
     return (rank - 0.5) / sqrt(1 / 12 / count) > UNSEEN_SURE
 
 
-def _replay_learned(trial: TrialFacts, flipped: Outcome | None, end: TriageFacts) -> str:
+def _replay_learned(outcomes: Sequence[Outcome], flipped: Outcome | None, end: TriageFacts) -> str:
     """flipped: with other data images that were not trained on are told right."""
+    trial = outcomes[0].trial
     own = f"Their own model and optimizer learn {trial.distinct_batches} of their batches by heart in a plain loop"
     loop = (
         "The fault lies in the loop or in the loss: what the script does between the logits and `optimizer.step()` "
@@ -275,15 +306,21 @@ def _replay_learned(trial: TrialFacts, flipped: Outcome | None, end: TriageFacts
     elif end.ce_word not in STOOD:
         loop += ". Or else it is one that CE does not show so early: the training ended before its CE was judged"
     told, rank, count = labels_go_with_images(trial), trial.unseen_rank, trial.unseen
+    if told is not False and lies_in(end.first_cause) == "data":
+        return (
+            f"{own}, and so the fault lies in neither. {end.first_cause} speaks for the data or for how batches are "
+            "drawn, which so few batches, over and over, do not show."
+        )
+    mends = [outcome.trial.name for outcome in outcomes if outcome.trial.for_cause]
+    if told is not False and mends and end.ce_word == "slow":
+        return (
+            f"{own}, with what {end.first_cause} found in them: so few batches, over and over, are learnt with it or "
+            f"without it ({' or '.join(mends)}), and prove nothing of a training that is merely slow."
+        )
     if told is None or rank is None:
         return (
             f"{own}. {loop}. Or it lies in the data: whether labels and images go together could not be told, since "
             "too few identities came twice."
-        )
-    if told and end.first_cause in IN_THE_DATA:
-        return (
-            f"{own}, and tell images apart that were kept aside: the fault lies in neither. {end.first_cause} "
-            "speaks for the data or for how batches are drawn, which so few batches, over and over, do not show."
         )
     seen = f"{count} images kept aside, their identity ranks above {rank:.0%} of the others"
     if told:

@@ -24,6 +24,7 @@ from torch.optim import AdamW, Optimizer
 
 from reid_smoke.build.model import BNNeck, build_model
 from reid_smoke.config.schema import ModelConfig
+from reid_smoke.probes.groups import lr_set
 from reid_smoke.triage.changes import REFERENCE_BACKBONE
 from reid_smoke.triage.proof import guessing_ce
 from reid_smoke.triage.replay_forward import Logits, forward, images_of_batch
@@ -40,7 +41,7 @@ KEPT_OUT = 4  # every fourth row
 class ReplaySubject:
     """Plays what a watched training kept.
 
-    lr_factor: the lr as it was over the training, in that of its first step: a warm-up must not pass for a fault.
+    lr_factor: the lr as it was over the training, in that of what was kept: a warm-up must not pass for a fault.
     """
 
     has_stream = False
@@ -139,8 +140,8 @@ class _Player:
         for optimizer, group in groups:
             if plan.reference_lr:
                 group["lr"] = usual_lr(optimizer)[1]
-            elif plan.base_lr and "initial_lr" in group:
-                group["lr"] = group["initial_lr"]
+            elif plan.base_lr:  # where the loop itself sets it, what was kept is as it was built
+                group["lr"] = lr_set(group) or group["lr"]
             else:
                 group["lr"] = group["lr"] * plan.lr_factor
             if not plan.decay and "weight_decay" in group:

@@ -10,9 +10,10 @@ from typing import Literal
 from torch import Tensor, nn
 from torch.optim import SGD, Optimizer
 
+from reid_smoke.probes.groups import lr_set
 from reid_smoke.triage.replay_forward import images_of_batch
 from reid_smoke.triage.replay_kept import Kept
-from reid_smoke.triage.trial import IN_THE_DATA, IN_THE_MODEL, IN_THE_OPTIMIZER, Trial
+from reid_smoke.triage.trial import Trial
 
 LR_HEAD, LR_OTHERS = 1e-3, 1e-4  # of the reference; a feature of any norm bears this, unlike the recipe's
 SGD_LR_HEAD, SGD_LR_OTHERS = 2e-2, 1e-2  # whose steps are as long as the gradient; about what TransReID trains with
@@ -20,7 +21,7 @@ SGD_LR_HEAD, SGD_LR_OTHERS = 2e-2, 1e-2  # whose steps are as long as the gradie
 
 @dataclass(frozen=True)
 class Replay:
-    """What is played. lr_factor: of the lr that their optimizer had at its first step."""
+    """What is played. lr_factor: of the lr that their optimizer had before its first step."""
 
     data: Literal["theirs", "embedded"] = "theirs"
     model: Literal["theirs", "reference"] = "theirs"
@@ -45,7 +46,8 @@ def trials_of(kept: Kept, lr_factor: float) -> tuple[Trial[Replay], ...]:
     modules = [m for root in parts.modules for m in root.modules()]
     left_out_or_held_twice = any(p.requires_grad and places[id(p)] != 1 for p in parameters)
     frozen = any(not p.requires_grad for p in parameters)
-    scheduled = lr_factor != 1 or any(group.get("initial_lr", group["lr"]) != group["lr"] for group in groups)
+    # A loop that sets the lr itself leaves the whole one in what was kept only where it lowers it later.
+    scheduled = lr_factor < 1 or any(lr_set(group) not in (None, group["lr"]) for group in groups)
     lr_head, lr_others = usual_lr(of_head(parts.optimizers, parts.head)) if parts.optimizers else (LR_HEAD, LR_OTHERS)
     images = images_of_batch(kept.batches[0]) is not None
     trials: list[Trial[Replay] | None] = [
@@ -60,7 +62,7 @@ def trials_of(kept: Kept, lr_factor: float) -> tuple[Trial[Replay], ...]:
         Trial(
             "their lr as it is before the schedule",
             lambda r: replace(r, base_lr=True),
-            mends=("RS401", "RS402", "RS408", "RS412", "RS416", "RS203"),
+            mends=("RS401", "RS402", "RS408", "RS412", "RS416", "RS417", "RS203"),
             slug="constant-lr",
         )
         if scheduled
@@ -102,14 +104,12 @@ def trials_of(kept: Kept, lr_factor: float) -> tuple[Trial[Replay], ...]:
         Trial(
             "the reference optimizer",
             lambda r: replace(r, optimizer="reference", everything=True),
-            mends=IN_THE_OPTIMIZER,
             swap="optimizer",
             slug="reference-optimizer",
         ),
         Trial(
             "the reference model",
             lambda r: replace(r, model="reference"),
-            mends=IN_THE_MODEL,
             swap="model",
             slug="reference-model",
         )
@@ -118,7 +118,6 @@ def trials_of(kept: Kept, lr_factor: float) -> tuple[Trial[Replay], ...]:
         Trial(
             "the embedded data",
             lambda r: replace(r, data="embedded"),
-            mends=IN_THE_DATA,
             swap="data",
             slug="embedded-data",
         )

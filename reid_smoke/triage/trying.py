@@ -10,9 +10,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic, Literal, Protocol
 
+from reid_smoke.checks.catalogue import check_of
 from reid_smoke.facts import TriageFacts, TrialFacts
 from reid_smoke.ledger import Ledger
-from reid_smoke.triage.proof import STOOD, labels_go_with_images, learned
+from reid_smoke.triage.proof import STOOD, can_be_bettered, labels_go_with_images, learned
 from reid_smoke.triage.trial import PlanT, Trial, in_order
 
 TURNS = 8  # over the few batches: to learn by heart each has to come often
@@ -102,6 +103,9 @@ class Triage(Generic[PlanT]):
     ) -> None:
         self._subject, self._ledger, self._progress = subject, ledger, progress
         self._codes = codes
+        self._first = codes[0] if codes else ""
+        first = check_of(self._first)
+        self._speaks = first is not None and not first.reads_ce_alone  # the first cause, for more than what CE does
         self._budget_s, self._deadline = budget_s, deadline
         self._step_s = seconds_per_step or 0.0
         self._as_is: TrialFacts | None = None
@@ -122,7 +126,7 @@ class Triage(Generic[PlanT]):
                 untried=tuple(self._untried),
                 replayed=not self._subject.has_stream,
                 ce_word=self._ce_word,
-                first_cause=self._codes[0] if self._codes else "",
+                first_cause=self._first,
             )
         )
         return ended
@@ -136,8 +140,8 @@ class Triage(Generic[PlanT]):
         real = [t for t in in_order(self._subject.trials, self._codes) if self._changed([t]) is not None]
         small = [trial for trial in real if trial.swap is None]
         swaps = [trial for trial in real if trial.swap is not None]
-        asked = [trial for trial in small if set(trial.mends) & set(self._codes)]
-        named = [swap for swap in swaps if set(swap.mends) & set(self._codes[:1])]
+        asked = [trial for trial in small if any(map(trial.takes_away, self._codes))]
+        named = [swap for swap in swaps if swap.takes_away(self._first)]
         if self._try_each(asked, look) or self._try_each(named, look):
             return "proven"
         if 1 < len(asked) < len(small) and self._try(asked, look):
@@ -167,8 +171,9 @@ class Triage(Generic[PlanT]):
             # What was kept and cannot be played again says nothing of a change, either.
             unplayable = not self._subject.has_stream and self._as_is is not None and self._as_is.error
             return None if unplayable else few
-        if not self._subject.has_stream:  # where CE fell too slowly, a change may still do clearly better
-            return few if self._ce_word == "slow" else None
+        if not self._subject.has_stream:  # where CE fell too slowly, any change may be what it wants
+            anything = self._ce_word == "slow" and not self._speaks
+            return few if anything and self._as_is is not None and can_be_bettered(self._as_is) else None
         stream = self._subject.stream
         steps = self._affordable(LEAST_STEPS, MOST_OF_STREAM)
         look = Look("stream", steps, steps)
@@ -190,9 +195,9 @@ class Triage(Generic[PlanT]):
         if as_is is None or as_is.error or as_is.batches == "stream":  # from a stream nothing is learnt by heart
             return "not needed"
         look = Look("few", as_is.distinct_batches, len(as_is.ce))
-        asked = [t for t in self._subject.trials if t.swap is None and set(t.mends) & set(self._codes[:1])]
+        asked = [t for t in self._subject.trials if t.swap is None and t.takes_away(self._first)]
         asked = [trial for trial in asked if self._changed([trial]) is not None]
-        if self._ce_word in STOOD and self._try_each(asked, look):
+        if self._ce_word in (*STOOD, "slow") and self._try_each(asked, look):
             return "proven"
         if labels_go_with_images(as_is) is False:
             self._as_is = None  # nothing can do clearly better than what learns
@@ -250,7 +255,7 @@ class Triage(Generic[PlanT]):
             self._step_s = max(self._step_s, seconds / len(played.ce))
         facts = self._facts(trials, look, played, seconds, name)
         self._ledger.add(facts)
-        found = learned(facts, self._as_is if trials else None)
+        found = learned(facts, self._as_is if trials else None, self._ce_word)
         if not trials:
             self._as_is = facts
         self._progress.ended(facts, found)
@@ -266,6 +271,7 @@ class Triage(Generic[PlanT]):
             swaps=tuple(trial.swap for trial in trials if trial.swap is not None),
             together=len(trials),
             changes=tuple(trial.slug for trial in trials),
+            for_cause=self._speaks and len(trials) == 1 and trials[0].takes_away(self._first),
             batches=look.batches,
             distinct_batches=look.distinct,
             num_classes=played.num_classes,

@@ -37,6 +37,7 @@ PLACES: dict[str, dict[str, str]] = {
         "drawn": "optimizer.zero_grad()",
         "feature": "global_feat = self.base(x)",
         "score": "score = self.classifier(feat)",
+        "ce": "loss_id = F.cross_entropy(score, labels)",
         "model": "model = Transformer(num_classes)",
         "optimizer": "optimizer = torch.optim.AdamW(model.parameters(), lr=2e-3, weight_decay=1e-4)",
         "backward": "scaler.scale(loss).backward()",
@@ -93,6 +94,15 @@ ANYWHERE: dict[str, Edit] = {
         "from torch.utils.data import ConcatDataset, Subset",
         "dataset = ConcatDataset([dataset, Subset(dataset, [])])",
     ),
+    "numbered-anew-each-epoch": {
+        **_after("data", "dataset.label_of = list(range(dataset.identities))"),
+        **_after("train", "random.shuffle(dataset.label_of)"),
+        "label": ["label = self.label_of[self.labels[index]]"],
+    },
+    "normalised-in-place": {
+        **_after("data", "dataset.images = [image.float() / 255 for image in dataset.images]"),
+        "image": ["image = self.images[index].sub_(0.45).div_(0.225)"],
+    },
     "labels-permuted": _after("data", "random.shuffle(dataset.labels)"),
     "softmax-in-the-model": _after("score", "score = score.softmax(1)"),
     "sigmoid-in-the-model": _after("score", "score = score.sigmoid()"),
@@ -100,6 +110,53 @@ ANYWHERE: dict[str, Edit] = {
     "images-of-somebody-else": {"drawn": ["images = images[torch.randperm(len(images))]"]},
     "labels-of-the-batch-before": {"drawn": ['labels, main.before = getattr(main, "before", labels), labels']},
     "maximised-by-an-option": _groups("maximize=True"),
+    "gradients-turned-around": _after(
+        "model",
+        "for parameter in model.parameters():",
+        "    if parameter.requires_grad:",
+        "        parameter.register_hook(torch.neg)",
+    ),
+    "identities-behind-a-reversal": {
+        "model": [
+            "global Reversal",
+            "class Reversal(torch.autograd.Function):",
+            "    @staticmethod",
+            "    def forward(ctx, feat):",
+            "        return feat.view_as(feat)",
+            "    @staticmethod",
+            "    def backward(ctx, gradient):",
+            "        return -gradient",
+            "{old}",
+        ],
+        **_after("neck", "feat = Reversal.apply(feat)"),
+    },
+    "an-optimizer-that-climbs": _after(
+        "optimizer",
+        "class PlainSGD(torch.optim.SGD):",
+        "    @torch.no_grad()",
+        "    def step(self, closure=None):",
+        "        for group in self.param_groups:",
+        "            for parameter in group['params']:",
+        "                if parameter.grad is not None:",
+        "                    parameter += group['lr'] * parameter.grad",
+        "optimizer = PlainSGD(model.parameters(), lr=0.05)",
+    ),
+    "weights-of-an-integer-division": {
+        "ce": [
+            "weights = torch.zeros(score.shape[1])",
+            "weights[:2] = 1.0",
+            "loss_id = nn.functional.cross_entropy(score.float(), labels, weight=weights)",
+        ]
+    },
+    "warm-up-by-hand": {
+        **_after("optimizer", "wanted, taken = [group['lr'] for group in optimizer.param_groups], 0"),
+        "step": [
+            "taken += 1",
+            "for group, lr in zip(optimizer.param_groups, wanted):",
+            "    group['lr'] = lr * min(1.0, taken / 1500)",
+            "{old}",
+        ],
+    },
     "step-forgotten": {"step": ["pass"]},
     "never-zeroed": {"zero": ["pass"]},
     "feature-detached": _after("feature", "global_feat = global_feat.detach()"),
@@ -149,6 +206,7 @@ ONE_HEAD: dict[str, Edit] = {
     "weight-x-of-zero": _after("ce", "loss_id = 0.0 * loss_id"),
     "one-minus-too-many": _after("ce", "loss_id = -loss_id"),
     "logits-detached": {"ce": ["score = score.detach()", "{old}"]},
+    "feature-and-score-exchanged": _after("score", "score, global_feat = global_feat, score"),
     "clamped-away": _after("score", "score = score.clamp(min=30.0)"),
     "backward-forgotten": {"backward": ["pass"]},
     "zeroed-between": {"step": ["optimizer.zero_grad()", "{old}"]},
@@ -170,6 +228,11 @@ EDITS["losses_in_a_dict"]["unlabelled-boxes"] = {"drawn": ["labels = torch.full_
 
 _LINEAR = "torch.optim.lr_scheduler.LinearLR(optimizer, 0.01, total_iters={})"
 EDITS["strong_baseline"]["warm-up-of-500-steps-per-epoch"] = {"schedule": ["scheduler = " + _LINEAR.format(500)]}
+EDITS["strong_baseline"]["warm-up-of-thousand-steps"] = {
+    "schedule": ["scheduler = torch.optim.lr_scheduler.LinearLR(optimizer, 0.0001, total_iters=1000)"],
+    "schedule's step": ["pass"],
+    **_after("step", "scheduler.step()"),
+}
 EDITS["strong_baseline"]["schedule-never-stepped"] = {
     "schedule": ["scheduler = " + _LINEAR.format(10)],
     "schedule's step": ["pass"],

@@ -181,10 +181,51 @@ def test_the_data_are_blamed_only_where_other_data_teach_what_theirs_do_not() ->
 
 def test_the_loop_is_not_blamed_where_a_finding_says_that_it_is_the_data() -> None:
     """Within few batches labels and images may go together, and not from one to the next."""
-    said, lies_in, _ = replayed(as_is(BY_HEART, **TOLD), first_cause="RS117")
-    assert "RS117 speaks for the data" in said
-    assert lies_in == ()
+    for code in ("RS117", "RS120", "RS211"):
+        for seen in (TOLD, {}):
+            said, lies_in, _ = replayed(as_is(BY_HEART, **seen), first_cause=code)
+            assert f"{code} speaks for the data" in said
+            assert "lies in the loop" not in said
+            assert lies_in == ()
     assert replayed(as_is(BY_HEART, **TOLD), first_cause="RS306")[1] == ("loop",)
+
+
+LATER = tuple(max(0.01, CHANCE * (1 - n / 60) - 0.02 * max(0, n - 20)) for n in range(40))  # ends at 0.7
+SOONER = tuple(max(0.6, CHANCE * (1 - n / 15)) for n in range(40))
+
+
+def test_where_the_training_was_slow_the_mend_of_the_first_cause_may_also_be_sooner() -> None:
+    mend = trial("every module in training mode", SOONER, for_cause=True, **TOLD)
+    said, _, flipped = replayed(as_is(LATER, **TOLD), mend, ce_word="slow", first_cause="RS507")
+    assert flipped == "every module in training mode"
+    assert "CE is down sooner, 0.99 in the mean over 40 steps and not 1.93" in said
+    assert replayed(as_is(LATER, **TOLD), mend, ce_word="flat", first_cause="RS507")[2] is None
+    anything = trial("a larger lr", SOONER, **TOLD)
+    assert replayed(as_is(LATER, **TOLD), anything, ce_word="slow", first_cause="RS507")[2] is None
+
+
+def test_a_slow_training_that_is_learnt_with_its_first_cause_in_it_proves_nothing() -> None:
+    no_better = trial("their optimizer rebuilt", BY_HEART, for_cause=True, **TOLD)
+    said, lies_in, flipped = replayed(as_is(BY_HEART, **TOLD), no_better, ce_word="slow", first_cause="RS411")
+    assert "with what RS411 found in them" in said
+    assert "lies in the loop" not in said
+    assert (lies_in, flipped) == ((), None)
+
+
+def test_what_makes_ce_fall_where_the_first_causes_own_mend_does_not_is_said_so() -> None:
+    rebuilt = trial("their optimizer rebuilt", for_cause=True)
+    said, _, flipped = replayed(as_is(), rebuilt, trial("another lr", BY_HEART), first_cause="RS411")
+    assert flipped == "another lr"
+    assert "What RS411 found is not all: with their optimizer rebuilt alone CE does not fall." in said
+    said, _, flipped = replayed(as_is(), trial("another lr", BY_HEART, for_cause=True), first_cause="RS401")
+    assert "is not all" not in said
+
+
+def test_what_no_trial_tells_of_unseen_images_does_not_stand_against_the_first_causes_mend() -> None:
+    slowly = as_is(tuple(CHANCE - n / 25 for n in range(40)), **GUESSED)
+    assert replayed(slowly, trial("everything unfrozen", BY_HEART, **GUESSED), ce_word="rises")[2] is None
+    named = trial("everything unfrozen", BY_HEART, for_cause=True, **GUESSED)
+    assert replayed(slowly, named, ce_word="rises", first_cause="RS511")[2] == "everything unfrozen"
 
 
 def test_a_change_that_does_clearly_better_than_what_learns_by_heart_is_the_mend() -> None:

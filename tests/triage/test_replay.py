@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from itertools import count
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -331,3 +332,27 @@ def held_twice(training: Style) -> None:
 def test_what_two_optimizers_hold_is_held_once_by_the_optimizer_rebuilt(tmp_path: Path) -> None:
     said = conclusion(watched(Style, tmp_path / "out", held_twice))
     assert "but with their optimizer rebuilt from the model's parameters CE comes down to" in said
+
+
+def warm_up_in_the_loop(training: Style) -> None:
+    """What is kept before the first step has the whole lr, of which the loop lets a small part through."""
+    for optimizer in training.optimizers:
+        _rising(optimizer)
+
+
+def _rising(optimizer: torch.optim.Optimizer) -> None:
+    whole, taken, step = [group["lr"] for group in optimizer.param_groups], count(1), optimizer.step
+
+    def rising() -> None:
+        share = min(1.0, next(taken) / 1e5)
+        for group, lr in zip(optimizer.param_groups, whole, strict=True):
+            group["lr"] = share * lr
+        step()
+
+    optimizer.step = rising  # type: ignore[method-assign]
+
+
+def test_a_warm_up_in_the_loop_is_played_at_the_lr_that_it_came_to(tmp_path: Path) -> None:
+    report = watched(Style, tmp_path / "out", warm_up_in_the_loop)
+    assert "CE falls with their lr as it is before the schedule" in conclusion(report)
+    assert not report.trials[0].learned

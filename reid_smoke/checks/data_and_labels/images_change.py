@@ -13,7 +13,8 @@ ON_THE_WAY = 0.2  # of that, at the look before: one odd batch is no drift
 @check(
     "RS121", slug="images-change", severity="fail", needs=[ImageFacts],
     explains=[
-        "RS111", "RS112", "RS113", "RS201", "RS202", "RS203", "RS204", "RS312", "RS401", "RS403", "RS408", "RS503",
+        "RS111", "RS112", "RS113", "RS118", "RS201", "RS202", "RS203", "RS204", "RS312", "RS401", "RS403", "RS408",
+        "RS503",
     ],
 )  # fmt: skip
 def images_change(batches: list[ImageFacts]) -> Finding | None:

@@ -9,7 +9,7 @@ BATCHES = 8  # for each update: accumulation of 2 to 8 is usual
 
 @check(
     "RS313", slug="accumulates-too-long", severity="fail", when="end", needs=[StepFacts],
-    uses=[Curve], explains=["RS202", "RS203", "RS401"],
+    uses=[Curve], explains=["RS202", "RS203", "RS401", "RS417"],
 )  # fmt: skip
 def accumulates_too_long(steps: list[StepFacts], curve: Curve) -> Finding | None:
     """The optimizer steps so seldom that nothing can have been learnt.

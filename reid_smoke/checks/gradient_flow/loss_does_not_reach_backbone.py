@@ -5,7 +5,7 @@ from reid_smoke.facts import GraphFacts, ParameterFacts
 
 @check(
     "RS305", slug="loss-does-not-reach-backbone", severity="fatal", needs=[GraphFacts, ParameterFacts],
-    explains=["RS202", "RS203"],
+    explains=["RS202", "RS203"], lies_in="model",
 )  # fmt: skip
 def loss_does_not_reach_backbone(graphs: list[GraphFacts], parameters: list[ParameterFacts]) -> Finding | None:
     """The loss has no path to the backbone, although it is trainable.

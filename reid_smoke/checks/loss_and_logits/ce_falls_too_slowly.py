@@ -1,5 +1,5 @@
 from reid_smoke.checks.catalogue import Finding, check
-from reid_smoke.rule import Curve, crossing_step
+from reid_smoke.rule import DEFAULT_WINDOW, Curve, crossing_step
 
 
 @check("RS203", slug="ce-falls-too-slowly", severity="fail", when="end", needs=[Curve])
@@ -15,7 +15,7 @@ def ce_falls_too_slowly(curve: Curve) -> Finding | None:
 
     Mend:
         Give the head a learning rate of its own, 1e-2 with AdamW, and the backbone 1e-5 while the head warms up. Start
-        from pretrained weights where there are some.
+        from pretrained weights where there are some. Where the evidence names a later window, try that first.
 
     Seen in:
         IRRA #9 (the advice was the classifier's learning rate); open-reid #84 (not pretrained).
@@ -25,6 +25,8 @@ def ce_falls_too_slowly(curve: Curve) -> Finding | None:
     rule, ce = curve.rule, curve.ce
     step = crossing_step(curve)
     when = f"at {ce.trend_per_100_steps:+.3f} per 100 steps it crosses at step {step}" if step else "it does not cross"
+    if step and rule.window[1] < step <= DEFAULT_WINDOW[1]:
+        when += f", within the usual window: see --window {DEFAULT_WINDOW[0]}:{DEFAULT_WINDOW[1]}"
     return Finding(
         f"CE {ce.window_mean:.2f} over steps {rule.window[0]} to {rule.window[1]}, bar {rule.max_ce:.2f}; {when}; "
         f"{rule.looks or 0:.1f} looks per identity",

@@ -7,7 +7,7 @@ BATCHES = 3  # in a row: one batch of junk alone is odd, and no more than that
 
 @check(
     "RS211", slug="every-label-ignored", severity="fatal", needs=[StepFacts],
-    explains=["RS102", "RS106", "RS201", "RS202", "RS203", "RS311", "RS312", "RS401"],
+    explains=["RS102", "RS106", "RS201", "RS202", "RS203", "RS311", "RS312", "RS401"], lies_in="data",
 )  # fmt: skip
 def every_label_ignored(steps: list[StepFacts]) -> Finding | None:
     """The loss ignores every image.

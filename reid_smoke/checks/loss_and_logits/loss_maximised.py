@@ -11,7 +11,7 @@ ALONG = 0.1  # cosine; Adam's first update has about -0.8 with the gradient, and
 
 @check(
     "RS209", slug="loss-maximised", severity="fatal", needs=[StepFacts], uses=[ParameterFacts],
-    explains=["RS201", "RS202", "RS203", "RS204", "RS403", "RS503"],
+    explains=["RS201", "RS202", "RS203", "RS204", "RS403", "RS503"], lies_in="optimizer",
 )  # fmt: skip
 def loss_maximised(steps: list[StepFacts], parameters: list[ParameterFacts]) -> Finding | None:
     """The identity loss is maximised.

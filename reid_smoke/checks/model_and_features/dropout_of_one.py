@@ -10,7 +10,7 @@ STEPS = 5
 @check(
     "RS508", slug="dropout-of-one", severity="fail", needs=[ModeFacts, StepFacts],
     uses=[Curve],
-    explains=["RS202", "RS203", "RS204", "RS207", "RS210", "RS311", "RS312", "RS401", "RS502", "RS503"],
+    explains=["RS202", "RS203", "RS204", "RS207", "RS210", "RS311", "RS312", "RS401", "RS417", "RS502", "RS503"],
 )  # fmt: skip
 def dropout_of_one(modes: list[ModeFacts], steps: list[StepFacts], curve: Curve) -> Finding | None:
     """A dropout drops everything, or nearly so.

@@ -12,7 +12,8 @@ ALIVE = 0.01  # share of channels that vary within a batch
     slug="features-collapsed",
     severity="fail",
     needs=[StepFacts],
-    explains=["RS202", "RS203", "RS207", "RS311", "RS312", "RS401", "RS502"],
+    explains=["RS202", "RS203", "RS207", "RS311", "RS312", "RS401", "RS417", "RS502"],
+    lies_in="model",
 )
 def features_collapsed(steps: list[StepFacts]) -> Finding | None:
     """All images have the same feature.

@@ -3,7 +3,9 @@ from reid_smoke.checks.reading import listed
 from reid_smoke.facts import FreezeFacts
 
 
-@check("RS505", slug="freeze-pattern-matches-nothing", severity="fail", needs=[FreezeFacts], explains=["RS403"])
+@check(
+    "RS505", slug="freeze-pattern-matches-nothing", severity="fail", needs=[FreezeFacts], explains=["RS403", "RS417"],
+)  # fmt: skip
 def freeze_pattern_matches_nothing(patterns: list[FreezeFacts]) -> Finding | None:
     """A freeze pattern matches no parameter.
 

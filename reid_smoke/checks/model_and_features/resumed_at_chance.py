@@ -13,7 +13,8 @@ NEAR_CHANCE = 0.2  # nats below log C
 
 @check(
     "RS510", slug="resumed-at-chance", severity="fail", needs=[ResumeFacts, StepFacts, GraphFacts],
-    uses=[Curve], explains=["RS202", "RS203", "RS204", "RS210", "RS403"],
+    uses=[Curve], explains=["RS202", "RS203", "RS204", "RS210", "RS403", "RS417"],
+    lies_in="optimizer",
 )  # fmt: skip
 def resumed_at_chance(
     resumes: list[ResumeFacts], steps: list[StepFacts], graphs: list[GraphFacts], curve: Curve

@@ -1,11 +1,13 @@
 from reid_smoke.checks.catalogue import Finding, check
-from reid_smoke.checks.reading import is_narrow, typical
+from reid_smoke.checks.reading import NARROW, is_narrow, typical
 from reid_smoke.facts import ParameterFacts, StepFacts
-from reid_smoke.rule import Curve
+from reid_smoke.rule import Curve, crossing_step
 
 # A head that starts with large random weights has wide logits from the first step; there it counts how far it came.
 HARDLY_MOVED = 0.3  # |w - w at the start| / |w at the start|
 STANDS = 0.02  # the same, of a head beside which the rest learns: what CE fell, it fell without the head
+GROWN = 5.0  # times their first spread, and half way to where CE falls: logits that are on their way apart
+SOON = 3  # times the window, for CE to be under the bar at its pace
 STRIDES = 0.3  # of |w| in a single update, after the whole window: whatever holds the head, its steps are not short
 
 
@@ -45,7 +47,7 @@ def head_lr_too_small(steps: list[StepFacts], parameters: list[ParameterFacts], 
         return None
     moving = lr > 0 and 0 < update < STRIDES and bool(gradient)
     moved = recent[-1].head_moved
-    if not moving or not (is_narrow(recent) or moved <= (HARDLY_MOVED if curve.word == "flat" else STANDS)):
+    if not moving or not (_stays_narrow(steps, curve) or moved <= (HARDLY_MOVED if curve.word == "flat" else STANDS)):
         return None
     head = next((p for p in parameters[-1].parameters if p.role == "head"), None)
     planned = ""
@@ -56,3 +58,12 @@ def head_lr_too_small(steps: list[StepFacts], parameters: list[ParameterFacts], 
         f"in {steps[-1].step} steps; the logits spread by {spread:.3f}, and CE stands at {curve.ce.window_mean:.3f}",
         step=steps[-1].step,
     )
+
+
+def _stays_narrow(steps: list[StepFacts], curve: Curve) -> bool:
+    """The logits are close together, and it is not only a matter of time until they are apart."""
+    start, now = typical(steps[:5], "logit_std"), typical(steps[-20:], "logit_std")
+    on_their_way = start is not None and now is not None and now >= max(GROWN * start, NARROW / 2)
+    crossing = crossing_step(curve)
+    soon = crossing is not None and crossing <= SOON * curve.rule.window[1]
+    return is_narrow(steps[-20:]) and not (on_their_way and soon)

@@ -10,7 +10,7 @@ STEPS = 5
 @check(
     "RS407", slug="optimizer-steps-twice", severity="fail", needs=[StepFacts],
     uses=[Curve],
-    explains=["RS202", "RS203", "RS204", "RS403"],
+    explains=["RS202", "RS203", "RS204", "RS403"], lies_in="optimizer",
 )  # fmt: skip
 def optimizer_steps_twice(steps: list[StepFacts], curve: Curve) -> Finding | None:
     """The optimizer steps more than once for every batch.

@@ -13,7 +13,7 @@ HELD = 0.5  # of the learning rate that was set
 
 @check(
     "RS412", slug="schedule-stepped-too-seldom", severity="fail", when="end", needs=[StepFacts, ScheduleFacts],
-    uses=[Curve], explains=["RS202", "RS203", "RS204", "RS210", "RS401"],
+    uses=[Curve], explains=["RS202", "RS203", "RS204", "RS210", "RS401", "RS417"],
 )  # fmt: skip
 def schedule_stepped_too_seldom(steps: list[StepFacts], schedules: list[ScheduleFacts], curve: Curve) -> Finding | None:
     """The schedule is stepped too seldom, and the learning rate stays where its warm-up begins.

@@ -158,6 +158,21 @@ def gradients_turned_around(parts: Parts) -> None:
                 parameter.register_hook(torch.neg)
 
 
+@fault("loss-maximised", at="built", structural=True, mended_by=("reference-optimizer",))
+def an_optimizer_that_climbs(parts: Parts) -> None:
+    """An optimizer of one's own that adds what it should take away."""
+    optimizer = parts.optimizer
+
+    def climb(step: Any) -> None:
+        before = [(p, p.detach().clone()) for group in optimizer.param_groups for p in group["params"]]
+        step()
+        with torch.no_grad():
+            for parameter, was in before:
+                parameter.copy_(2 * was - parameter)
+
+    parts.step_with(climb)
+
+
 class Reversal(torch.autograd.Function):
     """A gradient-reversal layer, as of domain-adversarial training."""
 

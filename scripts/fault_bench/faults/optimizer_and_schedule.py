@@ -44,6 +44,37 @@ def schedule_never_stepped(parts: Parts) -> None:
     parts.scheduler = None
 
 
+@fault(
+    "warm-up-outlasts-window",
+    at="plan",
+    not_on=("cosine",),  # which learns with a few hundredths of its lr
+    mended_by=("constant-lr", "recipe-lr", "reference-optimizer"),
+)
+def warm_up_of_thousand_steps(parts: Parts) -> None:
+    """Nothing is wrong but the window: a warm-up per step that is far from over when CE is judged."""
+    parts.plan["schedule"] = {"name": "warmup", "per": "step", "warmup": 1000, "warmup_factor": 0.0001}
+
+
+@fault(
+    "warm-up-outlasts-window",
+    at="built",
+    not_on=("cosine",),
+    mended_by=("constant-lr", "recipe-lr", "reference-optimizer"),
+)
+def warm_up_by_hand(parts: Parts) -> None:
+    """The same, written into the loop: no schedule tells how far the learning rate is to rise."""
+    parts.scheduler = None
+    wanted, begun = [group["lr"] for group in parts.optimizer.param_groups], [0]
+
+    def around(step: Any) -> Any:
+        begun[0] += 1
+        for group, lr in zip(parts.optimizer.param_groups, wanted, strict=True):
+            group["lr"] = lr * min(1.0, begun[0] / 1000)
+        return step()
+
+    parts.step_with(around)
+
+
 @fault("head-lr-zero", at="plan", structural=True, mended_by=("recipe-lr", "reference-optimizer"))
 def groups_learning_rate_of_zero(parts: Parts) -> None:
     """The head's group has a learning rate of 0."""
@@ -114,8 +145,7 @@ def backbone_in_a_second_optimizer(parts: Parts) -> None:
 @fault("parameter-held-twice", at="built", structural=True, mended_by=("optimizer-rebuilt", "reference-optimizer"))
 def head_added_to_a_list_that_has_it(parts: Parts) -> None:
     """`[*model.parameters(), *head.parameters()]`: torch warns, and steps the head twice."""
-    known = parts.optimizer.param_groups[-1]
-    parts.optimizer = torch.optim.AdamW([*parts.model.parameters(), *parts.head_parameters()], lr=known["lr"])
+    parts.optimizer = torch.optim.AdamW([*parts.model.parameters(), *parts.head_parameters()], lr=1e-3)
 
 
 @fault("optimizer-steps-twice", at="built", structural=True, mended_by=("plain-loop",))

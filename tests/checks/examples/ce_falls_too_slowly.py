@@ -11,11 +11,17 @@ class HardlyTellable(TinyTraining):
         return Crops(self.identities, images=400, noise=9.0)
 
 
+class JudgedEarly(TinyTraining):
+    """The logits are still close together, and go apart from step to step: that needs time, and no other lr."""
+
+    lr_head = lr_backbone = 1e-4
+
+
 class FewerLooks(TinyTraining):
     steps = 140
     window = (100, 140)
     lr_head = 3e-3
 
 
-SICK = [HardlyTellable]
+SICK = [HardlyTellable, JudgedEarly]
 HEALTHY = [FewerLooks]

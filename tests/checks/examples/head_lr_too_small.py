@@ -31,10 +31,34 @@ class TheRestLearns(LargeRandomHead):
     lr_head, lr_backbone = 1e-6, 3e-4
 
 
+class WarmUpToTooLittle(TinyTraining):
+    """It rises beyond the window, and where it leads is no learning rate for a head either."""
+
+    lr_head = lr_backbone = 1e-5
+
+    def make_scheduler(self):
+        return torch.optim.lr_scheduler.LinearLR(self.optimizer, 0.1, total_iters=200)
+
+
+class WarmUpOfThousandEpochs(TinyTraining):
+    """It rises, but nobody will see it arrive."""
+
+    lr_head = lr_backbone = 1e-2
+
+    def after_epoch(self):
+        self.scheduled.step()
+
+    def after_building(self):
+        self.scheduled = torch.optim.lr_scheduler.LambdaLR(self.optimizer, lambda epoch: 1e-3 + epoch / 1000)
+
+
 class WarmUpPerStep(TinyTraining):
     def make_scheduler(self):
         return torch.optim.lr_scheduler.LinearLR(self.optimizer, 0.01, total_iters=20)
 
 
-SICK = [OneLearningRate, OneLearningRateBesideCentres, LargeRandomHead, TheRestLearns]
+SICK = [
+    OneLearningRate, OneLearningRateBesideCentres, LargeRandomHead, TheRestLearns, WarmUpToTooLittle,
+    WarmUpOfThousandEpochs,
+]  # fmt: skip
 HEALTHY = [WarmUpPerStep]

@@ -46,6 +46,13 @@ class TurnedAround(TinyTraining):
                 parameter.grad.neg_()
 
 
+class TurnedAroundBesideSmoothing(TurnedAround):
+    """Smoothed by hand: the labels are the largest of the targets."""
+
+    def loss(self, images: Tensor, labels: Tensor) -> Tensor:
+        return OneMinusByHand.loss(self, images, labels)  # type: ignore[arg-type]
+
+
 class ReversedAtTheLogits(TinyTraining):
     """A gradient reversal left from domain adaptation turns the whole loss around, gently enough not to overshoot."""
 
@@ -143,6 +150,6 @@ class OneMinusByHand(TinyTraining):
 
 SICK = [
     ExtraMinus, TwoMinusesByHand, SmoothedWithPlus, AnOptionOfTheOptimizer, TurnedAround, ByHand, BackboneTurned,
-    ReversedAtTheLogits,
+    ReversedAtTheLogits, TurnedAroundBesideSmoothing,
 ]  # fmt: skip
 HEALTHY = [OneMinusByHand, RewardMaximised, CamerasForgotten, Accumulated]
