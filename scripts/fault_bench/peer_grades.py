@@ -46,6 +46,9 @@ WORDS: dict[str, str] = {
     "labels-unrelated-to-images": r"labels are misaligned|wrong labels|mislabel|targets match|noisy labels",
     "last-batch-of-one": r"batch (of|size of|size) (1|one)\b|more than 1 value",
     "too-few-identities-a-batch": r"dominant class|imbalanc|few (classes|identities|labels)",
+    "folder-empty": r"empty (folder|directory|data ?set)|(folder|directory|data ?set)\S* (is )?empty|no images",
+    "labels-change-each-epoch": r"labels? (change|differ)|(re)?number|inconsistent labels|labels are misaligned",
+    "images-change": r"(images?|inputs?|data ?set) (change|drift|modified)|in-?place",
     # loss and logits
     "ce-not-finite": NOT_FINITE,
     "ce-at-chance": f"{NOT_LEARNING}|augmentation",
@@ -57,6 +60,8 @@ WORDS: dict[str, str] = {
     "logits-scaled-to-nothing": r"temperature|(logit|output).*(scale|small|tiny)|vanish",
     "ce-weight-zero": f"multiplied by zero|loss weight|({NO_GRADIENT}).*classifier|classifier.*({NO_GRADIENT})",
     "ce-drowned": r"dominat|drown|loss weight|(another|auxiliary) (loss|term)",
+    "class-weights-off": r"class weights?|(loss|gradient)\S* .*(nan|zero)",
+    "feature-as-logits": r"feature|embedding|(classifier|head).*(unused|not used|no gradient)",
     "every-label-ignored": r"ignore_index|labels outside|targets is nearly constant|dominant class",
     # from the loss to the weights
     "no-backward": f"no gradients found|{NOT_UPDATED}",
@@ -95,6 +100,10 @@ WORDS: dict[str, str] = {
     "model-in-eval": r"(left|still) in eval|not in training mode|model\.train\(\)",
     "dropout-of-one": r"dropout",
     "neck-weight-frozen": r"frozen|requires_grad",
+    "warm-up-outlasts-window": f"warm-?up|schedul|{LR_TOO_SMALL}",
+    "resume-overwrites-lr": f"resum|checkpoint|optimizer state|state_dict|{LR_TOO_SMALL}",
+    "resumed-at-chance": r"resum|checkpoint|state_dict|missing key",
+    "frozen-as-initialised": r"pre-?trained|random(ly)? initiali|frozen|requires_grad",
 }  # fmt: skip
 
 
