@@ -23,8 +23,9 @@ def sdm_loss(features_a: Tensor, features_b: Tensor, pids: Tensor, logit_scale: 
     take off: 2e-8 * B at most, and 1e-6 where it is computed in float32.
 
     Computed in float32 whatever autocast says, float64 where the features are: log(1e-8) and a scale of 50 do not go
-    together with half precision. A gradient of the gradient (`create_graph=True`) raises
-    RuntimeError.
+    together with half precision.
+
+    Raises RuntimeError for a gradient of the gradient (`create_graph=True`).
     """
     dtype = torch.promote_types(features_a.dtype, torch.float32)
     with torch.autocast(features_a.device.type, enabled=False):

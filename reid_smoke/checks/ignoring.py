@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from reid_smoke.checks.catalogue import catalogue, find_check
+from reid_smoke.checks.catalogue import check_of, find_check
 from reid_smoke.errors import UsageError
 
 
 def known_code(text: str) -> str:
     """The code, where the catalogue has it. Raises UsageError, naming the nearest; a name is not enough, since a code
     never changes its meaning."""
-    if any(check.code == text for check in catalogue()):
+    if check_of(text) is not None:
         return text
     check = find_check(text)
     raise UsageError(f"write {check.code}, the code of {check.slug}, instead of {text!r}")

@@ -88,6 +88,8 @@ WORDS: dict[str, str] = {
     "optimizer-steps-twice": r"twice|two steps",
     "lr-decays-to-nothing": f"{LR_TOO_SMALL}|schedule(r)? (misconfigured|decays)",
     "schedule-stepped-too-seldom": f"{LR_TOO_SMALL}|schedule(r)? misconfigured|warmup never ends",
+    "warm-up-outlasts-window": f"warm-?up|schedul|{LR_TOO_SMALL}",
+    "resume-overwrites-lr": f"resum|checkpoint|optimizer state|state_dict|{LR_TOO_SMALL}",
     "weight-decay-eats-head": r"weight decay",
     "eps-lost-in-fp16": r"\beps\b|fp16|float16|half[ -]precision",
     # model and features
@@ -100,8 +102,6 @@ WORDS: dict[str, str] = {
     "model-in-eval": r"(left|still) in eval|not in training mode|model\.train\(\)",
     "dropout-of-one": r"dropout",
     "neck-weight-frozen": r"frozen|requires_grad",
-    "warm-up-outlasts-window": f"warm-?up|schedul|{LR_TOO_SMALL}",
-    "resume-overwrites-lr": f"resum|checkpoint|optimizer state|state_dict|{LR_TOO_SMALL}",
     "resumed-at-chance": r"resum|checkpoint|state_dict|missing key",
     "frozen-as-initialised": r"pre-?trained|random(ly)? initiali|frozen|requires_grad",
 }  # fmt: skip

@@ -5,7 +5,8 @@ import torch
 from torch.nn import functional as F
 
 from reid_smoke.build.image_text import ImageTextModel, ImageTextOutput, build_image_text_model
-from reid_smoke.build.losses import TrainingLoss, sdm_loss
+from reid_smoke.build.losses import TrainingLoss
+from reid_smoke.build.sdm import sdm_loss
 from reid_smoke.config.schema import ModelConfig, TextConfig
 
 LABELS = torch.tensor([0, 0, 1, 2])
