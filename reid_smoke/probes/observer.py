@@ -57,7 +57,8 @@ from reid_smoke.probes.under_way import Recorded, Step
 from reid_smoke.probes.weights import Weights
 from reid_smoke.probes.writer import FactWriter
 
-WALK_AT = (1, 2, 5)  # and at every hundredth step
+WALK_AT = (1, 2, 5, 20, 50)  # and at every hundredth step
+WAITED_FOR = 5  # first steps whose figures are there at once; later ones arrive when they do
 IMAGES_AT = (2, 3, 4, 5)  # epochs whose first images are measured, too: are they what they were?
 FRUITLESS = 3  # backwards without any classification, after which it is written down what they reach
 MOST_FAULTS = 3  # of one probe, before it is switched off
@@ -514,7 +515,7 @@ class Observer:
             return
         row = self._close(now) if now.row is None else now.row
         self._outbox.put(now, row)
-        self.fetch(wait=row.device.type == "cpu" or self.step <= max(WALK_AT) or self._outbox.is_full)
+        self.fetch(wait=row.device.type == "cpu" or self.step <= WAITED_FOR or self._outbox.is_full)
 
     def _close(self, now: Step) -> Tensor:
         """Measure what is left to be measured; all of it in one row."""
