@@ -112,6 +112,7 @@ class Observer:
         self._stepping: list[bool] = []  # of each optimizer that steps now, the outermost first: is the head in it
         self._scale: Tensor | None = None
         self._stepped = False
+        self._asks_only = True  # for gradients, by torch.autograd.grad, and never goes backward
         self._counts = dict.fromkeys(COUNTS, 0)
         self._fruitless_walks = 0
         self._loads = 0
@@ -190,6 +191,7 @@ class Observer:
 
     @guarded
     def backward_begins(self, tensors: object) -> None:
+        self._asks_only = False
         root = root_of(tensors)
         if root is None:
             self._counts["leaf_backwards"] += 1
@@ -239,15 +241,29 @@ class Observer:
                     measurements["loss"] = loss / scale if scale is not None else loss
                 probes.weight(root, consumer, batch, now, scale)
             if self._loading.epoch <= 1 and self._likeness.wants_more and self._is_eager:
-                probes.likeness(root, batch, self._likeness)
+                probes.likeness(root, consumer, batch, self._likeness)
             rows = self._weights.rows_that_go_uphill if self._is_eager else None
             if rows is not None:
                 probes.uphill(consumer, plain, rows, self._weights.uphill)
             if walked or (self._is_eager and now.step_in_epoch == 1 and now.epoch in IMAGES_AT):
                 probes.images(root, batch, now)
+            if walked and self._is_eager:
+                probes.asked(consumer, plain, now)
             if walked:
                 probes.share(consumer, now)
                 probes.turned(consumer, now)
+
+    @guarded
+    def gradients_asked(self, outputs: object, inputs: object, *, is_last: bool) -> None:
+        """torch.autograd.grad is about to be called; is_last: the graph goes with it."""
+        wanted = [inputs] if isinstance(inputs, Tensor) else inputs if isinstance(inputs, (list, tuple)) else []
+        if not self._asks_only:
+            return  # beside backward: a penalty, or gradients that are only compared
+        if is_last and self._counts["optimizer_steps"] and any(isinstance(one, nn.Parameter) for one in wanted):
+            self.backward_begins(outputs)
+            self._asks_only = True
+        else:
+            self._counts["other_backwards"] += 1
 
     @property
     def _is_eager(self) -> bool:
