@@ -262,6 +262,8 @@ class Observer:
         if is_last and self._counts["optimizer_steps"] and any(isinstance(one, nn.Parameter) for one in wanted):
             self.backward_begins(outputs)
             self._asks_only = True
+            if self._open is not None:
+                self._open.measurements.pop("head_grad_before", None)  # nothing is added to what is there
         else:
             self._counts["other_backwards"] += 1
 
