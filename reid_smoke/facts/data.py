@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import nan
 from typing import Literal
 
 from reid_smoke.facts.base import Fact
@@ -82,10 +83,14 @@ class ImageFacts(Fact):
 
 
 class LikenessFacts(Fact):
-    """How much more alike images of one identity are than those of two, by their colours alone."""
+    """How much more alike images of one identity are than those of two, by their colours alone, and whether images that
+    look alike have features that do."""
 
     kind: Literal["likeness"] = "likeness"
     step: int
     images: int  # the first ones of the training
     pairs: int  # of two images under one label
     auc: float  # probability that such a pair is closer than a pair under two labels; 0.5: no more alike
+    batches: int = 0  # whose features were compared with their images
+    carried: float = nan  # correlation, over the pairs of a batch, between distances of images and of features; mean
+    carried_error: float = nan  # of that mean

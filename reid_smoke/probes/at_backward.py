@@ -14,8 +14,8 @@ from torch import Tensor
 from torch.autograd.function import BackwardCFunction
 
 from reid_smoke.probes import measure
-from reid_smoke.probes.classifier import norm_input
-from reid_smoke.probes.cross_entropy import Batch, log_softmax_of, weight_of_ce
+from reid_smoke.probes.classifier import norm_input, takes_weight_as_it_is
+from reid_smoke.probes.cross_entropy import SHAPES, Batch, log_softmax_of, weight_of_ce
 from reid_smoke.probes.graph import images_of, is_fed_images
 from reid_smoke.probes.guard import Accountable, guarded
 from reid_smoke.probes.likeness import Likeness
@@ -24,6 +24,8 @@ from reid_smoke.probes.nodes import Node, behind, follow
 from reid_smoke.probes.structure import Structure
 from reid_smoke.probes.under_way import Step
 from reid_smoke.probes.uphill import Uphill
+
+PLAIN = {*SHAPES, "Mul", "Div", "Add"}  # operations between classifier and loss that leave logits as they are, or scale
 
 
 class AtBackward:
@@ -75,12 +77,26 @@ class AtBackward:
             direction.asks(batch, product.feature, rows, self.structure.graph_facts.logit_scale)
 
     @guarded
-    def likeness(self, root: Node, batch: Batch, seen: Likeness) -> None:
+    def asked(self, consumer: Node, batch: Batch, now: Step) -> None:
+        """How large the head's gradient would be if the loss were CE, batch: without a margin."""
+        product = self.structure.product_of(consumer) if self.structure is not None else None
+        if self.structure is None or product is None or self.structure.sharded or not takes_weight_as_it_is(product):
+            return
+        facts = self.structure.graph_facts
+        if product.feature is None or not set(facts.logit_path) <= PLAIN:
+            return
+        asked = measure.gradient_of_ce(batch, product.feature, facts.logit_scale or 1.0)
+        if asked is not None:
+            now.measurements["head_grad_of_ce"] = asked
+
+    @guarded
+    def likeness(self, root: Node, consumer: Node, batch: Batch, seen: Likeness) -> None:
         path = self.structure.image_path if self.structure is not None else None
         node = follow(root, path) if path is not None else None
         images = images_of(node) if node is not None and is_fed_images(node) else None
         if images is not None and images.shape[0] == batch.labels.shape[0] and not self._shows_two():
-            seen.add(images, batch.labels, batch.mixed)
+            product = self.structure.product_of(consumer) if self.structure is not None else None
+            seen.add(images, batch.labels, batch.mixed, product.feature if product is not None else None)
 
     def _shows_two(self) -> bool:
         """Each image is two people's: two losses on the same logits, as mixup has them."""
@@ -158,7 +174,8 @@ def _compare_gradients(above: Node, edge: int, below: Node, now: Step) -> None:
     def compare(gradients: tuple[Tensor | None, ...]) -> None:
         gradient = gradients[output] if output < len(gradients) else None
         if gradient is not None and of_ce:
-            share = of_ce[0] / gradient.detach().float().norm().clamp_min(1e-30)
+            whole = gradient.detach().float().norm()
+            share = torch.where(whole > 0, of_ce[0] / whole.clamp_min(1e-30), torch.nan)  # of nothing there is no share
             earlier = now.measurements.get("ce_share")
             now.measurements["ce_share"] = share * earlier if isinstance(earlier, Tensor) else share
 

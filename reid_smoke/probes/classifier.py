@@ -19,6 +19,8 @@ from reid_smoke.probes.nodes import (
     name_of,
 )  # fmt: skip
 
+AS_IT_IS = ("T", "Transpose", "Permute", "ToCopy", "View", "Alias")
+
 
 @dataclass
 class Product:
@@ -69,6 +71,17 @@ def _only_leaf(node: Node | None) -> Tensor | None:
                 return None
             leaf = passed.variable
     return leaf
+
+
+def takes_weight_as_it_is(product: Product) -> bool:
+    """Nothing but views and casts lies between the classifier's weight and its product: no normalising, no mask."""
+    for start in edges(product.node):
+        node = start if start is not product.feature_edge else None
+        while node is not None and name_of(node) in AS_IT_IS:
+            node = edges(node)[0]
+        if node is not None and is_a(node, (ACCUMULATE,)) and node.variable is product.weight:
+            return True
+    return False
 
 
 def leaves_on_the_way(log_softmax: Node, product: Product) -> list[Tensor]:

@@ -15,6 +15,8 @@ from torch.nn import functional as F
 from reid_smoke.facts import LikenessFacts
 
 STRIPES = 8
+LOOKS = 12  # batches whose features are compared with their images, before much is learnt
+LEAST = 4  # images of a batch whose features are compared with them
 ENOUGH = 1024  # images; their pairs are half a million
 SAME_IMAGE = 0.02  # of the median distance: closer pairs may be one image twice, which proves nothing
 
@@ -54,11 +56,24 @@ def alike(
     return pairs, float(1 - (ranks[same].sum() - pairs * (pairs - 1) / 2) / (pairs * others))
 
 
+def carried_over(described: Tensor, feature: Tensor) -> Tensor:
+    """Correlation between the distances of images and those of their features, over the pairs of a batch.
+
+    (B, N), (B, D) -> 0-d. Above 0 where features belong to their images, whatever the weights are;
+    NaN where all are alike.
+    """
+    upper = torch.ones(len(feature), len(feature), device=feature.device).triu(1) > 0
+    described = (described - described.mean(0)) / (described.std(0) + 1e-6)
+    sides = [torch.cdist(side, side)[upper] for side in (described.float(), feature.detach().float())]
+    return torch.corrcoef(torch.stack(sides))[0, 1]
+
+
 class Likeness:
     """Collects the first `ENOUGH` images of the first epoch."""
 
     def __init__(self) -> None:
         self._seen: list[tuple[Tensor, Tensor]] = []
+        self._carried: list[Tensor] = []
         self._images = 0
         self._told = 0
 
@@ -66,9 +81,17 @@ class Likeness:
     def wants_more(self) -> bool:
         return self._images < ENOUGH
 
-    def add(self, images: Tensor, labels: Tensor, mixed: Tensor | None = None) -> None:
-        """images (B, C, H, W), labels (B,), mixed (B,) bool: of several labels, left out. All stays on the device."""
+    def add(self, images: Tensor, labels: Tensor, mixed: Tensor | None = None, feature: Tensor | None = None) -> None:
+        """images (B, C, H, W), labels (B,), mixed (B,) bool: of several labels, left out; feature (B, D): what feeds
+        the classifier. All stays on the device."""
         described = stripes(images)
+        if (
+            len(self._carried) < LOOKS
+            and feature is not None
+            and feature.dim() == 2
+            and len(feature) == len(images) >= LEAST
+        ):
+            self._carried.append(carried_over(described, feature))
         if mixed is not None:
             described = described.masked_fill(mixed.to(described.device)[:, None], torch.nan)
         self._seen.append((described, labels.detach().clone()))
@@ -84,4 +107,14 @@ class Likeness:
         batches = np.repeat(np.arange(len(self._seen)), [len(label) for _, label in self._seen])
         whole = np.isfinite(descriptions).all(1)
         pairs, auc = alike(descriptions[whole], labels[whole], batches[whole])
-        return LikenessFacts(step=step, images=int(whole.sum()), pairs=pairs, auc=auc)
+        carried = torch.stack(self._carried).cpu().numpy() if self._carried else np.zeros(0)
+        carried = carried[np.isfinite(carried)]
+        return LikenessFacts(
+            step=step,
+            images=int(whole.sum()),
+            pairs=pairs,
+            auc=auc,
+            batches=len(carried),
+            carried=float(carried.mean()) if len(carried) else float("nan"),
+            carried_error=float(carried.std(ddof=1) / np.sqrt(len(carried))) if len(carried) > 1 else float("nan"),
+        )

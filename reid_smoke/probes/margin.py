@@ -28,13 +28,14 @@ def plain_logits(product: Product, scale: float, classes: int) -> Tensor | None:
 def has_margin(batch: Batch, product: Product, scale: float) -> bool:
     """Whether the loss's logits are the plain ones but for the right identity's. Waits for the device."""
     plain = plain_logits(product, scale, batch.log_probs.shape[1])
-    if plain is None or plain.shape != batch.log_probs.shape or batch.log_probs.shape[1] < 4 or batch.soft:
+    if plain is None or plain.shape != batch.log_probs.shape or batch.log_probs.shape[1] < 4:
         return False
     log_probs = batch.log_probs.float()
     apart = log_probs - plain  # (B, C), a constant a row, but for the margin
     apart = apart - apart.median(1, keepdim=True).values
     right = torch.zeros_like(apart, dtype=torch.bool).scatter_(1, batch.labels[:, None], True)
-    right &= batch.counted[:, None]
+    # Targets by hand are one-hot, or smoothed; of mixed ones it is not known whose margin it is.
+    right &= (batch.counted if batch.mixed is None else batch.counted & ~batch.mixed)[:, None]
     spread = log_probs.masked_fill(right, 0).std().item()
     elsewhere = apart.masked_fill(right, 0).abs().amax().item()
     margin = -apart[right].mean().item() if right.any() else 0.0
@@ -46,4 +47,4 @@ def without_margin(batch: Batch, product: Product, scale: float) -> Batch:
     plain = plain_logits(product, scale, batch.log_probs.shape[1])
     if plain is None:
         return batch
-    return Batch(plain.log_softmax(1), batch.labels, batch.counted, batch.soft)
+    return Batch(plain.log_softmax(1), batch.labels, batch.counted, batch.soft, batch.mixed)

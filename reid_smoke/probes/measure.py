@@ -31,6 +31,23 @@ def classification_rows(batch: Batch) -> Figures:
     return {"picked": picked, "predicted": classes[1], "labels": classes[0], "spread": spread}
 
 
+def gradient_of_ce(batch: Batch, feature: Tensor, scale: float) -> Tensor | None:
+    """|gradient of plain CE, the batch's mean| at a head (C, D) that makes `scale * feature @ head.T`; 0-d.
+
+    Labels that are mixed count for nothing; None where the feature is no (B, D).
+    """
+    if feature.dim() != 2 or feature.shape[0] != batch.labels.shape[0]:
+        return None
+    feature = feature.detach().float()
+    wrong = batch.log_probs.float().exp()  # (B, C)
+    wrong = wrong.scatter_add(1, batch.labels[:, None], -torch.ones_like(wrong[:, :1]))
+    counted = batch.counted if batch.mixed is None else batch.counted & ~batch.mixed
+    wrong = torch.where(counted[:, None], wrong, 0.0)
+    # |wrong^T feature|^2 without a matrix as large as the head.
+    squared = ((wrong @ wrong.T) * (feature @ feature.T)).sum().clamp_min(0)
+    return abs(scale) * squared.sqrt() / counted.sum().clamp_min(1)
+
+
 IMAGE_FIGURES = (
     "smallest", "largest", "mean", "std", "finite", "constant", "twins", "twins_of_another_label", "checksum",
 )  # fmt: skip

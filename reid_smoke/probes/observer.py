@@ -57,7 +57,8 @@ from reid_smoke.probes.under_way import Recorded, Step
 from reid_smoke.probes.weights import Weights
 from reid_smoke.probes.writer import FactWriter
 
-WALK_AT = (1, 2, 5)  # and at every hundredth step
+WALK_AT = (1, 2, 5, 20, 50)  # and at every hundredth step
+WAITED_FOR = 5  # first steps whose figures are there at once; later ones arrive when they do
 IMAGES_AT = (2, 3, 4, 5)  # epochs whose first images are measured, too: are they what they were?
 FRUITLESS = 3  # backwards without any classification, after which it is written down what they reach
 MOST_FAULTS = 3  # of one probe, before it is switched off
@@ -111,6 +112,7 @@ class Observer:
         self._stepping: list[bool] = []  # of each optimizer that steps now, the outermost first: is the head in it
         self._scale: Tensor | None = None
         self._stepped = False
+        self._asks_only = True  # for gradients, by torch.autograd.grad, and never goes backward
         self._counts = dict.fromkeys(COUNTS, 0)
         self._fruitless_walks = 0
         self._loads = 0
@@ -189,6 +191,7 @@ class Observer:
 
     @guarded
     def backward_begins(self, tensors: object) -> None:
+        self._asks_only = False
         root = root_of(tensors)
         if root is None:
             self._counts["leaf_backwards"] += 1
@@ -238,15 +241,31 @@ class Observer:
                     measurements["loss"] = loss / scale if scale is not None else loss
                 probes.weight(root, consumer, batch, now, scale)
             if self._loading.epoch <= 1 and self._likeness.wants_more and self._is_eager:
-                probes.likeness(root, batch, self._likeness)
+                probes.likeness(root, consumer, batch, self._likeness)
             rows = self._weights.rows_that_go_uphill if self._is_eager else None
             if rows is not None:
                 probes.uphill(consumer, plain, rows, self._weights.uphill)
             if walked or (self._is_eager and now.step_in_epoch == 1 and now.epoch in IMAGES_AT):
                 probes.images(root, batch, now)
+            if walked and self._is_eager:
+                probes.asked(consumer, plain, now)
             if walked:
                 probes.share(consumer, now)
                 probes.turned(consumer, now)
+
+    @guarded
+    def gradients_asked(self, outputs: object, inputs: object, *, is_last: bool) -> None:
+        """torch.autograd.grad is about to be called; is_last: the graph goes with it."""
+        wanted = [inputs] if isinstance(inputs, Tensor) else inputs if isinstance(inputs, (list, tuple)) else []
+        if not self._asks_only:
+            return  # beside backward: a penalty, or gradients that are only compared
+        if is_last and self._counts["optimizer_steps"] and any(isinstance(one, nn.Parameter) for one in wanted):
+            self.backward_begins(outputs)
+            self._asks_only = True
+            if self._open is not None:
+                self._open.measurements.pop("head_grad_before", None)  # nothing is added to what is there
+        else:
+            self._counts["other_backwards"] += 1
 
     @property
     def _is_eager(self) -> bool:
@@ -514,7 +533,7 @@ class Observer:
             return
         row = self._close(now) if now.row is None else now.row
         self._outbox.put(now, row)
-        self.fetch(wait=row.device.type == "cpu" or self.step <= max(WALK_AT) or self._outbox.is_full)
+        self.fetch(wait=row.device.type == "cpu" or self.step <= WAITED_FOR or self._outbox.is_full)
 
     def _close(self, now: Step) -> Tensor:
         """Measure what is left to be measured; all of it in one row."""

@@ -53,6 +53,7 @@ def _install(observer: Observer, undo: list[Callable[[], None]]) -> None:
         undo.append(restore)
 
     replace(torch.autograd, "backward", lambda original: _backward(original, observer))
+    replace(torch.autograd, "grad", lambda original: _grad(original, observer))
     replace(Optimizer, "zero_grad", lambda original: _then(original, observer.zeroed))
     replace(nn.Module, "zero_grad", lambda original: _then(original, observer.zeroed))
     replace(nn.Module, "load_state_dict", lambda original: _load(original, observer))
@@ -125,6 +126,26 @@ def _backward(original: Callable[..., Any], observer: Observer) -> Callable[...,
         return original(tensors, *args, **kwargs)
 
     return backward
+
+
+def _grad(original: Callable[..., Any], observer: Observer) -> Callable[..., Any]:
+    """Who asks for the gradients themselves and puts them into `.grad` by hand goes backward, too."""
+
+    @functools.wraps(original)
+    def grad(
+        outputs: Any,
+        inputs: Any,
+        grad_outputs: Any = None,
+        retain_graph: bool | None = None,
+        create_graph: bool = False,
+        *args: Any,
+        **kwargs: Any,
+    ) -> Any:
+        # Where the graph is kept, backward is still to come: a penalty, or gradients that are only compared.
+        observer.gradients_asked(outputs, inputs, is_last=not (retain_graph or create_graph))
+        return original(outputs, inputs, grad_outputs, retain_graph, create_graph, *args, **kwargs)
+
+    return grad
 
 
 def _next_batch(original: Callable[..., Any], observer: Observer) -> Callable[..., Any]:

@@ -1,16 +1,22 @@
+from reid_smoke.checks._gravity import grave_if_ce_fails
 from reid_smoke.checks.catalogue import Finding, check
+from reid_smoke.checks.reading import listed
 from reid_smoke.facts import GraphFacts, ParameterFacts
+from reid_smoke.rule import Curve
 
 
 @check(
     "RS302", slug="head-not-in-optimizer", severity="fatal", needs=[ParameterFacts, GraphFacts],
+    uses=[Curve],
     explains=["RS202", "RS203", "RS309"],
 )  # fmt: skip
-def head_not_in_optimizer(parameters: list[ParameterFacts], graphs: list[GraphFacts]) -> Finding | None:
+def head_not_in_optimizer(parameters: list[ParameterFacts], graphs: list[GraphFacts], curve: Curve) -> Finding | None:
     """The classifier's weight is in no optimizer.
 
     What it means:
         The loss reaches the head and gives it a gradient, but no parameter group of any optimizer holds it.
+        Of a model with several heads it may be the others, and not the one that is judged; where CE falls all the same,
+        nothing is said of those.
 
     Why it stops learning:
         The head stays as it was initialised. With weights of 0.001 all logits stay near 0, and CE near log C.
@@ -31,6 +37,8 @@ def head_not_in_optimizer(parameters: list[ParameterFacts], graphs: list[GraphFa
     """
     last = parameters[-1]
     head = graphs[-1].head
+    if last.optimizer_holds_head:
+        return _other_heads(last, graphs[-1], curve)
     if last.optimizer_holds_head is not False or not graphs[-1].head_trainable:
         return None
     record = next((p for p in last.parameters if p.name == head), None)
@@ -40,4 +48,18 @@ def head_not_in_optimizer(parameters: list[ParameterFacts], graphs: list[GraphFa
         f"{head} ({shape}) gets a gradient, but is in none of the groups of {last.optimizer}, "
         f"which hold {held} of {len(last.parameters)} parameters",
         step=last.step,
+    )
+
+
+def _other_heads(last: ParameterFacts, graph: GraphFacts, curve: Curve) -> Finding | None:
+    records = {p.name: p for p in last.parameters}
+    others = [records[name] for name in graph.other_heads if name in records]
+    left = [p.name for p in others if p.requires_grad and p.reached and p.group is None]
+    if not left or grave_if_ce_fails(curve) == "warn":  # a head beside that only turns gradients, on purpose
+        return None
+    return Finding(
+        f"{listed(left)}: {len(left)} of {len(others) + 1} heads get a gradient, and are in none of the groups of "
+        f"{last.optimizer}",
+        step=last.step,
+        severity="fail",
     )

@@ -11,8 +11,9 @@ def loss_does_not_reach_backbone(graphs: list[GraphFacts], parameters: list[Para
     """The loss has no path to the backbone, although it is trainable.
 
     What it means:
-        The graph behind the loss ends before the backbone: its feature was detached, or made under `no_grad`. Its
-        parameters ask for gradients and never get one. (A backbone frozen with `requires_grad=False` is intent, and
+        The graph behind the loss ends before the backbone, or before its convolutions: the
+        feature was detached, or made under `no_grad`. Their parameters ask for gradients and never get one. (A
+        backbone frozen with `requires_grad=False` is intent, and
         fine.)
 
     Why it stops learning:
@@ -27,12 +28,29 @@ def loss_does_not_reach_backbone(graphs: list[GraphFacts], parameters: list[Para
         Feature extraction code turned into training code; a stop-gradient meant for another branch.
     """
     last = graphs[-1]
-    if not last.backbone_trainable or last.backbone_reached:
+    if not last.backbone_trainable:
         return None
+    if last.backbone_reached:
+        return _cut_off_further_down(last, parameters[-1])
     names = [p.name for p in parameters[-1].parameters if p.role == "backbone" and p.requires_grad and not p.reached]
     path = " <- ".join(last.feature_path) or "nothing: the classifier's input has no gradient history"
     return Finding(
         f"the loss reaches 0 of {last.backbone_trainable} trainable backbone parameters ({listed(names)}); "
         f"behind the classifier's input: {path}",
+        step=last.step,
+    )
+
+
+def _cut_off_further_down(last: GraphFacts, parameters: ParameterFacts) -> Finding | None:
+    """A few layers before the head are reached, and none of the convolutions that are to be trained."""
+    convolutions = [p for p in parameters.parameters if len(p.shape) == 4 and p.requires_grad and p.group is not None]
+    if not convolutions or any(p.reached for p in convolutions) or last.backbone_reached > last.backbone_trainable / 2:
+        return None  # a transformer may be trained on patches that stay as they are
+    if last.cut_off:
+        return None  # of several towers one may be trained by another loss: that is one-head-cut-off's
+    return Finding(
+        f"the loss reaches {last.backbone_reached} of {last.backbone_trainable} trainable backbone parameters, "
+        f"and none of the {len(convolutions)} convolutions that the optimizer holds "
+        f"({listed([p.name for p in convolutions])})",
         step=last.step,
     )

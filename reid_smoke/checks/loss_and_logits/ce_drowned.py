@@ -12,6 +12,7 @@ from reid_smoke.rule import Curve
 # other loss differs from batch to batch.
 SHARE = 0.02
 SQUEEZED = 0.5  # of the head's gradient is left by clipping
+LEARNT = 0.1  # of log C, under which CE has no gradient to speak of
 MANY_TIMES = 1000  # the loss over CE; CE summed over a batch is its size, a few hundred, and its share stays 1
 
 
@@ -41,18 +42,19 @@ def ce_drowned(steps: list[StepFacts], curve: Curve) -> Finding | None:
     broken = not isfinite(steps[-1].ce)
     if curve.word == "short" and not broken:
         return None  # too early to say whether CE bears it
-    share = typical(steps, "ce_share")
-    if share is None or (not broken and _has_not_begun(steps)):
+    told = steps if broken or _is_squeezed(steps) else [s for s in steps if _tells(s, curve)]
+    share = typical(told, "ce_share")
+    if share is None or (told is not steps and is_narrow(steps[-20:])):
         return None
     # A loss that overshoots is large at one step and flat at the next: its gradient comes and goes, its size stays.
-    least, times = min(figures(steps, "ce_share")), _times_ce(steps)
+    least, times = min(figures(told, "ce_share")), _times_ce(told)
     if share > SHARE and not (least <= SHARE and times > MANY_TIMES):
         return None
     # Where the limit would leave nothing of CE's own gradient either, it is the clipping that is at fault.
     gradient, limit = typical(steps, "head_grad"), typical(steps, "clip_at")
     clipped_anyway = gradient is not None and limit is not None and limit < LEFT * gradient
     return Finding(
-        f"{share:.1e} of the gradient at the feature is CE's (median of {len(figures(steps, 'ce_share'))} steps, the "
+        f"{share:.1e} of the gradient at the feature is CE's (median of {len(figures(told, 'ce_share'))} steps, the "
         f"least {least:.1e}); the loss is {times:.3g} times CE (median), {steps[-1].loss:.3g} and {steps[-1].ce:.3g} "
         "at the last step",
         step=steps[-1].step,
@@ -60,15 +62,20 @@ def ce_drowned(steps: list[StepFacts], curve: Curve) -> Finding | None:
     )
 
 
-def _has_not_begun(steps: list[StepFacts]) -> bool:
-    """The head is still as good as empty, and nobody keeps it from learning by making its gradient small.
+def _tells(step: StepFacts, curve: Curve) -> bool:
+    """CE has a gradient to be drowned: the head is not as good as empty, and not everything is learnt."""
+    return not is_narrow([step]) and step.ce > LEARNT * (curve.rule.chance_ce or 0.0)
 
-    CE's gradient at the feature is as long as the head's weights are. What other losses do to a head's own gradient
-    they do through the limit of the whole gradient's norm.
+
+def _is_squeezed(steps: list[StepFacts]) -> bool:
+    """Other losses keep the head from learning, by making the whole gradient's norm so large that clipping leaves it
+    little of its own.
+
+    Without that, a head that is as good as empty has not begun, and its steps say nothing of drowning: CE's gradient at
+    the feature is as long as the head's weights are.
     """
     raw, applied = typical(steps, "head_grad"), typical(steps, "head_grad_applied")
-    squeezed = raw is not None and applied is not None and applied < SQUEEZED * raw
-    return is_narrow(steps[-20:]) and not squeezed
+    return raw is not None and applied is not None and applied < SQUEEZED * raw
 
 
 def _times_ce(steps: list[StepFacts]) -> float:

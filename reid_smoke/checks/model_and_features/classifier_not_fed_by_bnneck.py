@@ -4,7 +4,7 @@ from reid_smoke.facts import GraphFacts
 
 @check(
     "RS501", slug="classifier-not-fed-by-bnneck", severity="fail", needs=[GraphFacts],
-    explains=["RS203", "RS403", "RS417"],
+    explains=["RS202", "RS203", "RS204", "RS403", "RS417"],
 )  # fmt: skip
 def classifier_not_fed_by_bnneck(graphs: list[GraphFacts]) -> Finding | None:
     """The model has a BNNeck, but the classifier is fed past it.

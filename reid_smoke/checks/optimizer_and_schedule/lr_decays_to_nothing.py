@@ -37,7 +37,7 @@ def lr_decays_to_nothing(steps: list[StepFacts], curve: Curve) -> Finding | None
     most, where = max(rates, key=lambda rate: rate[0])
     last = rates[-1][0]
     spent = next((step for rate, step in rates if step > where and rate <= LEFT * most), None)
-    if last > LEFT * most or spent is None:
+    if not most or last > LEFT * most or spent is None:
         return None
     return Finding(
         f"head lr {most:.3g} at step {where}, under a hundredth of it from step {spent}, {last:.2g} at the end; "

@@ -5,24 +5,25 @@ from tests.checks.examples.labels_unrelated_to_images import Clothes
 from tests.checks.tiny import Backbone, Crops, Model, TinyTraining
 
 
-class Blurred(Backbone):
-    """What comes out of the first convolution is drowned in noise: the images are in order, and the model sees none."""
+class LightOnly(Backbone):
+    """What comes out of the first convolution is averaged away but for how bright the image is."""
 
     def forward(self, images: Tensor) -> Tensor:
-        hidden = self.bn1(self.conv1(images))
-        hidden = torch.relu(0.01 * hidden + torch.randn_like(hidden))
-        return torch.relu(self.bn2(self.conv2(hidden))).flatten(1)
+        hidden = self.conv1(images)
+        brightness = hidden.mean((2, 3), keepdim=True).mean(1, keepdim=True)  # (B, 1, 1, 1)
+        noise = torch.randn_like(hidden)
+        return torch.relu(self.bn2(self.conv2(brightness + 0.02 * noise))).flatten(1)
 
 
 class SeesNothing(TinyTraining):
-    """Nothing is wrong with the wiring, but features carry nothing of the images."""
+    """Nothing is wrong with the wiring, but features tell how bright an image is, and nobody apart."""
 
     def make_dataset(self) -> Crops:
         return Clothes(self.identities)
 
     def make_model(self) -> Model:
         model = Model(self.identities)
-        model.base = Blurred()
+        model.base = LightOnly()
         return model
 
 

@@ -1,5 +1,5 @@
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from tests.checks.centres import WithCentres
@@ -23,6 +23,21 @@ class NoGrad(TinyTraining):
         with torch.no_grad():
             feature = self.model.neck(self.model.base(images))
         return F.cross_entropy(self.model.classifier(feature), labels)
+
+
+class PartsThroughNumpy(TinyTraining):
+    """A part's own layer, as PCB has it, still learns."""
+
+    steps = 40
+    window = (20, 40)
+
+    def after_building(self) -> None:
+        self.reduce = nn.Linear(512, 512)
+        self.optimizer.add_param_group({"params": self.reduce.parameters(), "lr": 1e-4})
+
+    def loss(self, images: Tensor, labels: Tensor) -> Tensor:
+        part = torch.from_numpy(self.model.base(images).detach().numpy())
+        return F.cross_entropy(self.model.classifier(self.model.neck(self.reduce(part))), labels)
 
 
 class DetachedBesideCentres(WithCentres):
@@ -49,5 +64,5 @@ class Frozen(TinyTraining):
         return F.cross_entropy(self.model.classifier(self.model.neck(feature)), labels)
 
 
-SICK = [Detached, NoGrad, DetachedBesideCentres]
+SICK = [Detached, NoGrad, PartsThroughNumpy, DetachedBesideCentres]
 HEALTHY = [Frozen]

@@ -1,0 +1,47 @@
+from math import log
+from statistics import fmean
+
+from reid_smoke.checks.catalogue import Finding, check
+from reid_smoke.facts import GraphFacts, StepFacts
+
+STEPS = 3  # the first ones
+ALL = 0.99  # of a batch is right
+UNLEARNT = 0.8  # of log C: who gives such odds has learnt next to nothing
+LEAST = 4  # images a batch
+
+
+@check(
+    "RS122", slug="labels-from-predictions", severity="fatal", needs=[StepFacts, GraphFacts],
+    explains=["RS102", "RS105", "RS106", "RS110", "RS118", "RS202", "RS203", "RS204", "RS311", "RS403", "RS503"],
+)  # fmt: skip
+def labels_from_predictions(steps: list[StepFacts], graphs: list[GraphFacts]) -> Finding | None:
+    """The labels are the model's own predictions.
+
+    What it means:
+        From the first step on every image is answered right, by a model that has learnt nothing yet: its odds are those
+        of guessing. The labels that the loss was given are the likeliest classes of the very same logits.
+
+    Why it stops learning:
+        It learns to be surer of what it says already, whatever that is. CE falls and accuracy is 1, mostly with all
+        images in one class in the end.
+
+    Mend:
+        Take the labels from the batch, and predictions for the accuracy alone; look for a name that is used twice:
+
+            predicted = logits.argmax(1)
+            loss = F.cross_entropy(logits, labels)      # not: predicted
+
+    Seen in:
+        Loops in which `pred` and `target` were exchanged; pseudo labels made before anything was learnt.
+    """
+    first, graph = steps[:STEPS], graphs[-1]
+    if len(first) < STEPS or first[0].step != 1 or graph.num_classes < 3 or graph.unit_lengths or graph.margin:
+        return None
+    right, ce = min(s.top1 for s in first), min(s.ce for s in first)
+    if right < ALL or not ce > UNLEARNT * log(graph.num_classes) or min(s.batch for s in first) < LEAST:
+        return None
+    return Finding(
+        f"in the first {STEPS} steps {right:.0%} of the images are answered right, at a CE of "
+        f"{fmean(s.ce for s in first):.2f} (log {graph.num_classes} = {log(graph.num_classes):.2f})",
+        step=first[-1].step,
+    )
