@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import gc
+import importlib
+import os
 import signal
 import subprocess
 import sys
@@ -16,7 +19,19 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
     signal.signal(signal.SIGHUP, signal.SIG_DFL)  # under nohup
 
+# Each of some hundred processes would compile the package anew.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
 ReidSmoke: TypeAlias = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture(autouse=True, scope="session")
+def short_searches() -> None:
+    """Each training is searched for in all that the garbage collector knows; what pytest and torch hold is known."""
+    if "torch" in sys.modules:
+        importlib.import_module("torch._dynamo")  # which the first optimizer imports: some 100 000 objects
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture

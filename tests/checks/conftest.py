@@ -1,16 +1,5 @@
-import gc
-
 import pytest
 import torch
-
-
-@pytest.fixture(autouse=True, scope="package")
-def short_searches():
-    """Each training is searched for in all that the garbage collector knows; what pytest and torch hold is known."""
-    gc.collect()
-    gc.freeze()
-    yield
-    gc.unfreeze()
 
 
 @pytest.fixture(autouse=True)

@@ -6,6 +6,8 @@ from tests.checks.tiny import Model, TinyTraining
 class GradientsOfNoise(TinyTraining):
     """Noise is added to the gradients, as for differential privacy, and buries them."""
 
+    steps = 100
+    window = (60, 100)
     lr_head = 0.018
 
     def clip(self) -> None:

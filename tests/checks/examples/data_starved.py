@@ -14,12 +14,18 @@ class SlowDisk(Crops):
 class OneByOne(TinyTraining):
     """Images from a slow disk, and no loader process."""
 
+    steps = 100  # the first 40 say nothing
+    window = (60, 100)
+
     def make_dataset(self) -> Crops:
         return SlowDisk(self.identities)
 
 
 class QuickSteps(TinyTraining):
     """Most of a millisecond's step goes by waiting, which is nothing to mend."""
+
+    steps = 100
+    window = (60, 100)
 
     def train_step(self, images: Tensor, labels: Tensor) -> None:
         time.sleep(0.001)
