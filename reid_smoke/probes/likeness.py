@@ -15,7 +15,6 @@ from torch.nn import functional as F
 from reid_smoke.facts import LikenessFacts
 
 STRIPES = 8
-LOOKS = 12  # batches whose features are compared with their images, before much is learnt
 LEAST = 4  # images of a batch whose features are compared with them
 ENOUGH = 1024  # images; their pairs are half a million
 SAME_IMAGE = 0.02  # of the median distance: closer pairs may be one image twice, which proves nothing
@@ -85,12 +84,7 @@ class Likeness:
         """images (B, C, H, W), labels (B,), mixed (B,) bool: of several labels, left out; feature (B, D): what feeds
         the classifier. All stays on the device."""
         described = stripes(images)
-        if (
-            len(self._carried) < LOOKS
-            and feature is not None
-            and feature.dim() == 2
-            and len(feature) == len(images) >= LEAST
-        ):
+        if feature is not None and feature.dim() == 2 and len(feature) == len(images) >= LEAST:
             self._carried.append(carried_over(described, feature))
         if mixed is not None:
             described = described.masked_fill(mixed.to(described.device)[:, None], torch.nan)

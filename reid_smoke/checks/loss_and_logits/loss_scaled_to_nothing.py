@@ -7,6 +7,9 @@ from reid_smoke.facts import ParameterFacts, ParameterRecord, StepFacts
 from reid_smoke.rule import Curve
 
 LEFT = 0.02  # of CE's gradient; losses that are averaged over heads or over accumulated batches leave a tenth and more
+LEFT_OF_A_FACTOR = (
+    0.002  # of a loss that is divided by the batches that it is accumulated over, some hundredths are left
+)
 NEAR_EPS = 1e-6  # of an element of the gradient: a hundred times Adam's eps, under which it divides by that instead
 
 
@@ -37,21 +40,28 @@ def loss_scaled_to_nothing(steps: list[StepFacts], parameters: list[ParameterFac
         `reduction="mean"` divided by the batch's size again; `.mean()` over (B, C) of a hand-written CE, which divides
         by C too; warm-ups that scale the loss (layumi's) and never end.
     """
-    seen = [s for s in steps if isfinite(s.head_grad_of_ce) and isfinite(s.head_grad) and s.head_grad_of_ce > 0]
     head = next((p for p in parameters[-1].parameters if p.role == "head" and len(p.shape) >= 2), None)
-    if head is None or not seen or curve.word not in ("flat", "slow"):
+    if head is None or curve.word not in ("flat", "slow"):
         return None
-    most = max(seen, key=lambda s: s.head_grad / s.head_grad_of_ce)
-    share = most.head_grad / most.head_grad_of_ce
-    if not 0 < share <= LEFT or _forgiven(head, parameters[-1].optimizer.lower(), seen):
+    seen = [s for s in steps if isfinite(s.head_grad_of_ce) and isfinite(s.head_grad) and s.head_grad_of_ce > 0]
+    if seen:
+        most = max(seen, key=lambda s: s.head_grad / s.head_grad_of_ce)
+        share, limit = most.head_grad / most.head_grad_of_ce, LEFT
+        what = (
+            f"the head's gradient has a norm of {most.head_grad:.2g}, that of plain CE would be "
+            f"{most.head_grad_of_ce:.2g}: {share:.1e} of it is left (the most of {len(seen)} steps looked at)"
+        )
+    else:
+        # What a normalised head's gradient would be is not worked out; the factors before CE are read off the graph.
+        seen = [s for s in steps if isfinite(s.ce_weight) and isfinite(s.head_grad)]
+        if not seen:
+            return None
+        most = max(seen, key=lambda s: abs(s.ce_weight))
+        share, limit = abs(most.ce_weight), LEFT_OF_A_FACTOR
+        what = f"CE enters the loss times {share:.1e} (the most of {len(seen)} steps)"
+    if not 0 < share <= limit or _forgiven(head, parameters[-1].optimizer.lower(), seen):
         return None
-    return Finding(
-        f"the head's gradient has a norm of {most.head_grad:.2g}, that of plain CE would be "
-        f"{most.head_grad_of_ce:.2g}: {share:.1e} of it is left (the most of {len(seen)} steps looked at); the loss "
-        f"reads {most.loss:.3g}, "
-        f"CE {most.ce:.3g}",
-        step=most.step,
-    )
+    return Finding(f"{what}; the loss reads {most.loss:.3g}, CE {most.ce:.3g}", step=most.step)
 
 
 def _forgiven(head: ParameterRecord, optimizer: str, seen: list[StepFacts]) -> bool:

@@ -202,3 +202,17 @@ def summed_and_unweighted(parts: Parts) -> None:
 def unlabelled_boxes(parts: Parts) -> None:
     """All labels are the loss's ignore_index."""
     parts.batches_with(lambda images, labels: (images, torch.full_like(labels, -100)))
+
+
+@fault("loss-scaled-to-nothing", at="model", mended_by=("plain-loop", "reference-optimizer"))
+def mean_over_images_and_identities(parts: Parts) -> None:
+    """CE written by hand is the mean of (B, C), and divided by the batch once more, under SGD."""
+    parts.plan["optimizer"].update(name="sgd", lr=0.05, groups=[], weight_decay=0.0)
+    parts.config = type(parts.config).model_validate(parts.plan)
+    loss_with(parts, lambda loss, out, y: loss(out, y) / (parts.classes * len(y)))
+
+
+@fault("labels-from-predictions", at="model", structural=True, mended_by=("plain-loop",))
+def predictions_taken_for_labels(parts: Parts) -> None:
+    """`pred` and `target` are exchanged: the loss is given the likeliest identities of the same logits."""
+    loss_with(parts, lambda loss, out, y: loss(out, out.logits.argmax(1)))

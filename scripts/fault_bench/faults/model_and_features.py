@@ -112,3 +112,15 @@ def new_reduction_caught_by_the_pattern(parts: Parts) -> None:
     features_with(parts, lambda forward, images: model.reduction(forward(images)))
     parts.plan["model"]["freeze"] = ["^(backbone|reduction)"]
     parts.config = type(parts.config).model_validate(parts.plan)
+
+
+@fault("images-mixed-up", at="model", mended_by=("reference-model",))
+def reshaped_for_transposed(parts: Parts) -> None:
+    """The feature is (D, B), and `reshape` makes (B, D) of it where `t()` was meant."""
+    features_with(parts, lambda forward, images: (x := forward(images)).t().contiguous().reshape(x.shape))
+
+
+@fault("images-mixed-up", at="model", mended_by=("reference-model",))
+def shuffled_and_not_put_back(parts: Parts) -> None:
+    """Features are shuffled over the batch, as for MoCo's batch norm, and stay so."""
+    features_with(parts, lambda forward, images: forward(images)[torch.randperm(len(images))])

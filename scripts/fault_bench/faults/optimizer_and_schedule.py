@@ -189,6 +189,24 @@ def decay_of_a_hundred(parts: Parts) -> None:
     optimizer["groups"] = [{"match": HEAD, "lr": lr, "weight_decay": 0.5 / lr}]
 
 
+@fault("step-changes-nothing", at="built", structural=True, mended_by=("reference-optimizer",))
+def update_of_a_copy(parts: Parts) -> None:
+    """An optimizer of one's own writes `p = p - lr * g`, which makes a new tensor and leaves the parameter as it is."""
+    parts.optimizer = _StepsCopies(parts.optimizer.param_groups)
+
+
+class _StepsCopies(torch.optim.Optimizer):
+    def __init__(self, groups: Any) -> None:
+        super().__init__([{"params": group["params"], "lr": group["lr"]} for group in groups], {})
+
+    @torch.no_grad()
+    def step(self, closure: Any = None) -> None:  # type: ignore[override]
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                if parameter.grad is not None:
+                    parameter = parameter - group["lr"] * parameter.grad
+
+
 @fault("eps-lost-in-fp16", at="model", structural=True, mended_by=("fresh-head", "reference-model"))
 def half_precision_weights(parts: Parts) -> None:
     """The head's weights are fp16, and Adam's eps is 1e-8."""

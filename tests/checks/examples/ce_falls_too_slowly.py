@@ -14,6 +14,7 @@ class HardlyTellable(TinyTraining):
 class JudgedEarly(TinyTraining):
     """The logits are still close together, and go apart from step to step: that needs time, and no other lr."""
 
+    steps, window = 100, (60, 100)
     lr_head = lr_backbone = 1e-4
 
 

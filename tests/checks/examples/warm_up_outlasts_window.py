@@ -9,6 +9,7 @@ from tests.checks.tiny import TinyTraining
 class PerEpoch(TinyTraining):
     """As strong-baseline writes it: a schedule of its own that is stepped once an epoch."""
 
+    steps, window = 100, (60, 100)
     lr_head = lr_backbone = 5e-4
 
     def make_scheduler(self) -> None:
@@ -30,6 +31,7 @@ class WarmupMultiStepLR(lr_scheduler.LRScheduler):
 
 
 class OverManySteps(TinyTraining):
+    steps, window = 100, (60, 100)
     lr_head = lr_backbone = 5e-4
 
     def make_scheduler(self) -> lr_scheduler.LRScheduler:
@@ -53,6 +55,8 @@ def _share(step: int, warmup_steps: int) -> float:
 
 class OneCycle(TinyTraining):
     """Its optimizer's own lr is where it begins; where it leads is another entry of the group."""
+
+    steps, window = 100, (60, 100)
 
     def make_scheduler(self) -> lr_scheduler.LRScheduler:
         return lr_scheduler.OneCycleLR(self.optimizer, 5e-4, total_steps=2000, div_factor=1000)
