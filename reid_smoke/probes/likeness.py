@@ -55,16 +55,29 @@ def alike(
     return pairs, float(1 - (ranks[same].sum() - pairs * (pairs - 1) / 2) / (pairs * others))
 
 
-def carried_over(described: Tensor, feature: Tensor) -> Tensor:
-    """Correlation between the distances of images and those of their features, over the pairs of a batch.
+def distances(described: Tensor, feature: Tensor) -> Tensor:
+    """Distances of images, and those of their features, over the pairs of a batch.
 
-    (B, N), (B, D) -> 0-d. Above 0 where features belong to their images, whatever the weights are;
-    NaN where all are alike.
+    (B, N), (B, D) -> (2, B (B - 1) / 2), on the device.
     """
     upper = torch.ones(len(feature), len(feature), device=feature.device).triu(1) > 0
     described = (described - described.mean(0)) / (described.std(0) + 1e-6)
-    sides = [torch.cdist(side, side)[upper] for side in (described.float(), feature.detach().float())]
-    return torch.corrcoef(torch.stack(sides))[0, 1]
+    return torch.stack([torch.cdist(side, side)[upper] for side in (described.float(), feature.detach().float())])
+
+
+def carried_over(pairs: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Correlation, in each batch, between distances of images and those of features; (batches, 2, P) -> (batches,).
+
+    Above 0 where features belong to their images, whatever the weights are; NaN where all are alike. What two places in
+    the batch have in common is taken out: PK sampling puts one identity's images side by side, and rows that `view` made
+    of channels are more alike side by side, too.
+    """
+    with np.errstate(invalid="ignore", divide="ignore"):
+        pairs = pairs - pairs.mean(2, keepdims=True)
+        pairs = pairs / pairs.std(2, keepdims=True)
+        pairs = pairs - pairs.mean(0)
+        products = (pairs[:, 0] * pairs[:, 1]).sum(1)
+        return np.asarray(products / np.sqrt((pairs**2).sum(2).prod(1)))
 
 
 class Likeness:
@@ -72,7 +85,7 @@ class Likeness:
 
     def __init__(self) -> None:
         self._seen: list[tuple[Tensor, Tensor]] = []
-        self._carried: list[Tensor] = []
+        self._pairs: list[Tensor] = []  # (2, P) a batch
         self._images = 0
         self._told = 0
 
@@ -85,7 +98,9 @@ class Likeness:
         the classifier. All stays on the device."""
         described = stripes(images)
         if feature is not None and feature.dim() == 2 and len(feature) == len(images) >= LEAST:
-            self._carried.append(carried_over(described, feature))
+            pairs = distances(described, feature)
+            if not self._pairs or pairs.shape == self._pairs[0].shape:  # the last batch may have other places
+                self._pairs.append(pairs)
         if mixed is not None:
             described = described.masked_fill(mixed.to(described.device)[:, None], torch.nan)
         self._seen.append((described, labels.detach().clone()))
@@ -101,7 +116,7 @@ class Likeness:
         batches = np.repeat(np.arange(len(self._seen)), [len(label) for _, label in self._seen])
         whole = np.isfinite(descriptions).all(1)
         pairs, auc = alike(descriptions[whole], labels[whole], batches[whole])
-        carried = torch.stack(self._carried).cpu().numpy() if self._carried else np.zeros(0)
+        carried = carried_over(torch.stack(self._pairs).cpu().numpy()) if len(self._pairs) > 1 else np.zeros(0)
         carried = carried[np.isfinite(carried)]
         return LikenessFacts(
             step=step,

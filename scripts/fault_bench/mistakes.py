@@ -130,6 +130,19 @@ ANYWHERE: dict[str, Edit] = {
         ],
         **_after("neck", "feat = Reversal.apply(feat)"),
     },
+    "reshaped-for-transposed": _after("feature", "global_feat = global_feat.t().reshape(global_feat.shape)"),
+    "shuffled-and-not-put-back": _after("feature", "global_feat = global_feat[torch.randperm(len(global_feat))]"),
+    "update-of-a-copy": _after(
+        "optimizer",
+        "class StepsCopies(torch.optim.SGD):",
+        "    @torch.no_grad()",
+        "    def step(self, closure=None):",
+        "        for group in self.param_groups:",
+        "            for parameter in group['params']:",
+        "                if parameter.grad is not None:",
+        "                    parameter = parameter - group['lr'] * parameter.grad",
+        "optimizer = StepsCopies(model.parameters(), lr=0.05)",
+    ),
     "an-optimizer-that-climbs": _after(
         "optimizer",
         "class PlainSGD(torch.optim.SGD):",
@@ -203,6 +216,11 @@ ANYWHERE: dict[str, Edit] = {
 }
 # What several heads or a GradScaler make another mistake of: the other heads' CE goes on, the scaler raises.
 ONE_HEAD: dict[str, Edit] = {
+    "predictions-taken-for-labels": {"ce": ["labels = score.argmax(1)", "{old}"]},
+    "mean-over-images-and-identities": {
+        "optimizer": ["optimizer = torch.optim.SGD(model.parameters(), lr=0.05)"],
+        **_after("ce", "loss_id = loss_id / score.numel()"),
+    },
     "weight-x-of-zero": _after("ce", "loss_id = 0.0 * loss_id"),
     "one-minus-too-many": _after("ce", "loss_id = -loss_id"),
     "logits-detached": {"ce": ["score = score.detach()", "{old}"]},
