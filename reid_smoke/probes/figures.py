@@ -14,7 +14,7 @@ TURNED = -0.99  # cosine
 Numbers = Mapping[str, Sequence[float]]
 
 AS_MEASURED = (
-    "loss", "channels_alive", "grad_norm_total", "amp_scale", "head_overwritten", "ce_weight", "ce_share", "lr_head",
+    "loss", "channels_alive", "grad_norm_total", "amp_scale", "ce_weight", "ce_share", "lr_head",
     "lr_backbone", "skips", "head_grad_cosine", "head_update_cosine", "head_grad_of_ce",
 )  # fmt: skip
 OVER_ALL = (
@@ -34,6 +34,7 @@ def read_figures(numbers: Numbers, updates: int) -> dict[str, float]:
             figures[name] = figures[f"{name}_applied"]
     for name, times in (("head_update", updates), ("backbone_update", updates), ("head_moved", 1)):
         figures[name] = _share(numbers.get(name, ()), numbers.get(f"{name}_of", ()), times)
+    figures["head_overwritten"] = _apart_at_unit_length(numbers.get("head_apart", ()))
     return figures | _of_classification(numbers) | _of_features(numbers)
 
 
@@ -82,6 +83,26 @@ def _share(changed: Sequence[float], whole: Sequence[float], times: int) -> floa
     each = len(changed) // times
     parts = [(changed[i : i + each], whole[i : i + each]) for i in range(0, len(changed), each)]
     return _largest([_length(dw) / max(_length(w), 1e-12) for dw, w in parts])
+
+
+def _apart_at_unit_length(lengths: Sequence[float]) -> float:
+    """|x - y| / |y| over rows that are brought to unit length: to bring a class's weights back to a length is a common
+    constraint.
+
+    lengths: as `measure.apart` has them, of the rows of x, of y and of x - y; or 0 where it was seen that none changed.
+    """
+    if not lengths:
+        return math.nan
+    rows = len(lengths) // 3
+    befores, afters, changes = lengths[:rows], lengths[rows : 2 * rows], lengths[2 * rows :]
+    if not any(changes):
+        return 0.0
+    apart = 0.0
+    for x, y, change in zip(befores, afters, changes, strict=True):
+        # Two sides and the angle between them. A row of zeros stays one.
+        apart += (change**2 - (x - y) ** 2) / (x * y) if x and y else float(x != y)
+    apart = 0.0 if apart < 0 else apart  # by rounding; NaN stays
+    return math.sqrt(apart / max(sum(y != 0 for y in afters), 1e-24))
 
 
 def _length(norms: Sequence[float]) -> float:

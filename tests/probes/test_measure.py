@@ -83,34 +83,13 @@ def test_channels_are_alive_when_they_vary() -> None:
 def test_a_parameter_without_a_gradient_counts_nothing() -> None:
     one, two = torch.nn.Parameter(torch.ones(3)), torch.nn.Parameter(torch.ones(2))
     one.grad = torch.tensor([3.0, 0.0, 4.0])
-    assert [float(norm) for norm in measure.gradient_norms([one, two])] == pytest.approx([5.0])
-    assert measure.gradient_norms([two]) == []
+    norms = measure.lengths({"both": measure.gradients([one, two]), "none": measure.gradients([two])})
+    assert {name: [float(norm) for norm in some] for name, some in norms.items()} == {"both": [5.0], "none": []}
 
 
-def test_watched_follows_an_update_and_the_way_from_the_start() -> None:
-    weight = torch.nn.Parameter(torch.full((4, 4), 2.0))  # |w| = 8
-    watched = measure.Watched([weight], most=16)
-    watched.before_step()
-    with torch.no_grad():
-        weight[0, 0] += 4.0
-    update, moved = watched.update(), watched.moved()
-    assert update is not None
-    assert [[float(norm) for norm in side] for side in update] == [[4.0], [8.0]]
-    assert [[float(norm) for norm in side] for side in moved] == [[4.0], [8.0]]
-    assert watched.update() is None  # nothing stepped since
-
-
-def test_of_a_large_weight_rows_are_sampled_and_the_share_stays() -> None:
-    weight = torch.nn.Parameter(torch.ones(1000, 100))
-    watched = measure.Watched([weight], most=10_000)
-    assert sum(t.numel() for t in watched.sample()) <= 10_000
-    watched.before_step()
-    with torch.no_grad():
-        weight.mul_(1.01)
-    update = watched.update()
-    assert update is not None
-    (change,), (length,) = update
-    assert float(change / length) == pytest.approx(0.01, rel=1e-3)
+def test_of_a_large_weight_rows_are_sampled() -> None:
+    watched = measure.Watched([torch.nn.Parameter(torch.ones(1000, 100))], most=10_000)
+    assert [tuple(t.shape) for t in watched.sample()] == [(100, 100)]
 
 
 def test_sentinels_reach_from_the_first_layer_to_the_last() -> None:
