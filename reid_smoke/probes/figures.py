@@ -8,8 +8,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from reid_smoke.probes.measure import IGNORED
-
 TURNED = -0.99  # cosine
 Numbers = Mapping[str, Sequence[float]]
 
@@ -40,7 +38,15 @@ def read_figures(numbers: Numbers, updates: int) -> dict[str, float]:
 
 def counted_labels(numbers: Numbers) -> list[int]:
     """The labels of the rows that the loss counts."""
-    return [int(label) for label in numbers["labels"] if label != IGNORED]
+    return [label for label, _, _ in _counted_rows(numbers)]
+
+
+def _counted_rows(numbers: Numbers) -> list[tuple[int, int, float]]:
+    """Label, likeliest class and CE of each."""
+    classes, (ignored,) = [int(number) for number in numbers["classes"]], numbers["ignored"]
+    count = len(classes) // 2
+    rows = zip(classes[:count], classes[count:], numbers["row_ce"], strict=True)
+    return [row for row in rows if row[0] != ignored]
 
 
 def turned_by(numbers: Numbers, own_functions: Sequence[str]) -> str:
@@ -51,12 +57,11 @@ def turned_by(numbers: Numbers, own_functions: Sequence[str]) -> str:
 
 def _of_classification(numbers: Numbers) -> dict[str, float]:
     """CE (nats, plain), top-1 and what the labels look like. Rows that the loss ignores count for nothing."""
-    all_rows = zip(numbers["labels"], numbers["picked"], numbers["predicted"], strict=True)
-    rows = [row for row in all_rows if row[0] != IGNORED]
-    labels = sorted(int(label) for label, _, _ in rows)
+    rows = _counted_rows(numbers)
+    labels = sorted(label for label, _, _ in rows)
     return {
-        "ce": _mean([-picked for _, picked, _ in rows], 0.0),
-        "top1": _mean([float(label == predicted) for label, _, predicted in rows], 0.0),
+        "ce": _mean([ce for _, _, ce in rows], 0.0),
+        "top1": _mean([float(label == likeliest) for label, likeliest, _ in rows], 0.0),
         "batch": len(rows),
         "label_min": labels[0] if labels else 0,
         "label_max": labels[-1] if labels else 0,

@@ -233,7 +233,7 @@ class Observer:
             self._weights.before_backward(now)
             with self._aside():
                 features = probes.features(consumer, now) or ()  # None: the probe failed
-                self._beside.reads(batch.log_probs, batch.labels, batch.counted, *features)
+                self._beside.reads(batch.log_probs, batch.targets, *features)
                 plain = probes.plain(consumer, batch) or batch
                 measurements.update(measure.classification_rows(plain))
                 loss = scalar_of(tensors)
@@ -288,7 +288,7 @@ class Observer:
     def capture_ends(self) -> None:
         """While it still records: the row is part of the graph, too."""
         self._beside.join()
-        if self._open is not None and self._open.applied and "labels" in self._open.measurements:
+        if self._open is not None and self._open.applied and "classes" in self._open.measurements:
             self._open.row = self._close(self._open)
 
     @guarded

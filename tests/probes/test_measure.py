@@ -12,23 +12,22 @@ from torch.nn import functional as F
 
 from reid_smoke.probes import measure
 from reid_smoke.probes.cross_entropy import Batch
-from reid_smoke.probes.figures import read_figures
+from reid_smoke.probes.figures import counted_labels, read_figures
 from reid_smoke.probes.under_way import Measured, Step
 
 
 def figures_of(measured: Measured, updates: int = 0) -> dict[str, float]:
     """As they go: in one row to the host, and figures there."""
     step = Step(number=1, epoch=1, step_in_epoch=1, events="b", data_s=0.0, measurements=measured, updates=updates)
-    return read_figures(step.numbers(step.to_row().tolist()), updates)
+    return read_figures(step.numbers(step.to_row()), updates)
 
 
 def batch_of(rows: int, classes: int, ignored: list[int], seed: int) -> tuple[Batch, torch.Tensor]:
     generator = torch.Generator().manual_seed(seed)
     logits = 3 * torch.randn(rows, classes, generator=generator)
     labels = torch.randint(classes, (rows,), generator=generator)
-    counted = torch.ones(rows, dtype=torch.bool)
-    counted[ignored] = False
-    return Batch(F.log_softmax(logits, 1), labels, counted), logits
+    labels[ignored] = -100
+    return Batch(F.log_softmax(logits, 1), labels), logits
 
 
 @settings(max_examples=60, deadline=None)
@@ -50,6 +49,20 @@ def test_classification_figures_count_as_a_person_would(rows: int, classes: int,
     assert float(figures["logit_std"]) == pytest.approx(float(logits.std(1).mean()), rel=1e-4)
 
 
+def test_classes_travel_exactly_and_as_the_loss_had_them() -> None:
+    log_probs = torch.zeros(2, 3).log_softmax(1)
+    labels = torch.tensor([2, -(2**40) - 1])
+    measured: Measured = {
+        "before": torch.ones(1),
+        **measure.classification_rows(Batch(log_probs, labels, -(2**40) - 1)),
+    }
+    labels.fill_(0)  # the loader's next batch, in the same memory
+    step = Step(number=1, epoch=1, step_in_epoch=1, events="b", data_s=0.0, measurements=measured)
+    numbers = step.numbers(step.to_row())
+    assert numbers["classes"][:2] == [2, -(2**40) - 1]
+    assert counted_labels(numbers) == [2]
+
+
 def test_of_two_optimizers_the_larger_change_counts_and_a_plain_number_needs_no_device() -> None:
     batch, _ = batch_of(3, 4, [], 0)
     measured: Measured = {**measure.classification_rows(batch), "ce_weight": 2.0}
@@ -58,7 +71,7 @@ def test_of_two_optimizers_the_larger_change_counts_and_a_plain_number_needs_no_
         step.add_update(
             {"head_update": list(torch.tensor([0.0, changed])), "head_update_of": list(torch.tensor([6.0, 8.0]))}
         )
-    figures = read_figures(step.numbers(step.to_row().tolist()), step.updates)
+    figures = read_figures(step.numbers(step.to_row()), step.updates)
     assert figures["head_update"] == pytest.approx(0.5)
     assert figures["ce_weight"] == 2.0
     assert math.isnan(figures["head_moved"])

@@ -31,7 +31,7 @@ class Followed:
     def step(self, *updates: Change, between: Change = lambda head: None) -> dict[str, float]:
         """The figures of a step in which optimizers make these updates to the head, one after the other."""
         log_probs = F.log_softmax(torch.zeros(2, 3), 1)
-        batch = Batch(log_probs, torch.tensor([0, 1]), torch.ones(2, dtype=torch.bool))
+        batch = Batch(log_probs, torch.tensor([0, 1]))
         step = Step(1, 1, 1, events="b", data_s=0.0, measurements={**measure.classification_rows(batch)})
         between(self.head)
         for update in updates:
@@ -40,7 +40,7 @@ class Followed:
             self.backbone.mul_(1.1)
             self.weights.after_step(step, of_head=True, eager=True)
         self.weights.close(step)
-        return read_figures(step.numbers(step.to_row().tolist()), step.updates)
+        return read_figures(step.numbers(step.to_row()), step.updates)
 
 
 def test_an_update_and_the_way_from_the_start() -> None:
