@@ -73,12 +73,10 @@ def _of_classification(numbers: Numbers) -> dict[str, float]:
 
 
 def _of_features(numbers: Numbers) -> dict[str, float]:
-    norms = numbers.get("feat_norms", ())
-    if not norms:
-        return {"feat_norm": math.nan, "feat_cosine": math.nan}
-    rows = len(norms)
-    of_pairs = numbers["feat_total"][0] - rows  # sum over i != j of cos(i, j) = |sum of unit vectors|^2 - B
-    return {"feat_norm": _mean(norms, 0.0), "feat_cosine": of_pairs / max(rows * (rows - 1), 1)}
+    norms, rows = numbers.get("feat_norms", ()), len(numbers.get("feat_norms", ()))
+    total = numbers["feat_total"][0] if "feat_total" in numbers else math.nan
+    of_pairs = total - rows  # sum over i != j of cos(i, j) = |sum of unit vectors|^2 - B
+    return {"feat_norm": _mean(norms, math.nan), "feat_cosine": of_pairs / max(rows * (rows - 1), 1)}
 
 
 def _share(changed: Sequence[float], whole: Sequence[float], times: int) -> float:

@@ -76,14 +76,16 @@ def image_figures(images: Tensor, labels: Tensor | None) -> Tensor:
     return torch.stack([figure.float() for figure in figures])
 
 
-def feature_rows(feature: Tensor) -> Figures:
-    """What norm and likeness of the classifier's input (B, D) are made of: the norms (B,), and |sum of unit vectors|^2,
-    which is B and the cosine of each with each other one.
-    """
-    feature = feature.detach().flatten(1).float()
-    norms = torch.linalg.vector_norm(feature, dim=1)  # (B,)
-    total = norms.clamp_min(1e-12).reciprocal() @ feature  # (D,)
-    return {"feat_norms": norms, "feat_total": total @ total}
+def feature_norms(feature: Tensor) -> Tensor:
+    """Of the classifier's inputs (B, D), each by itself: (B,)."""
+    norms: Tensor = torch.linalg.vector_norm(feature.detach().flatten(1).float(), dim=1)
+    return norms
+
+
+def feature_total(feature: Tensor, norms: Tensor) -> Tensor:
+    """|sum of unit vectors|^2 of (B, D) with these norms (B,): B and the cosine of each with each other one."""
+    total = norms.clamp_min(1e-12).reciprocal() @ feature.detach().flatten(1).float()  # (D,)
+    return total @ total
 
 
 def channels_alive(feature: Tensor) -> Tensor:
@@ -91,7 +93,8 @@ def channels_alive(feature: Tensor) -> Tensor:
     feature = feature.detach().float()
     others = [dim for dim in range(feature.dim()) if dim != 1]
     spread = feature.amax(others) - feature.amin(others)  # (D,); a tenth of the cost of a standard deviation
-    return (spread > 3e-4 * (feature.abs().mean(others) + 1e-12)).float().mean()
+    more = torch.sub(spread, feature.abs().mean(others), alpha=3e-4)
+    return (more > 3e-16).mean(dtype=torch.float32)
 
 
 def gradients(parameters: Iterable[Tensor]) -> list[Tensor]:

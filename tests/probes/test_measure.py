@@ -81,7 +81,9 @@ def test_feature_figures_are_the_mean_norm_and_the_mean_cosine_of_pairs() -> Non
     feature = torch.randn(5, 7, generator=torch.Generator().manual_seed(3))
     pairs = [F.cosine_similarity(feature[i], feature[j], dim=0) for i in range(5) for j in range(5) if i != j]
     batch, _ = batch_of(5, 3, [], 0)
-    figures = figures_of({**measure.classification_rows(batch), **measure.feature_rows(feature)})
+    norms = measure.feature_norms(feature)
+    compared = {"feat_norms": norms, "feat_total": measure.feature_total(feature, norms)}
+    figures = figures_of({**measure.classification_rows(batch), **compared})
     assert float(figures["feat_cosine"]) == pytest.approx(float(torch.stack(pairs).mean()), abs=1e-5)
     assert float(figures["feat_norm"]) == pytest.approx(sum(float(row.norm()) for row in feature) / 5, rel=1e-5)
 
