@@ -50,6 +50,11 @@ def first_run(steps: Sequence[StepFacts], holds: Callable[[StepFacts], bool], le
     return None
 
 
+def compared(steps: Sequence[StepFacts]) -> list[StepFacts]:
+    """Those whose features were compared with each other: the first ones, and every few later."""
+    return [step for step in steps if isfinite(step.channels_alive) or isfinite(step.feat_cosine)]
+
+
 def by_epoch(steps: Sequence[StepFacts]) -> list[list[StepFacts]]:
     """The steps of each epoch, oldest first."""
     return [list(of_epoch) for _, of_epoch in groupby(steps, key=lambda s: s.epoch)]

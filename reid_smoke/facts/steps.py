@@ -23,8 +23,8 @@ class StepFacts(Fact):
     distinct_labels: int
     logit_std: float  # over the classes, mean over the batch
     feat_norm: float  # of the classifier's input, mean over the batch
-    feat_cosine: float  # mean cosine between the classifier's inputs of two samples
-    channels_alive: float  # share of the neck's channels that vary within the batch; NaN without a neck
+    feat_cosine: float  # mean cosine between the classifier's inputs of two samples; after the first steps now and then
+    channels_alive: float  # share of the neck's channels that vary within the batch; as often as feat_cosine
     head_norm: float
     head_update: float  # |dw| / |w| of this step
     head_moved: float  # |w - w at the start| / |w at the start|

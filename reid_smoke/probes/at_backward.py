@@ -42,16 +42,23 @@ class AtBackward:
         return self._faults.disabled(probe)
 
     @guarded
-    def features(self, consumer: Node, now: Step) -> tuple[Tensor, ...]:
-        """Measures what feeds the classifier, and returns what it read for that."""
+    def features(self, consumer: Node, now: Step, *, compared: bool) -> tuple[Tensor, ...]:
+        """Measures what feeds the classifier, and returns what it read for that.
+
+        compared: those of a batch with each other, too.
+        """
         product = self.structure.product_of(consumer) if self.structure is not None else None
         if self.structure is None or product is None:
             return ()
         known = self.structure.classification
         read = []
         if product.feature is not None:
-            now.measurements.update(measure.feature_rows(product.feature))
+            norms = now.measurements["feat_norms"] = measure.feature_norms(product.feature)
             read.append(product.feature)
+            if compared:
+                now.measurements["feat_total"] = measure.feature_total(product.feature, norms)
+        if not compared:
+            return tuple(read)
         norm = follow(product.node, known.norm_steps) if known.norm_steps is not None else None
         value = norm_input(norm) if norm is not None and "BatchNorm" in norm.name() else None
         value = value if value is not None else product.feature

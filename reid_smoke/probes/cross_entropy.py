@@ -7,7 +7,9 @@ multiplied with targets, or put together from a logsumexp.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
+import torch
 from torch import Tensor
 
 from reid_smoke.probes.nodes import Node, edges, follow, name_of
@@ -18,18 +20,32 @@ SUMS = (
 )  # fmt: skip  # operations that pass a gradient on as it is, up to a positive factor
 PICKS = ("Gather", "Index")  # of each row the value at its label
 SHAPES = ("ToCopy", "View", "UnsafeView", "Reshape", "Squeeze", "Unsqueeze", "Expand", "Alias", "Clone")
+IGNORED = -100  # torch's own mark of a row that counts for nothing
 COMBINES = ("Sub", "Add", "Log")  # what ends a CE without a log-softmax
 
 
 @dataclass
 class Batch:
-    """What one classification loss was given. log_probs (B, C), labels (B,) int64, counted (B,) bool: not ignored."""
+    """What one classification loss was given. log_probs (B, C); targets (B,) int64, each a label or `ignored`.
+
+    What else there is to know of it is computed by those who ask: a launch each, on a GPU.
+    """
 
     log_probs: Tensor
-    labels: Tensor
-    counted: Tensor
+    targets: Tensor
+    ignored: int = IGNORED
     soft: bool = False  # the labels are the largest of soft targets
     mixed: Tensor | None = None  # (B,) bool, of soft targets: more than one label, as of mixup; smoothing has one
+
+    @cached_property
+    def labels(self) -> Tensor:
+        """(B,) int64, each within 0..C-1; of a row that is ignored any of them."""
+        return self.targets.clamp(0, self.log_probs.shape[1] - 1)
+
+    @cached_property
+    def counted(self) -> Tensor:
+        """(B,) bool: the row is not ignored."""
+        return self.targets != self.ignored
 
 
 def log_softmax_of(node: Node) -> Node | None:
@@ -165,11 +181,11 @@ def read_batch(consumer: Node) -> Batch | None:
     rows, classes = log_probs.shape
     by_hand = _by_hand(consumer)
     consumer = consumer if by_hand is None else by_hand[1]
-    name, ignore, mixed, told = name_of(consumer), -100, None, None
+    name, ignored, mixed = name_of(consumer), IGNORED, None
     if name.startswith("NllLoss"):
-        labels, ignore = consumer._saved_target, int(consumer._saved_ignore_index)
-        if ignore >= 2**63:  # torch < 2.9 shows the int64 as unsigned
-            ignore -= 2**64
+        labels, ignored = consumer._saved_target, int(consumer._saved_ignore_index)
+        if ignored >= 2**63:  # torch < 2.9 shows the int64 as unsigned
+            ignored -= 2**64
     elif name == "Gather":
         labels = consumer._saved_index
         if labels.numel() != rows:
@@ -180,22 +196,21 @@ def read_batch(consumer: Node) -> Batch | None:
         if not indices or indices[-1].numel() != rows:
             return None
         labels = indices[-1].reshape(rows)
+        # Indices may count from the end, which labels never do.
+        labels = torch.where(labels == IGNORED, IGNORED, labels.clamp(0, classes - 1))
     else:
         targets = consumer._saved_other if _below(consumer, 0) is log_softmax else consumer._saved_self
         targets = targets.detach().float()
         # Written by hand, the minus often sits on the targets; the sign of their sum tells, without a fetch.
         targets = targets * targets.sum().sign()
-        labels = targets.argmax(1)
         first, second = targets.topk(min(2, classes), 1).values.T[[0, -1]]
         mixed = second - targets.amin(1) > 1e-3 * first
         told = first - targets.amin(1) > 1e-6  # the same for every class is no label
+        labels = torch.where(told, targets.argmax(1), IGNORED)
     if labels.shape != (rows,):
         return None
     labels = labels.detach().long().to(log_probs.device)
-    counted = labels != ignore if told is None else told
-    return Batch(
-        log_probs, labels.clamp(0, classes - 1) if name != "Mul" else labels, counted, mixed is not None, mixed
-    )
+    return Batch(log_probs, labels, ignored, mixed is not None, mixed)
 
 
 def class_weights_of(consumer: Node) -> Tensor | None:

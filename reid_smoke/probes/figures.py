@@ -8,13 +8,11 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from reid_smoke.probes.measure import IGNORED
-
 TURNED = -0.99  # cosine
 Numbers = Mapping[str, Sequence[float]]
 
 AS_MEASURED = (
-    "loss", "channels_alive", "grad_norm_total", "amp_scale", "head_overwritten", "ce_weight", "ce_share", "lr_head",
+    "loss", "channels_alive", "grad_norm_total", "amp_scale", "ce_weight", "ce_share", "lr_head",
     "lr_backbone", "skips", "head_grad_cosine", "head_update_cosine", "head_grad_of_ce",
 )  # fmt: skip
 OVER_ALL = (
@@ -34,12 +32,21 @@ def read_figures(numbers: Numbers, updates: int) -> dict[str, float]:
             figures[name] = figures[f"{name}_applied"]
     for name, times in (("head_update", updates), ("backbone_update", updates), ("head_moved", 1)):
         figures[name] = _share(numbers.get(name, ()), numbers.get(f"{name}_of", ()), times)
+    figures["head_overwritten"] = _apart_at_unit_length(numbers.get("head_apart", ()))
     return figures | _of_classification(numbers) | _of_features(numbers)
 
 
 def counted_labels(numbers: Numbers) -> list[int]:
     """The labels of the rows that the loss counts."""
-    return [int(label) for label in numbers["labels"] if label != IGNORED]
+    return [label for label, _, _ in _counted_rows(numbers)]
+
+
+def _counted_rows(numbers: Numbers) -> list[tuple[int, int, float]]:
+    """Label, likeliest class and CE of each."""
+    classes, (ignored,) = [int(number) for number in numbers["classes"]], numbers["ignored"]
+    count = len(classes) // 2
+    rows = zip(classes[:count], classes[count:], numbers["row_ce"], strict=True)
+    return [row for row in rows if row[0] != ignored]
 
 
 def turned_by(numbers: Numbers, own_functions: Sequence[str]) -> str:
@@ -50,12 +57,11 @@ def turned_by(numbers: Numbers, own_functions: Sequence[str]) -> str:
 
 def _of_classification(numbers: Numbers) -> dict[str, float]:
     """CE (nats, plain), top-1 and what the labels look like. Rows that the loss ignores count for nothing."""
-    all_rows = zip(numbers["labels"], numbers["picked"], numbers["predicted"], strict=True)
-    rows = [row for row in all_rows if row[0] != IGNORED]
-    labels = sorted(int(label) for label, _, _ in rows)
+    rows = _counted_rows(numbers)
+    labels = sorted(label for label, _, _ in rows)
     return {
-        "ce": _mean([-picked for _, picked, _ in rows], 0.0),
-        "top1": _mean([float(label == predicted) for label, _, predicted in rows], 0.0),
+        "ce": _mean([ce for _, _, ce in rows], 0.0),
+        "top1": _mean([float(label == likeliest) for label, likeliest, _ in rows], 0.0),
         "batch": len(rows),
         "label_min": labels[0] if labels else 0,
         "label_max": labels[-1] if labels else 0,
@@ -67,12 +73,10 @@ def _of_classification(numbers: Numbers) -> dict[str, float]:
 
 
 def _of_features(numbers: Numbers) -> dict[str, float]:
-    norms = numbers.get("feat_norms", ())
-    if not norms:
-        return {"feat_norm": math.nan, "feat_cosine": math.nan}
-    rows = len(norms)
-    of_pairs = numbers["feat_total"][0] - rows  # sum over i != j of cos(i, j) = |sum of unit vectors|^2 - B
-    return {"feat_norm": _mean(norms, 0.0), "feat_cosine": of_pairs / max(rows * (rows - 1), 1)}
+    norms, rows = numbers.get("feat_norms", ()), len(numbers.get("feat_norms", ()))
+    total = numbers["feat_total"][0] if "feat_total" in numbers else math.nan
+    of_pairs = total - rows  # sum over i != j of cos(i, j) = |sum of unit vectors|^2 - B
+    return {"feat_norm": _mean(norms, math.nan), "feat_cosine": of_pairs / max(rows * (rows - 1), 1)}
 
 
 def _share(changed: Sequence[float], whole: Sequence[float], times: int) -> float:
@@ -82,6 +86,26 @@ def _share(changed: Sequence[float], whole: Sequence[float], times: int) -> floa
     each = len(changed) // times
     parts = [(changed[i : i + each], whole[i : i + each]) for i in range(0, len(changed), each)]
     return _largest([_length(dw) / max(_length(w), 1e-12) for dw, w in parts])
+
+
+def _apart_at_unit_length(lengths: Sequence[float]) -> float:
+    """|x - y| / |y| over rows that are brought to unit length: to bring a class's weights back to a length is a common
+    constraint.
+
+    lengths: as `measure.apart` has them, of the rows of x, of y and of x - y; or 0 where it was seen that none changed.
+    """
+    if not lengths:
+        return math.nan
+    rows = len(lengths) // 3
+    befores, afters, changes = lengths[:rows], lengths[rows : 2 * rows], lengths[2 * rows :]
+    if not any(changes):
+        return 0.0
+    apart = 0.0
+    for x, y, change in zip(befores, afters, changes, strict=True):
+        # Two sides and the angle between them. A row of zeros stays one.
+        apart += (change**2 - (x - y) ** 2) / (x * y) if x and y else float(x != y)
+    apart = 0.0 if apart < 0 else apart  # by rounding; NaN stays
+    return math.sqrt(apart / max(sum(y != 0 for y in afters), 1e-24))
 
 
 def _length(norms: Sequence[float]) -> float:

@@ -23,7 +23,8 @@ class LabelCounts:
         if len(self._counts) != classes:
             self._counts, self._draws = [0] * classes, 0
         for label in labels:
-            self._counts[label] += 1
+            if 0 <= label < classes:  # on some devices another one is no error, but what the loss then does is
+                self._counts[label] += 1
         self._draws += len(set(labels))
 
     def facts(self, step: int) -> LabelFacts | None:
@@ -47,33 +48,35 @@ class LabelCounts:
 
 
 class LabelsBeforeLoss:
-    """The range of the labels of the last losses on a GPU, brought to the host before the loss looks at them.
+    """The labels of the last losses on a GPU, brought to the host before the loss looks at them.
 
     A label out of range is a device-side assertion there, after which the GPU answers nothing any more. But what went
-    before the loss in the same stream has arrived: the range lies in the host's memory when the error is raised.
+    before the loss in the same stream has arrived: the labels lie in the host's memory when the error is raised.
     """
 
     LOSSES = 16  # the error is raised some launches after the loss that it belongs to
+    MOST = 1 << 16  # labels of one loss; what has more is no loss of identities
 
     def __init__(self) -> None:
-        self._ranges: deque[tuple[Tensor, int]] = deque(maxlen=self.LOSSES)
+        self._given: deque[tuple[Tensor, int, int]] = deque(maxlen=self.LOSSES)  # labels, the ignored one, classes
 
     def note(self, logits: Tensor, labels: Tensor, ignore_index: int) -> None:
         """logits (B, C, ...) and labels (B, ...) int64 on a GPU. Nothing waits for it."""
-        if labels.is_floating_point() or not labels.numel() or torch.cuda.is_current_stream_capturing():
+        if labels.is_floating_point() or not 0 < labels.numel() <= self.MOST:
             return
-        if len(self._ranges) == self.LOSSES:
-            host, _ = self._ranges.popleft()
-        else:
-            host = torch.zeros(2, dtype=torch.int64, pin_memory=True)
-        counted = torch.where(labels == ignore_index, 0, labels).long()
-        host.copy_(torch.stack(torch.aminmax(counted)), non_blocking=True)
-        self._ranges.append((host, logits.shape[1] if logits.dim() > 1 else logits.shape[0]))
+        if torch.cuda.is_current_stream_capturing():
+            return
+        host = self._given.popleft()[0] if len(self._given) == self.LOSSES else None
+        if host is None or host.shape != labels.shape or host.dtype != labels.dtype:
+            host = torch.zeros(labels.shape, dtype=labels.dtype, pin_memory=True)
+        host.copy_(labels.detach(), non_blocking=True)
+        self._given.append((host, ignore_index, logits.shape[1] if logits.dim() > 1 else logits.shape[0]))
 
     def bad(self) -> tuple[tuple[int, ...], int | None]:
         """The least and the largest label of the latest loss that had one outside 0..C-1, where they are, and C."""
-        for host, classes in reversed(self._ranges):
-            wrong = tuple(label for label in sorted(set(host.tolist())) if not 0 <= label < classes)
+        for host, ignored, classes in reversed(self._given):
+            labels = set(host.flatten().tolist()) - {ignored}
+            wrong = [label for label in (min(labels, default=0), max(labels, default=0)) if not 0 <= label < classes]
             if wrong:
-                return wrong, classes
+                return tuple(sorted(set(wrong))), classes
         return (), None

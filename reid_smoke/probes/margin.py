@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor
 
@@ -47,4 +49,4 @@ def without_margin(batch: Batch, product: Product, scale: float) -> Batch:
     plain = plain_logits(product, scale, batch.log_probs.shape[1])
     if plain is None:
         return batch
-    return Batch(plain.log_softmax(1), batch.labels, batch.counted, batch.soft, batch.mixed)
+    return replace(batch, log_probs=plain.log_softmax(1))

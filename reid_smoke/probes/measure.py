@@ -1,34 +1,35 @@
 """Figures of one batch, computed on the device and left there: no function here fetches anything.
 
-All take and give detached tensors, float32. Few launches each: a step of a ResNet-50 on a GPU is 14 ms of launches that
-wait for each other. What a mean or a ratio is made of is given as it is, and the host makes it (`figures.py`).
+All take detached tensors and give such, float32 but for classes. Few launches each: a step of a ResNet-50 on a GPU is
+14 ms of launches that wait for each other. What a mean or a ratio is made of is given as it is, and the host makes it
+(`figures.py`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from reid_smoke.probes.cross_entropy import Batch
 
-Figures = dict[str, Tensor]
-IGNORED = -1  # stands for the label of a row that the loss ignores
+Figures = dict[str, Tensor | float]
 
 
 def classification_rows(batch: Batch) -> Figures:
-    """What CE, top-1 and the figures of the labels are made of: (B,) each, `picked` the log-probability of the label,
-    `predicted` the likeliest class, `labels` with IGNORED where the loss ignores the row, `spread` the logits' over
-    the classes.
+    """What CE, top-1 and the figures of the labels are made of: `row_ce` (B,), 0 where the loss ignores the row;
+    `classes` (2, B) int64, its target and the likeliest one; `spread` (B,), the logits' over the classes; and
+    `ignored`, the target of rows that the loss ignores.
     """
-    log_probs, labels = batch.log_probs.float(), batch.labels  # (B, C), (B,)
-    classes = torch.stack([torch.where(batch.counted, labels, IGNORED), log_probs.argmax(1)]).float()  # exact to 2^24
-    picked = log_probs.gather(1, labels[:, None]).squeeze(1)
+    log_probs = batch.log_probs.float()  # (B, C)
+    # One launch, where to pick the labels' takes two. That of `functional` is a door that the observer stands at.
+    row_ce = torch.ops.aten.nll_loss(log_probs, batch.targets, None, 0, batch.ignored)
+    # A copy of the targets: when the row is made of it all, their memory may hold the next batch's.
+    classes = torch.stack([batch.targets, log_probs.argmax(1)])
     # A log-softmax shifts each row by a constant, which leaves the spread that of the logits.
-    spread = log_probs.std(1) if log_probs.shape[1] > 1 else torch.zeros_like(picked)
-    return {"picked": picked, "predicted": classes[1], "labels": classes[0], "spread": spread}
+    spread = log_probs.std(1) if log_probs.shape[1] > 1 else torch.zeros_like(row_ce)
+    return {"row_ce": row_ce, "classes": classes, "spread": spread, "ignored": float(batch.ignored)}
 
 
 def gradient_of_ce(batch: Batch, feature: Tensor, scale: float) -> Tensor | None:
@@ -75,14 +76,16 @@ def image_figures(images: Tensor, labels: Tensor | None) -> Tensor:
     return torch.stack([figure.float() for figure in figures])
 
 
-def feature_rows(feature: Tensor) -> Figures:
-    """What norm and likeness of the classifier's input (B, D) are made of: the norms (B,), and |sum of unit vectors|^2,
-    which is B and the cosine of each with each other one.
-    """
-    feature = feature.detach().flatten(1).float()
-    norms = torch.linalg.vector_norm(feature, dim=1)  # (B,)
-    total = norms.clamp_min(1e-12).reciprocal() @ feature  # (D,)
-    return {"feat_norms": norms, "feat_total": total @ total}
+def feature_norms(feature: Tensor) -> Tensor:
+    """Of the classifier's inputs (B, D), each by itself: (B,)."""
+    norms: Tensor = torch.linalg.vector_norm(feature.detach().flatten(1).float(), dim=1)
+    return norms
+
+
+def feature_total(feature: Tensor, norms: Tensor) -> Tensor:
+    """|sum of unit vectors|^2 of (B, D) with these norms (B,): B and the cosine of each with each other one."""
+    total = norms.clamp_min(1e-12).reciprocal() @ feature.detach().flatten(1).float()  # (D,)
+    return total @ total
 
 
 def channels_alive(feature: Tensor) -> Tensor:
@@ -90,37 +93,54 @@ def channels_alive(feature: Tensor) -> Tensor:
     feature = feature.detach().float()
     others = [dim for dim in range(feature.dim()) if dim != 1]
     spread = feature.amax(others) - feature.amin(others)  # (D,); a tenth of the cost of a standard deviation
-    return (spread > 3e-4 * (feature.abs().mean(others) + 1e-12)).float().mean()
+    more = torch.sub(spread, feature.abs().mean(others), alpha=3e-4)
+    return (more > 3e-16).mean(dtype=torch.float32)
 
 
-def gradient_norms(parameters: Iterable[Tensor]) -> list[Tensor]:
-    """L2 norms of the gradients that there are."""
+def gradients(parameters: Iterable[Tensor]) -> list[Tensor]:
+    """Those that there are; of a sparse one its values."""
     grads = [p.grad.detach() for p in parameters if p.grad is not None]
-    return norms_of([g.coalesce().values() if g.is_sparse else g for g in grads])
+    return [g.coalesce().values() if g.is_sparse else g for g in grads]
 
 
-def norms_of(tensors: Sequence[Tensor]) -> list[Tensor]:
-    """L2 norm of each.
+def lengths(tensors: Mapping[str, Sequence[Tensor]]) -> dict[str, list[Tensor]]:
+    """L2 norm of each, by the same names, in one launch for all."""
+    norms = iter(_norms_of([tensor for some in tensors.values() for tensor in some]))
+    return {name: [next(norms) for _ in some] for name, some in tensors.items()}
 
-    Several take one launch; but that gives 65,536 elements to each group of threads, and for a single tensor of this
-    size the plain operation is three times as quick. The same holds for differences and copies below.
+
+def _norms_of(tensors: Sequence[Tensor]) -> Sequence[Tensor]:
+    """Several take one launch; but that gives 65,536 elements to each group of threads, and for a single tensor of this
+    size the plain operation is three times as quick.
     """
     if len(tensors) <= 1:
         return [torch.linalg.vector_norm(t.detach().float()) for t in tensors]
-    return list(torch._foreach_norm([t.detach().float() for t in tensors]))
+    return torch._foreach_norm([t.detach().float() for t in tensors])
 
 
-def norm_of(tensors: Sequence[Tensor]) -> Tensor:
-    """L2 norm over all elements of all tensors."""
-    norms = norms_of(tensors)
-    return norms[0] if len(norms) == 1 else torch.linalg.vector_norm(torch.stack(norms))
+def differences(pairs: Mapping[str, tuple[Sequence[Tensor], Sequence[Tensor]]]) -> dict[str, list[Tensor]]:
+    """The first of each pair less the second, by the same names, in one launch for all."""
+    if not pairs:
+        return {}
+    these, those = ([tensor.float() for pair in pairs.values() for tensor in pair[side]] for side in (0, 1))
+    found = iter(torch._foreach_sub(these, those))
+    return {name: [next(found) for _ in pair[0]] for name, pair in pairs.items()}
 
 
-def changes(now: Sequence[Tensor], before: Sequence[Tensor]) -> list[Tensor]:
-    """|now - before| of each."""
-    if len(now) <= 1:
-        return norms_of([one.detach().float() - other.float() for one, other in zip(now, before, strict=True)])
-    return norms_of(torch._foreach_sub([t.detach().float() for t in now], [t.float() for t in before]))
+def copy(values: Sequence[Tensor], memory: Sequence[Tensor]) -> None:
+    """Each into its own, in one launch for all."""
+    if values:
+        torch._foreach_copy_(list(memory), list(values))
+
+
+def apart(before: Tensor, after: Tensor) -> Tensor:
+    """Lengths of the rows of `before`, of `after` and of what lies between them. (R, ...) twice -> (3, R).
+
+    The host makes of it how far apart they are at unit length.
+    """
+    these, those = before.flatten(1), after.flatten(1)
+    found: Tensor = torch.linalg.vector_norm(torch.stack([these, those, these - those]), dim=2)
+    return found
 
 
 class Watched:
@@ -128,16 +148,17 @@ class Watched:
 
     Of a weight with more than `most` elements the first rows are taken: the share that moved is about the same, and a
     GPU does the next thing with all of them in one launch only where each lies in one piece.
+
+    start, before, after: copies of the samples, float32: as they were at first, and memory for those around a step.
     """
 
     def __init__(self, parameters: Sequence[Tensor], most: int) -> None:
         self.parameters = list(parameters)
         self._rows = [max(1, most * p.shape[0] // max(p.numel(), 1)) if p.dim() else 0 for p in self.parameters]
-        self._start = self._copied(None)
-        self._lengths = norms_of(self._start)
-        self._before: list[Tensor] | None = None
-        self._after: list[Tensor] | None = None
-        self._memory: list[list[Tensor] | None] = [None, None]  # of copies of before and after
+        self.start = [t.to(torch.float32, copy=True) for t in self.sample()]
+        self.lengths = list(_norms_of(self.start))
+        self.before = [torch.empty_like(t) for t in self.start]
+        self.after = [torch.empty_like(t) for t in self.start]
 
     def sample(self) -> list[Tensor]:
         each = zip(self.parameters, self._rows, strict=True)
@@ -147,63 +168,6 @@ class Watched:
         """Of the first parameter's gradient what `sample` has of its values; None where it has none."""
         gradient = self.parameters[0].grad if self.parameters else None
         return gradient[: self._rows[0]] if gradient is not None and not gradient.is_sparse else None
-
-    def change(self) -> Tensor | None:
-        """What was added to the first parameter's sample since `before_step`; None where that was not called."""
-        return self.sample()[0].float() - self._before[0].float() if self._before else None
-
-    def before_step(self) -> None:
-        self._before = self._memory[0] = self._copied(self._memory[0])
-
-    def update(self, *, remember: bool = False) -> tuple[list[Tensor], list[Tensor]] | None:
-        """|dw| of each since `before_step`, and |w| then; None where that was not called.
-
-        remember: keep a copy of what is there now, for `overwritten`.
-        """
-        before, self._before = self._before, None
-        if remember:
-            self._memory[1] = self._copied(self._memory[1])
-        self._after = self._memory[1] if remember else None
-        return (changes(self.sample(), before), norms_of(before)) if before else None
-
-    def overwritten(self) -> Tensor | None:
-        """|w - w after the last step| / |w after it|, to be asked for after `before_step`; None at the first.
-
-        Each row is taken at unit length: to bring a class's weights back to a length is a common constraint.
-        """
-        after, self._after = self._after, None
-        if not after or not self._before:
-            return None
-        if after[0].device.type == "cpu" and all(map(torch.equal, self._before, after)):
-            return torch.zeros(())  # nearly always, and the look is free where nobody waits for a device
-        now, then = (
-            [functional.normalize(t.float().flatten(1)) for t in side if t.dim() > 1] for side in (self._before, after)
-        )
-        if not then:
-            return None
-        return norm_of(torch._foreach_sub(now, then)) / norm_of(then).clamp_min(1e-12)
-
-    def lose_sight(self) -> None:
-        """A step was taken that nobody looked at."""
-        self._after = None
-
-    def moved(self) -> tuple[list[Tensor], list[Tensor]]:
-        """|w - start| and |start| of each."""
-        return changes(self.sample(), self._start), self._lengths
-
-    def norms(self) -> list[Tensor]:
-        return norms_of(self.parameters)
-
-    def _copied(self, memory: list[Tensor] | None) -> list[Tensor]:
-        """A copy of what is there now, in the memory of an earlier one where there is one."""
-        sample = self.sample()
-        if not memory:
-            return [t.clone() for t in sample]
-        if len(memory) == 1:
-            memory[0].copy_(sample[0])
-        else:
-            torch._foreach_copy_(memory, sample)
-        return memory
 
 
 def choose_sentinels(parameters: Sequence[tuple[str, Tensor]], count: int = 4, most: int = 150_000) -> list[Tensor]:

@@ -59,6 +59,7 @@ from reid_smoke.probes.writer import FactWriter
 
 WALK_AT = (1, 2, 5, 20, 50)  # and at every hundredth step
 WAITED_FOR = 5  # first steps whose figures are there at once; later ones arrive when they do
+COMPARED_UNTIL, COMPARED_EACH = 20, 5  # step, and every so many after it, whose features are compared with each other
 IMAGES_AT = (2, 3, 4, 5)  # epochs whose first images are measured, too: are they what they were?
 FRUITLESS = 3  # backwards without any classification, after which it is written down what they reach
 MOST_FAULTS = 3  # of one probe, before it is switched off
@@ -232,8 +233,8 @@ class Observer:
         with torch.no_grad():
             self._weights.before_backward(now)
             with self._aside():
-                features = probes.features(consumer, now) or ()  # None: the probe failed
-                self._beside.reads(batch.log_probs, batch.labels, batch.counted, *features)
+                features = probes.features(consumer, now, compared=self._is_compared) or ()  # None: the probe failed
+                self._beside.reads(batch.log_probs, batch.targets, *features)
                 plain = probes.plain(consumer, batch) or batch
                 measurements.update(measure.classification_rows(plain))
                 loss = scalar_of(tensors)
@@ -272,6 +273,13 @@ class Observer:
         """What is asked for is computed now, and not recorded by a CUDA graph."""
         return self._before_capture is None
 
+    @property
+    def _is_compared(self) -> bool:
+        """The features of this step's batch are. A graph is recorded once for all the steps; few are measured late."""
+        step = self.step
+        often = step <= COMPARED_UNTIL or step > self.dense_until
+        return often or step % COMPARED_EACH == 0 or not self._is_eager
+
     def _aside(self) -> AbstractContextManager[None]:
         """Where figures are computed that nothing waits for."""
         return nullcontext() if self._is_eager else self._beside.branch()
@@ -288,7 +296,7 @@ class Observer:
     def capture_ends(self) -> None:
         """While it still records: the row is part of the graph, too."""
         self._beside.join()
-        if self._open is not None and self._open.applied and "labels" in self._open.measurements:
+        if self._open is not None and self._open.applied and "classes" in self._open.measurements:
             self._open.row = self._close(self._open)
 
     @guarded

@@ -53,8 +53,8 @@ class Outbox:
         arrival.record()
         self._sent.append(_Sent(step, slot, arrival))
 
-    def take(self, *, wait: bool) -> Iterator[tuple[Step, list[float]]]:
-        """What has arrived, oldest first; with `wait` everything."""
+    def take(self, *, wait: bool) -> Iterator[tuple[Step, Tensor]]:
+        """What has arrived, oldest first; with `wait` everything. A row on the host, to be read at once."""
         while self._sent:
             step, row, arrival = self._sent[0]
             if arrival is not None:
@@ -65,4 +65,4 @@ class Outbox:
             elif row.device.type != "cpu" and not wait and not self.is_full:
                 return
             self._sent.popleft()
-            yield step, row.tolist()
+            yield step, row.cpu()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -50,17 +51,26 @@ class Step:
         return _tensors(self.measurements.get(name, ()))
 
     def to_row(self) -> Tensor:
-        """All that lies on a device, one after another: (numbers,) float32."""
-        parts = [part for value in self.measurements.values() for part in _tensors(value)]
-        device = self.tensors("picked")[0].device
-        return torch.cat([part.detach().reshape(-1).to(device, torch.float32) for part in parts])
+        """All that lies on a device, one after another: (numbers,) float32. An int64 goes as two of them, bit by bit:
+        that needs no launch, and is exact."""
+        parts = [part.detach().reshape(-1) for value in self.measurements.values() for part in _tensors(value)]
+        device = self.tensors("classes")[0].device
+        bits = [part.view(torch.float32) if part.dtype is torch.int64 else part for part in parts]
+        return torch.cat([part.to(device, torch.float32) for part in bits])
 
-    def numbers(self, row: Sequence[float]) -> dict[str, list[float]]:
-        """By name what `to_row` put into the row, and beside it what was a number all the time."""
-        found, begin = {}, 0
+    def numbers(self, row: Tensor) -> dict[str, list[float]]:
+        """By name what `to_row` put into the row, and beside it what was a number all the time. row: on the host."""
+        found: dict[str, list[float]] = {}
+        begin, bits = 0, row.numpy()
+        numbers = bits.tolist()
         for name, value in self.measurements.items():
-            end = begin + sum(part.numel() for part in _tensors(value))
-            found[name] = [value] if isinstance(value, float) else list(row[begin:end])
+            parts = _tensors(value)
+            whole = bool(parts) and parts[0].dtype is torch.int64
+            end = begin + sum(part.numel() for part in parts) * (2 if whole else 1)
+            if isinstance(value, float):
+                found[name] = [value]
+            else:
+                found[name] = bits[begin:end].view(np.int64).tolist() if whole else numbers[begin:end]
             begin = end
         return found
 

@@ -1,9 +1,14 @@
-"""The judged head and a few weights of the backbone: their gradients, and how they move."""
+"""The judged head and a few weights of the backbone: their gradients, and how they move.
+
+Launches are what this costs on a GPU. So a step only copies, and what the copies tell is computed at its end, for all
+the weights at once.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor
 
 from reid_smoke.probes import measure
@@ -11,6 +16,7 @@ from reid_smoke.probes.under_way import Step
 from reid_smoke.probes.uphill import Uphill
 
 HEAD_SAMPLE, SENTINEL_SAMPLE = 1 << 16, 1 << 14  # elements of the head, and of each sentinel, whose way is followed
+MOST_ROWS = 256  # of the head, that are looked at for what others than optimizers do to it
 
 
 class Weights:
@@ -19,16 +25,23 @@ class Weights:
     def __init__(self) -> None:
         self._head: measure.Watched | None = None
         self._backbone: measure.Watched | None = None
+        self._is_before = False  # `before` of each has what it was as the optimizer began, which has not ended
+        self._updated: Step | None = None  # `before` and `after` have an update of this step that is not measured yet
+        self._is_after = False  # `after` of the head has what the last step left
         self.uphill = Uphill()
 
     def follow_head(self, weight: Tensor | None) -> None:
         """From now on; what was followed before is forgotten. None: no weight makes the logits."""
+        self._measure()
         self._head = measure.Watched([weight], HEAD_SAMPLE) if weight is not None else None
+        self._is_before = self._is_after = False
         self.uphill = Uphill()
 
     def follow_backbone(self, parameters: Sequence[tuple[str, Tensor]]) -> None:
         """A few of them, which stand for all."""
+        self._measure()
         self._backbone = measure.Watched(measure.choose_sentinels(parameters), SENTINEL_SAMPLE)
+        self._is_before = False
 
     @property
     def sentinel(self) -> Tensor | None:
@@ -43,50 +56,75 @@ class Weights:
 
     def before_backward(self, now: Step) -> None:
         if self._head is not None:
-            now.measurements["head_grad_before"] = measure.gradient_norms(self._head.parameters)
+            now.measurements |= measure.lengths({"head_grad_before": measure.gradients(self._head.parameters)})
 
     def read_gradients(self, now: Step, head: str, backbone: str) -> None:
         """Norms by these names, where they were not read yet."""
-        for name, watched in ((head, self._head), (backbone, self._backbone)):
-            if watched is not None and watched.parameters and name not in now.measurements:
-                now.measurements[name] = measure.gradient_norms(watched.parameters)
+        sides = ((head, self._head), (backbone, self._backbone))
+        wanted = {name: w.parameters for name, w in sides if w is not None and w.parameters}
+        new = {name: measure.gradients(some) for name, some in wanted.items() if name not in now.measurements}
+        now.measurements |= measure.lengths(new)
 
     def before_step(self, now: Step, *, of_head: bool, eager: bool) -> None:
         """An optimizer is about to step; of_head: one that has the head."""
-        for watched in (self._head, self._backbone):
-            if watched is not None:
-                watched.before_step()
+        self._measure()  # of an optimizer that stepped before this one
+        self._copy("before")
+        self._is_before = True
+        known, self._is_after = self._is_after, False
         if self._head is None or not eager:
             return
-        overwritten = self._head.overwritten()
-        if overwritten is not None and "head_overwritten" not in now.measurements:
-            now.measurements["head_overwritten"] = overwritten
+        before, after = self._head.before[0], self._head.after[0]
+        if known and before.dim() > 1 and "head_apart" not in now.measurements:
+            # Nearly always nothing has changed, and the look is free where nobody waits for a device.
+            same = before.device.type == "cpu" and torch.equal(before, after)
+            now.measurements["head_apart"] = 0.0 if same else measure.apart(before[:MOST_ROWS], after[:MOST_ROWS])
         if of_head and self.uphill.wants_more:
             cosine = self.uphill.gradient(self._head.sample_of_gradient())
             if cosine is not None:
                 now.measurements["head_grad_cosine"] = cosine
 
     def after_step(self, now: Step, *, of_head: bool, eager: bool) -> None:
+        self._measure()  # of an optimizer inside of this one
+        self._copy("after")
+        self._is_after = eager
+        if not self._is_before:
+            return
+        self._is_before, self._updated = False, now
         if self._head is not None and eager and of_head and self.uphill.wants_more:
-            added = self._head.change()
-            cosine = self.uphill.update(added) if added is not None else None
+            cosine = self.uphill.update(self._head.after[0] - self._head.before[0])
             if cosine is not None:
                 now.measurements["head_update_cosine"] = cosine
-        changes = {}
-        for name, watched in (("head_update", self._head), ("backbone_update", self._backbone)):
-            change = watched.update(remember=eager and watched is self._head) if watched is not None else None
-            if change is not None:
-                changes[name], changes[f"{name}_of"] = change
-        if changes:
-            now.add_update(changes)
 
     def close(self, now: Step) -> None:
         """Where the head stands when the step is over."""
-        if self._head is not None:
-            now.measurements["head_norm"] = self._head.norms()
-            now.measurements["head_moved"], now.measurements["head_moved_of"] = self._head.moved()
+        self._measure(ending=now)
 
     def lose_sight(self) -> None:
         """A step was taken that nobody looked at."""
-        if self._head is not None:
-            self._head.lose_sight()
+        self._is_after = False
+
+    @property
+    def _watched(self) -> dict[str, measure.Watched]:
+        both = {"head_update": self._head, "backbone_update": self._backbone}
+        return {name: watched for name, watched in both.items() if watched is not None}
+
+    def _copy(self, copies: str) -> None:
+        """What is there now, to `before` or to `after`."""
+        watched = self._watched.values()
+        measure.copy([t for w in watched for t in w.sample()], [t for w in watched for t in getattr(w, copies)])
+
+    def _measure(self, ending: Step | None = None) -> None:
+        """What the last update changed, before its copies are written over; with it what belongs to a step's end."""
+        updated, self._updated = self._updated, None
+        changes, wholes = {}, {}
+        if updated is not None:
+            for name, watched in self._watched.items():
+                changes[name], wholes[f"{name}_of"] = (watched.after, watched.before), watched.before
+        if ending is not None and self._head is not None:
+            changes["head_moved"], wholes["head_norm"] = (self._head.sample(), self._head.start), self._head.parameters
+            ending.measurements["head_moved_of"] = self._head.lengths
+        found = measure.lengths(measure.differences(changes) | wholes)
+        if updated is not None:
+            updated.add_update({name: found.pop(name) for name in list(found) if "_update" in name})
+        if ending is not None:
+            ending.measurements |= found

@@ -220,7 +220,7 @@ def test_a_probe_that_fails_changes_nothing_and_is_named(tmp_path: Path, monkeyp
     def broken(*arguments: object) -> None:
         raise RuntimeError("a probe of ours")
 
-    monkeypatch.setattr(measure, "feature_rows", broken)
+    monkeypatch.setattr(measure, "feature_norms", broken)
     with reid_smoke.watch(window=(10, 20), out=tmp_path) as watch:
         got = weights(train(20))
     assert all(map(torch.equal, got, expected))

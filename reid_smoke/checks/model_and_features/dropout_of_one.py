@@ -1,6 +1,6 @@
 from reid_smoke.checks._gravity import grave_if_ce_fails
 from reid_smoke.checks.catalogue import Finding, check
-from reid_smoke.checks.reading import first_run, listed, typical
+from reid_smoke.checks.reading import compared, first_run, listed, typical
 from reid_smoke.facts import ModeFacts, StepFacts
 from reid_smoke.rule import Curve
 
@@ -34,7 +34,7 @@ def dropout_of_one(modes: list[ModeFacts], steps: list[StepFacts], curve: Curve)
         TensorFlow 1's `keep_prob` ported as `p`; layumi's models have a dropout before the classifier.
     """
     names = modes[-1].drop_everything
-    lost = first_run(steps, lambda s: s.feat_norm == 0 and s.channels_alive > 0, STEPS)
+    lost = first_run(compared(steps), lambda s: s.feat_norm == 0 and s.channels_alive > 0, STEPS)
     if not names and lost is None and modes[-1].drop_most:
         most = [f"{name}: p = {p:g}" for name, p in modes[-1].drop_most]
         return Finding(listed(most), step=modes[-1].step, severity=grave_if_ce_fails(curve))
@@ -43,7 +43,8 @@ def dropout_of_one(modes: list[ModeFacts], steps: list[StepFacts], curve: Curve)
             return None
         return Finding(
             f"{lost.channels_alive:.0%} of the channels before it vary within the batch, and the classifier's input "
-            f"has a norm of 0 in {STEPS} steps in a row: what lies between the two multiplies with 0",
+            f"has a norm of 0 in {STEPS} batches looked at one after the other: what lies between the two multiplies "
+            "with 0",
             step=lost.step,
             severity="fatal",
         )

@@ -1,5 +1,5 @@
 from reid_smoke.checks.catalogue import Finding, check
-from reid_smoke.checks.reading import first_run
+from reid_smoke.checks.reading import compared, first_run
 from reid_smoke.facts import StepFacts
 
 STEPS = 5
@@ -37,11 +37,12 @@ def features_collapsed(steps: list[StepFacts]) -> Finding | None:
     def collapsed(s: StepFacts) -> bool:
         return s.batch > 1 and (s.channels_alive <= ALIVE or s.feat_cosine >= SAME)
 
-    step = first_run(steps, collapsed, STEPS)
-    if step is None or not collapsed(steps[-1]):
+    seen = compared(steps)
+    step = first_run(seen, collapsed, STEPS)
+    if step is None or not collapsed(seen[-1]):
         return None
     return Finding(
         f"{step.channels_alive:.1%} of the channels vary within a batch of {step.batch}, and the mean cosine between "
-        f"two features is {step.feat_cosine:.4f}, for {STEPS} steps in a row",
+        f"two features is {step.feat_cosine:.4f}, in {STEPS} batches looked at one after the other",
         step=step.step,
     )
