@@ -34,7 +34,6 @@ IMPORTED = (
     "pydantic",
     "yaml",
     "typer",
-    "rich",
     "jinja2",
 )
 NUMBER = struct.Struct("!i")  # a pid, then an exit code
