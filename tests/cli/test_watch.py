@@ -68,13 +68,13 @@ def test_bad_usage_ends_with_2_and_leaves_nothing(
     assert not (tmp_path / "runs").exists()
 
 
-def test_a_healthy_training_goes_on_past_its_verdict(tmp_path: Path) -> None:
-    ended = train(tmp_path, 80)
-    assert (ended.code, ended.out) == (0, "tidied\n")
+def test_a_healthy_training_goes_on_past_its_verdict_and_its_own_exit_code_goes_first(tmp_path: Path) -> None:
+    ended = train(tmp_path, 80, end="sys.exit(7)")
+    assert (ended.code, ended.out) == (7, "tidied\n")
     live, final = ended.err.split("\n", 1)
     assert live.startswith("reid-smoke: GO: CE is ")
     assert "GO  reid-smoke watch --window 40:60 train.py 80" in final
-    assert report(tmp_path)["global_step"] == 80
+    assert (report(tmp_path)["verdict"], report(tmp_path)["global_step"]) == ("GO", 80)
     assert 0 < report(tmp_path)["timing"]["startup_s"] < 60
 
 
@@ -92,11 +92,12 @@ def test_the_command_is_kept_as_it_was_typed(tmp_path: Path) -> None:
     )
 
 
-def test_stop_ends_it_at_its_verdict(tmp_path: Path) -> None:
-    ended = train(tmp_path, 100_000, "--stop", "--out", "here", end="print('never')")
+def test_stop_ends_it_at_its_verdict_and_quiet_says_that_alone(tmp_path: Path) -> None:
+    ended = train(tmp_path, 100_000, "--stop", "--quiet", "--out", "here", end="print('never')")
     assert (ended.code, ended.out) == (0, "tidied\n")
     found = json.loads((tmp_path / "here" / "report.json").read_text())
     assert (found["global_step"], found["ended"], found["verdict"]) == (60, "stopped", "GO")
+    assert ended.err == f"GO  {found['reason']}\n"  # and nothing on the way
 
 
 def test_a_fatal_fault_is_said_at_once_and_ends_with_1(tmp_path: Path) -> None:
@@ -107,13 +108,6 @@ def test_a_fatal_fault_is_said_at_once_and_ends_with_1(tmp_path: Path) -> None:
     assert report(tmp_path)["global_step"] <= 20
     assert "head-not-in-optimizer" in ended.err.splitlines()[0]
     assert "not measured: the training was ended before its first step was over" in ended.err
-
-
-def test_their_own_exit_code_goes_first(tmp_path: Path) -> None:
-    ended = train(tmp_path, 70, "--quiet", end="sys.exit(7)")
-    assert ended.code == 7
-    assert report(tmp_path)["verdict"] == "GO"
-    assert ended.err == f"GO  {report(tmp_path)['reason']}\n"  # and nothing on the way
 
 
 def test_a_label_out_of_range_is_named_from_the_crash(tmp_path: Path) -> None:
