@@ -36,6 +36,7 @@ IMPORTED = (
     "typer",
     "jinja2",
 )
+REPOSITORY = Path(__file__).resolve().parents[1]
 NUMBER = struct.Struct("!i")  # a pid, then an exit code
 
 
@@ -85,7 +86,7 @@ class Warm:
         # Ctrl-C is for pytest; this one ends when its stdin does, whatever ends pytest.
         self._server = subprocess.Popen(
             [sys.executable, __file__, self._address], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-            start_new_session=True,
+            start_new_session=True, env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
         )  # fmt: skip
         assert self._server.stdout is not None
         assert self._server.stdout.readline() == b"ready\n"

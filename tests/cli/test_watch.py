@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import time
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,8 @@ import pytest
 
 from reid_smoke.ledger import Ledger
 from tests.conftest import ReidSmoke
-from tests.watch.both import WATCH, Ended, run, run_and_signal, write
+from tests.warm import Warm
+from tests.watch.both import WATCH, Ended, run, write
 
 TRAIN = """
 import sys, time
@@ -122,10 +124,21 @@ def test_a_label_out_of_range_is_named_from_the_crash(tmp_path: Path) -> None:
 SLOW = "self.step_number == 5 and print('ready', flush=True); self.step_number > 5 and time.sleep(0.05)"
 
 
+def train_and_signal(warm: Warm, folder: Path, number: signal.Signals) -> Ended:
+    """Sent in the midst of the training, where nothing depends on how it came to torch."""
+    write(folder, train=TRAIN.format(step=SLOW, end="pass"))
+    process = warm.start("reid_smoke", "watch", "train.py", "100000", cwd=folder)
+    assert process.stdout.readline() == "ready\n"
+    time.sleep(0.2)  # the step that says so is yet to be made
+    process.send_signal(number)
+    out, err = process.communicate()
+    assert process.returncode is not None
+    return Ended(process.returncode, out, err)
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_reports_what_was_seen(tmp_path: Path, number: signal.Signals) -> None:
-    write(tmp_path, train=TRAIN.format(step=SLOW, end="pass"))
-    ended = run_and_signal(tmp_path, number, *WATCH, "train.py", "100000")
+def test_a_signal_reports_what_was_seen(warm: Warm, tmp_path: Path, number: signal.Signals) -> None:
+    ended = train_and_signal(warm, tmp_path, number)
     assert ended.code == -number
     found = report(tmp_path)
     assert (found["verdict"], found["ended"]) == ("UNKNOWN", "interrupted")
@@ -134,9 +147,8 @@ def test_a_signal_reports_what_was_seen(tmp_path: Path, number: signal.Signals) 
     assert ("tidied" in ended.out) == (number == signal.SIGINT)  # python runs no finally on SIGTERM
 
 
-def test_after_a_kill_the_facts_can_be_read(tmp_path: Path) -> None:
-    write(tmp_path, train=TRAIN.format(step=SLOW, end="pass"))
-    ended = run_and_signal(tmp_path, signal.SIGKILL, *WATCH, "train.py", "100000")
+def test_after_a_kill_the_facts_can_be_read(warm: Warm, tmp_path: Path) -> None:
+    ended = train_and_signal(warm, tmp_path, signal.SIGKILL)
     assert ended.code == -signal.SIGKILL
     facts = Ledger.read(next(tmp_path.glob("runs/*/facts.jsonl")))
     assert [s.step for s in facts.steps][:3] == [1, 2, 3]
