@@ -11,7 +11,6 @@ import gc
 import importlib
 import json
 import os
-import resource
 import runpy
 import select
 import signal
@@ -163,6 +162,8 @@ def _fork_off(connection: socket.socket) -> list[str]:
     os.environ.update(wanted["environment"])
     sys.path[0] = wanted["cwd"]
     if wanted["room"] is not None:
+        import resource  # which Windows has not, and every test imports this file
+
         resource.setrlimit(resource.RLIMIT_FSIZE, (wanted["room"], wanted["room"]))
     command: list[str] = wanted["command"]
     return command
