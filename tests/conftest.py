@@ -6,11 +6,13 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeAlias
 
 import pytest
+
+from tests.warm import Warm
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # Started in the background of a shell that has no job control; children would inherit it, and no test of Ctrl-C
@@ -45,3 +47,11 @@ def reid_smoke(tmp_path: Path) -> ReidSmoke:
         )
 
     return run
+
+
+@pytest.fixture(scope="session")
+def warm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warm]:
+    """`warm.run("reid_smoke", "run", ..., cwd=tmp_path)`: a process of its own, which has torch already."""
+    server = Warm(tmp_path_factory.mktemp("warm"))
+    yield server
+    server.close()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import shutil
 import signal
 import subprocess
@@ -24,23 +23,20 @@ from reid_smoke.ledger import Ledger
 from reid_smoke.report.document import Report
 from reid_smoke.verdict import judge
 from tests.cli.test_run import QUICK, sets, train, write_people
+from tests.warm import Warm
 
 SEEN = 12  # steps, before a run is interrupted
 ENDLESS = [*QUICK, "rule.window=[50000,100000]"]
 
 
-def start(here: Path, *overrides: str, before: Callable[[], None] | None = None) -> subprocess.Popen[str]:
+def command(here: Path, *overrides: str) -> list[str]:
     (here / "config.yaml").write_text("name: tiny\n")
-    command = [sys.executable, "-m", "reid_smoke", "run", "config.yaml", *sets(*overrides), "--out", "out"]
-    return subprocess.Popen(
-        command, cwd=here, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=before,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )  # fmt: skip
+    return ["reid_smoke", "run", "config.yaml", *sets(*overrides), "--out", "out"]
 
 
-def send_in_mid_run(here: Path, number: int) -> tuple[int, str, str]:
+def send_in_mid_run(warm: Warm, here: Path, number: int) -> tuple[int | None, str, str]:
     """A run that gets this signal once it has seen some steps: its exit code, stdout and stderr."""
-    process = start(here, *ENDLESS)
+    process = warm.start(*command(here, *ENDLESS), cwd=here)
     try:
         facts, patience = here / "out" / "facts.jsonl", time.monotonic() + 120
         while not facts.exists() or facts.read_bytes().count(b'"kind":"step"') < SEEN:
@@ -55,8 +51,8 @@ def send_in_mid_run(here: Path, number: int) -> tuple[int, str, str]:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
-def test_a_signal_in_mid_run_is_reported(tmp_path: Path, number: int) -> None:
-    code, stdout, stderr = send_in_mid_run(tmp_path, number)
+def test_a_signal_in_mid_run_is_reported(warm: Warm, tmp_path: Path, number: int) -> None:
+    code, stdout, stderr = send_in_mid_run(warm, tmp_path, number)
     assert code == 3, stderr
     assert "UNKNOWN" in stdout
     assert "Interrupted" in stdout
@@ -69,8 +65,8 @@ def test_a_signal_in_mid_run_is_reported(tmp_path: Path, number: int) -> None:
     assert len(report.ce.curve) == report.global_step  # no step was lost
 
 
-def test_what_a_kill_leaves_can_be_judged(tmp_path: Path) -> None:
-    code, stdout, _ = send_in_mid_run(tmp_path, signal.SIGKILL)
+def test_what_a_kill_leaves_can_be_judged(warm: Warm, tmp_path: Path) -> None:
+    code, stdout, _ = send_in_mid_run(warm, tmp_path, signal.SIGKILL)
     assert (code, stdout) == (-signal.SIGKILL, "")
     assert not (tmp_path / "out" / "report.json").exists()
     ledger = Ledger.read(tmp_path / "out" / "facts.jsonl")
@@ -85,7 +81,10 @@ def test_what_a_kill_leaves_can_be_judged(tmp_path: Path) -> None:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_a_signal_while_starting_leaves_no_folder_and_no_process(tmp_path: Path, number: int) -> None:
     """The data are read in a child, beside the import of torch."""
-    process = start(tmp_path, *ENDLESS)
+    process = subprocess.Popen(
+        [sys.executable, "-m", *command(tmp_path, *ENDLESS)], cwd=tmp_path, stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
     try:
         listed, patience = Path(f"/proc/{process.pid}/task/{process.pid}/children"), time.monotonic() + 60
         while not listed.read_text():
@@ -157,15 +156,10 @@ def test_data_that_vanish_in_mid_run_are_reported(tmp_path: Path, monkeypatch: p
 
 
 @pytest.mark.parametrize("room", [9_000, 30_000])
-def test_a_full_disk_is_told_and_leaves_nothing_half_written(tmp_path: Path, room: int) -> None:
+def test_a_full_disk_is_told_and_leaves_nothing_half_written(warm: Warm, tmp_path: Path, room: int) -> None:
     """No file may grow beyond `room` bytes; beyond it, writing fails as on a full disk."""
-
-    def little_room() -> None:
-        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (room, room))
-
-    process = start(tmp_path, *QUICK, "rule.window=[30,50]", before=little_room)
-    stdout, stderr = process.communicate(timeout=120)
+    process = warm.start(*command(tmp_path, *QUICK, "rule.window=[30,50]"), cwd=tmp_path, room=room)
+    stdout, stderr = process.communicate()
     assert process.returncode == 3, stderr
     assert any(word in stdout for word in ("GO", "NO-GO"))
     assert "CE" in stdout

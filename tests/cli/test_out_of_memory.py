@@ -25,7 +25,7 @@ from reid_smoke.rank_files import OtherRanks, open_rank_ledger
 from reid_smoke.smaller_batch import smaller_batches
 from reid_smoke.verdict import judge
 from tests.cli.test_run import LEARNS, sets, train
-from tests.conftest import ReidSmoke
+from tests.warm import Warm
 
 MODEL = """
 import weakref
@@ -75,10 +75,10 @@ def report_in(folder: Path) -> dict[str, Any]:
     return document
 
 
-def test_a_run_says_which_batch_fits_and_judges_that(reid_smoke: ReidSmoke, tmp_path: Path) -> None:
+def test_a_run_says_which_batch_fits_and_judges_that(warm: Warm, tmp_path: Path) -> None:
     (tmp_path / "config.yaml").write_text("name: tiny\n")
     asked = [*crowded(tmp_path, 4, "alone"), "data.batch_size=16"]
-    ended = reid_smoke("run", "config.yaml", *sets(*asked), "--out", "out")
+    ended = warm.run("reid_smoke", "run", "config.yaml", *sets(*asked), "--out", "out", cwd=tmp_path)
     assert "Traceback" not in ended.stderr
     assert ended.stderr.count("out of memory with") == 2  # 16 and 8
     found = report_in(tmp_path / "out")

@@ -16,7 +16,7 @@ from reid_smoke.ledger import Ledger
 from reid_smoke.report.both_ways import MEANS
 from reid_smoke.report.document import Report
 from tests.cli.test_run import LEARNS, QUICK, Ended, sets, train
-from tests.conftest import ReidSmoke
+from tests.warm import Warm
 
 # A plan that `run` would judge by its warm-up, smoothing, SDM and augmentation; overfit looks at none of them but CE.
 PLANNED = [
@@ -101,10 +101,10 @@ def test_a_pk_batch_larger_than_the_samples_is_cut_to_whole_identities(tmp_path:
     assert {s.batch for s in ended.ledger.steps} == {16}
 
 
-def test_a_sick_training_cannot_and_the_cause_is_named(reid_smoke: ReidSmoke, tmp_path: Path) -> None:
+def test_a_sick_training_cannot_and_the_cause_is_named(warm: Warm, tmp_path: Path) -> None:
     """A process of its own, and no config at all: the embedded pedestrians."""
     frozen = [*QUICK[1:], "optimizer.groups=[{match: ^backbone, lr: 1e-5}]", "optimizer.lr=null"]
-    ended = reid_smoke("overfit", "--n", "32", "--device", "cpu", *sets(*frozen))
+    ended = warm.run("reid_smoke", "overfit", "--n", "32", "--device", "cpu", *sets(*frozen), cwd=tmp_path)
     assert ended.returncode == 1, ended.stdout
     (folder,) = (tmp_path / "runs").iterdir()
     report = Report.model_validate_json((folder / "report.json").read_bytes())

@@ -24,7 +24,7 @@ from reid_smoke.ledger import Ledger
 from reid_smoke.report.document import Report
 from reid_smoke.verdict import judge
 from tests.build.data.folders import truncate
-from tests.conftest import ReidSmoke
+from tests.warm import Warm
 
 LEARNS = [  # ResNet-18 is the smallest that learns in 30 steps
     "device=cpu", "data.identities=20", "data.height=32", "data.width=16", "data.batch_size=8", "data.augment=[]",
@@ -158,12 +158,12 @@ def test_the_judged_ce_is_plain_under_label_smoothing(healthy: Ended) -> None:
     assert sum(s.loss - s.ce for s in steps) / len(steps) > 0.05
 
 
-def test_a_stuck_training_is_a_no_go_in_a_process_of_its_own(reid_smoke: ReidSmoke, tmp_path: Path) -> None:
+def test_a_stuck_training_is_a_no_go_in_a_process_of_its_own(warm: Warm, tmp_path: Path) -> None:
     """The story of configs/stuck.yaml: a warm-up by epoch that leaves the head at a hundredth of its lr."""
     (tmp_path / "stuck.yaml").write_text("name: stuck\n")
     stuck = ["optimizer.groups=[]", "optimizer.lr=1.04e-3", "schedule.name=warmup", "schedule.per=epoch"]
     more = ["schedule.warmup=10", "data.batch_size=4", "rule.window=[30,40]"]
-    ended = reid_smoke("run", "stuck.yaml", *sets(*LEARNS, *stuck, *more))
+    ended = warm.run("reid_smoke", "run", "stuck.yaml", *sets(*LEARNS, *stuck, *more), cwd=tmp_path)
     assert ended.returncode == 1, ended.stdout
     (folder,) = (tmp_path / "runs").iterdir()
     report = Report.model_validate_json((folder / "report.json").read_bytes())

@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 from reid_smoke.cli.app import app
 from tests.cli.test_run import QUICK, sets
 from tests.conftest import ReidSmoke
+from tests.warm import Warm
 
 NOISY = """
 import os
@@ -24,11 +25,11 @@ def build(num_classes):
 """
 
 
-def test_json_has_stdout_to_itself(reid_smoke: ReidSmoke, tmp_path: Path) -> None:
+def test_json_has_stdout_to_itself(warm: Warm, tmp_path: Path) -> None:
     (tmp_path / "noisy.py").write_text(NOISY)
     (tmp_path / "tiny.yaml").write_text("name: tiny\n")
     sick = ["model.target=noisy:build", "optimizer.lr=1e-9", "optimizer.groups=[]"]
-    ended = reid_smoke("run", "tiny.yaml", "--json", *sets(*QUICK, *sick), "--out", "out")
+    ended = warm.run("reid_smoke", "run", "tiny.yaml", "--json", *sets(*QUICK, *sick), "--out", "out", cwd=tmp_path)
     report = json.loads(ended.stdout)
     assert ended.stdout == (tmp_path / "out" / "report.json").read_text()
     assert (ended.returncode, report["verdict"]) == (1, "NO-GO")

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -15,7 +12,7 @@ from reid_smoke.facts import TriageFacts, TrialFacts
 from reid_smoke.ledger import Ledger
 from reid_smoke.report.document import Report
 from tests.cli.test_run import LEARNS, QUICK, sets, train
-from tests.conftest import ReidSmoke
+from tests.warm import Warm
 
 STUCK = ["optimizer.lr=1e-9", "optimizer.groups=[]", "rule.window=[8,12]"]
 
@@ -24,10 +21,11 @@ def report_of(folder: Path) -> Report:
     return Report.model_validate_json((folder / "report.json").read_bytes())
 
 
-def test_the_smallest_change_that_makes_ce_fall(reid_smoke: ReidSmoke, tmp_path: Path) -> None:
+def test_the_smallest_change_that_makes_ce_fall(warm: Warm, tmp_path: Path) -> None:
     (tmp_path / "tiny.yaml").write_text("name: tiny\n")
     before = sorted(tmp_path.iterdir())
-    ended = reid_smoke("triage", "tiny.yaml", *sets(*LEARNS, *STUCK), "--out", "out", "--budget", "90")
+    asked = ["triage", "tiny.yaml", *sets(*LEARNS, *STUCK), "--out", "out", "--budget", "90"]
+    ended = warm.run("reid_smoke", *asked, cwd=tmp_path)
     assert ended.returncode == 1, ended.stderr
     report = report_of(tmp_path / "out")
     assert (report.verdict, report.way_in) == ("NO-GO", "triage")
@@ -46,27 +44,21 @@ def test_the_smallest_change_that_makes_ce_fall(reid_smoke: ReidSmoke, tmp_path:
     assert ledger.last(TriageFacts) is not None
 
 
-def test_a_budget_that_holds_no_trial_is_refused_before_anything_is_written(
-    reid_smoke: ReidSmoke, tmp_path: Path
-) -> None:
+def test_a_budget_that_holds_no_trial_is_refused_before_anything_is_written(warm: Warm, tmp_path: Path) -> None:
     (tmp_path / "tiny.yaml").write_text("name: tiny\n")
-    ended = reid_smoke("triage", "tiny.yaml", *sets(*LEARNS), "--budget", "1")
+    ended = warm.run("reid_smoke", "triage", "tiny.yaml", *sets(*LEARNS), "--budget", "1", cwd=tmp_path)
     assert ended.returncode == 2
     assert "--budget 1 is too small for one trial" in ended.stderr
     assert "or more" in ended.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["tiny.yaml"]
 
 
-def test_sigterm_amid_the_trials_leaves_a_report(tmp_path: Path) -> None:
+def test_sigterm_amid_the_trials_leaves_a_report(warm: Warm, tmp_path: Path) -> None:
     """Which goes the way of Ctrl-C."""
     (tmp_path / "tiny.yaml").write_text("name: tiny\n")
     # Nothing mends it, so that the trials go on and on: the images are all the same.
     endless = [*LEARNS, "optimizer.lr=0", "optimizer.groups=[]", "rule.window=[8,12]", "data.std=[1e9,1e9,1e9]"]
-    command = [sys.executable, "-m", "reid_smoke", "triage", "tiny.yaml", *sets(*endless), "--out", "out"]
-    process = subprocess.Popen(
-        command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )  # fmt: skip
+    process = warm.start("reid_smoke", "triage", "tiny.yaml", *sets(*endless), "--out", "out", cwd=tmp_path)
     try:
         facts, patience = tmp_path / "out" / "facts.jsonl", time.monotonic() + 120
         while not facts.exists() or b'"kind":"trial"' not in facts.read_bytes():

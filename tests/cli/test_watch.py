@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import time
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,8 @@ import pytest
 
 from reid_smoke.ledger import Ledger
 from tests.conftest import ReidSmoke
-from tests.watch.both import WATCH, Ended, run, run_and_signal, write
+from tests.warm import Warm
+from tests.watch.both import WATCH, Ended, run, write
 
 TRAIN = """
 import sys, time
@@ -68,13 +70,13 @@ def test_bad_usage_ends_with_2_and_leaves_nothing(
     assert not (tmp_path / "runs").exists()
 
 
-def test_a_healthy_training_goes_on_past_its_verdict(tmp_path: Path) -> None:
-    ended = train(tmp_path, 80)
-    assert (ended.code, ended.out) == (0, "tidied\n")
+def test_a_healthy_training_goes_on_past_its_verdict_and_its_own_exit_code_goes_first(tmp_path: Path) -> None:
+    ended = train(tmp_path, 80, end="sys.exit(7)")
+    assert (ended.code, ended.out) == (7, "tidied\n")
     live, final = ended.err.split("\n", 1)
     assert live.startswith("reid-smoke: GO: CE is ")
     assert "GO  reid-smoke watch --window 40:60 train.py 80" in final
-    assert report(tmp_path)["global_step"] == 80
+    assert (report(tmp_path)["verdict"], report(tmp_path)["global_step"]) == ("GO", 80)
     assert 0 < report(tmp_path)["timing"]["startup_s"] < 60
 
 
@@ -92,11 +94,12 @@ def test_the_command_is_kept_as_it_was_typed(tmp_path: Path) -> None:
     )
 
 
-def test_stop_ends_it_at_its_verdict(tmp_path: Path) -> None:
-    ended = train(tmp_path, 100_000, "--stop", "--out", "here", end="print('never')")
+def test_stop_ends_it_at_its_verdict_and_quiet_says_that_alone(tmp_path: Path) -> None:
+    ended = train(tmp_path, 100_000, "--stop", "--quiet", "--out", "here", end="print('never')")
     assert (ended.code, ended.out) == (0, "tidied\n")
     found = json.loads((tmp_path / "here" / "report.json").read_text())
     assert (found["global_step"], found["ended"], found["verdict"]) == (60, "stopped", "GO")
+    assert ended.err == f"GO  {found['reason']}\n"  # and nothing on the way
 
 
 def test_a_fatal_fault_is_said_at_once_and_ends_with_1(tmp_path: Path) -> None:
@@ -107,13 +110,6 @@ def test_a_fatal_fault_is_said_at_once_and_ends_with_1(tmp_path: Path) -> None:
     assert report(tmp_path)["global_step"] <= 20
     assert "head-not-in-optimizer" in ended.err.splitlines()[0]
     assert "not measured: the training was ended before its first step was over" in ended.err
-
-
-def test_their_own_exit_code_goes_first(tmp_path: Path) -> None:
-    ended = train(tmp_path, 70, "--quiet", end="sys.exit(7)")
-    assert ended.code == 7
-    assert report(tmp_path)["verdict"] == "GO"
-    assert ended.err == f"GO  {report(tmp_path)['reason']}\n"  # and nothing on the way
 
 
 def test_a_label_out_of_range_is_named_from_the_crash(tmp_path: Path) -> None:
@@ -128,10 +124,21 @@ def test_a_label_out_of_range_is_named_from_the_crash(tmp_path: Path) -> None:
 SLOW = "self.step_number == 5 and print('ready', flush=True); self.step_number > 5 and time.sleep(0.05)"
 
 
+def train_and_signal(warm: Warm, folder: Path, number: signal.Signals) -> Ended:
+    """Sent in the midst of the training, where nothing depends on how it came to torch."""
+    write(folder, train=TRAIN.format(step=SLOW, end="pass"))
+    process = warm.start("reid_smoke", "watch", "train.py", "100000", cwd=folder)
+    assert process.stdout.readline() == "ready\n"
+    time.sleep(0.2)  # the step that says so is yet to be made
+    process.send_signal(number)
+    out, err = process.communicate()
+    assert process.returncode is not None
+    return Ended(process.returncode, out, err)
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_reports_what_was_seen(tmp_path: Path, number: signal.Signals) -> None:
-    write(tmp_path, train=TRAIN.format(step=SLOW, end="pass"))
-    ended = run_and_signal(tmp_path, number, *WATCH, "train.py", "100000")
+def test_a_signal_reports_what_was_seen(warm: Warm, tmp_path: Path, number: signal.Signals) -> None:
+    ended = train_and_signal(warm, tmp_path, number)
     assert ended.code == -number
     found = report(tmp_path)
     assert (found["verdict"], found["ended"]) == ("UNKNOWN", "interrupted")
@@ -140,9 +147,8 @@ def test_a_signal_reports_what_was_seen(tmp_path: Path, number: signal.Signals) 
     assert ("tidied" in ended.out) == (number == signal.SIGINT)  # python runs no finally on SIGTERM
 
 
-def test_after_a_kill_the_facts_can_be_read(tmp_path: Path) -> None:
-    write(tmp_path, train=TRAIN.format(step=SLOW, end="pass"))
-    ended = run_and_signal(tmp_path, signal.SIGKILL, *WATCH, "train.py", "100000")
+def test_after_a_kill_the_facts_can_be_read(warm: Warm, tmp_path: Path) -> None:
+    ended = train_and_signal(warm, tmp_path, signal.SIGKILL)
     assert ended.code == -signal.SIGKILL
     facts = Ledger.read(next(tmp_path.glob("runs/*/facts.jsonl")))
     assert [s.step for s in facts.steps][:3] == [1, 2, 3]

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -26,18 +24,15 @@ from reid_smoke.train.loop import train
 from reid_smoke.train.ranks import WORDS, Place, Ranks, device_of, find_place
 from tests.cli.test_image_text import TEXT
 from tests.cli.test_run import LEARNS, QUICK, sets
+from tests.warm import Process, Warm
 
-ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
 
-
-def start(here: Path, port: int, *overrides: str, options: Sequence[str] = ()) -> subprocess.Popen[str]:
+def start(warm: Warm, here: Path, port: int, *overrides: str, options: Sequence[str] = ()) -> Process:
+    """The launcher has torch already; its ranks are started as ever."""
     (here / "config.yaml").write_text("name: tiny\n")
-    launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", str(port)]
+    launcher = ["torch.distributed.run", "--nproc-per-node", "2", "--master-port", str(port)]
     command = [*launcher, "-m", "reid_smoke", "run", "config.yaml", *options, *sets(*overrides)]
-    command += ["--out", "out"]
-    return subprocess.Popen(
-        command, cwd=here, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT
-    )
+    return warm.start(*command, "--out", "out", cwd=here)
 
 
 def report_of(here: Path) -> dict[str, Any]:
@@ -45,9 +40,9 @@ def report_of(here: Path) -> dict[str, Any]:
     return document
 
 
-def test_two_ranks_train_one_model_on_divided_data_and_hand_over(tmp_path: Path) -> None:
+def test_two_ranks_train_one_model_on_divided_data_and_hand_over(warm: Warm, tmp_path: Path) -> None:
     overrides = [*LEARNS, *TEXT, "data.identities=10", "rule.window=[10,18]", "handover={weights: [0.1], steps: 5}"]
-    out, err = (process := start(tmp_path, 29621, *overrides, options=["--continue"])).communicate(timeout=120)
+    out, err = (process := start(warm, tmp_path, 29621, *overrides, options=["--continue"])).communicate(timeout=120)
     assert process.returncode == 0, err
     assert out.count("GO  reid-smoke run") == 1
     found = report_of(tmp_path)
@@ -72,12 +67,12 @@ def test_two_ranks_train_one_model_on_divided_data_and_hand_over(tmp_path: Path)
     assert {fact.step for fact in ledger.all(RankFacts)} == {*range(1, 12), 18}
 
 
-def test_a_rank_that_is_killed_ends_the_run_with_a_report(tmp_path: Path) -> None:
-    end_by_a_kill(tmp_path, 29622)
+def test_a_rank_that_is_killed_ends_the_run_with_a_report(warm: Warm, tmp_path: Path) -> None:
+    end_by_a_kill(warm, tmp_path, 29622)
 
 
-def end_by_a_kill(tmp_path: Path, port: int, *options: str) -> None:
-    process = start(tmp_path, port, *QUICK, "rule.window=[50000,100000]", options=options)
+def end_by_a_kill(warm: Warm, tmp_path: Path, port: int, *options: str) -> None:
+    process = start(warm, tmp_path, port, *QUICK, "rule.window=[50000,100000]", options=options)
     try:
         facts, patience = tmp_path / "out" / "facts-rank1.jsonl", time.monotonic() + 120
         while not facts.exists() or facts.read_bytes().count(b'"kind":"step"') < 20:
@@ -103,9 +98,11 @@ on_two_gpus = pytest.mark.skipif(torch.cuda.device_count() < 2, reason="there ar
 
 
 @on_two_gpus
-def test_over_nccl_the_step_is_captured_with_the_exchange_in_it(tmp_path: Path) -> None:
+def test_over_nccl_the_step_is_captured_with_the_exchange_in_it(warm: Warm, tmp_path: Path) -> None:
     overrides = [*LEARNS, "rule.window=[30,40]"]
-    out, err = (process := start(tmp_path, 29623, *overrides, options=["--device", "cuda"])).communicate(timeout=300)
+    out, err = (process := start(warm, tmp_path, 29623, *overrides, options=["--device", "cuda"])).communicate(
+        timeout=300
+    )
     assert process.returncode == 0, out + err
     found = report_of(tmp_path)
     assert (found["verdict"], found["findings"]) == ("GO", [])
@@ -118,8 +115,8 @@ def test_over_nccl_the_step_is_captured_with_the_exchange_in_it(tmp_path: Path) 
 
 
 @on_two_gpus
-def test_a_rank_that_is_killed_over_nccl_ends_the_run_with_a_report(tmp_path: Path) -> None:
-    end_by_a_kill(tmp_path, 29624, "--device", "cuda")
+def test_a_rank_that_is_killed_over_nccl_ends_the_run_with_a_report(warm: Warm, tmp_path: Path) -> None:
+    end_by_a_kill(warm, tmp_path, 29624, "--device", "cuda")
 
 
 # --- what the environment says ---

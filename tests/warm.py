@@ -1,0 +1,177 @@
+"""Processes of their own that need not wait for torch: each is forked off one that has imported it, and nothing else.
+
+Importing torch takes longer than most of what is tested of a process. What is tested of its start is started as users
+start it. One forked off here reads its modules of ours, its arguments and its environment anew, and ends as any other;
+its streams are pipes.
+"""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import json
+import os
+import runpy
+import select
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TextIO
+
+IMPORTED = (
+    "torch",
+    "torch._dynamo",
+    "torchvision",
+    "numpy",
+    "PIL.Image",
+    "pydantic",
+    "yaml",
+    "typer",
+    "jinja2",
+)
+REPOSITORY = Path(__file__).resolve().parents[1]
+NUMBER = struct.Struct("!i")  # a pid, then an exit code
+
+
+class Process:
+    """What the tests use of subprocess.Popen."""
+
+    def __init__(self, connection: socket.socket, stdout: TextIO, stderr: TextIO) -> None:
+        self._connection, self.stdout, self._stderr = connection, stdout, stderr
+        self.returncode: int | None = None
+        self.pid = self._receive()
+
+    def _receive(self) -> int:
+        number: int = NUMBER.unpack(self._connection.recv(NUMBER.size, socket.MSG_WAITALL))[0]
+        return number
+
+    def poll(self) -> int | None:
+        if self.returncode is None and select.select([self._connection], [], [], 0)[0]:
+            self.returncode = self._receive()
+            self._connection.close()
+        return self.returncode
+
+    def send_signal(self, number: int) -> None:
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
+
+    def communicate(self, timeout: float = 120) -> tuple[str, str]:
+        """What stdout and stderr have still to say. After so many seconds it is killed."""
+        patience = threading.Timer(timeout, self.kill)
+        patience.start()
+        with ThreadPoolExecutor(2) as pool, self.stdout, self._stderr:
+            out, err = pool.map(lambda stream: stream.read(), (self.stdout, self._stderr))
+        if self.returncode is None:
+            self.returncode = self._receive()
+            self._connection.close()
+        patience.cancel()
+        return out, err
+
+
+class Warm:
+    """The process that has imported torch. `folder`: where its socket lies."""
+
+    def __init__(self, folder: Path) -> None:
+        self._address = str(folder / "socket")
+        # Ctrl-C is for pytest; this one ends when its stdin does, whatever ends pytest.
+        self._server = subprocess.Popen(
+            [sys.executable, __file__, self._address], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            start_new_session=True, env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+        )  # fmt: skip
+        assert self._server.stdout is not None
+        assert self._server.stdout.readline() == b"ready\n"
+
+    def close(self) -> None:
+        self._server.communicate()
+
+    def start(
+        self, *command: str | Path, cwd: Path, environment: Mapping[str, str] | None = None, room: int | None = None
+    ) -> Process:
+        """`python -m *command`. `room`: the bytes beyond which no file may grow, as on a full disk."""
+        asked = {
+            "command": [str(word) for word in command],
+            "cwd": str(cwd),
+            "environment": {**os.environ, "OMP_NUM_THREADS": "1", **(environment or {})},
+            "room": room,
+        }
+        connection = socket.socket(socket.AF_UNIX)
+        connection.connect(self._address)
+        (out, out_end), (err, err_end), nothing = os.pipe(), os.pipe(), os.open(os.devnull, os.O_RDONLY)
+        theirs = (nothing, out_end, err_end)
+        socket.send_fds(connection, [json.dumps(asked).encode()], theirs)
+        connection.shutdown(socket.SHUT_WR)
+        process = Process(connection, open(out), open(err))  # noqa: SIM115, PTH123
+        for descriptor in theirs:
+            os.close(descriptor)
+        return process
+
+    def run(
+        self, *command: str | Path, cwd: Path, environment: Mapping[str, str] | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        process = self.start(*command, cwd=cwd, environment=environment)
+        out, err = process.communicate()
+        assert process.returncode is not None
+        return subprocess.CompletedProcess([*map(str, command)], process.returncode, out, err)
+
+
+def _serve(address: str) -> socket.socket:
+    """Returns in a process that is to answer one connection."""
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(address)
+    listener.listen()
+    os.write(1, b"ready\n")
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody here waits for them
+    while True:
+        if 0 in select.select([listener, 0], [], [])[0]:  # stdin has ended
+            os._exit(0)
+        connection, _ = listener.accept()
+        if os.fork() == 0:
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            listener.close()
+            return connection
+        connection.close()
+
+
+def _fork_off(connection: socket.socket) -> list[str]:
+    """Returns in the process that was asked for; its parent stays, and tells what became of it."""
+    asked, streams, _, _ = socket.recv_fds(connection, 2**20, 3)
+    while part := connection.recv(2**20):
+        asked += part
+    if pid := os.fork():
+        for descriptor in (*streams, 0, 1, 2):
+            os.close(descriptor)
+        connection.sendall(NUMBER.pack(pid))
+        connection.sendall(NUMBER.pack(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])))
+        os._exit(0)
+    connection.close()
+    for number, descriptor in enumerate(streams):
+        os.dup2(descriptor, number)
+        os.close(descriptor)
+    wanted = json.loads(asked)
+    os.chdir(wanted["cwd"])
+    os.environ.clear()
+    os.environ.update(wanted["environment"])
+    sys.path[0] = wanted["cwd"]
+    if wanted["room"] is not None:
+        import resource  # which Windows has not, and every test imports this file
+
+        resource.setrlimit(resource.RLIMIT_FSIZE, (wanted["room"], wanted["room"]))
+    command: list[str] = wanted["command"]
+    return command
+
+
+if __name__ == "__main__":
+    for name in IMPORTED:
+        importlib.import_module(name)
+    gc.freeze()
+    sys.argv[:] = _fork_off(_serve(sys.argv[1]))
+    runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
