@@ -69,7 +69,7 @@ def carried_over(pairs: NDArray[np.float32]) -> NDArray[np.float32]:
     """Correlation, in each batch, between distances of images and those of features; (batches, 2, P) -> (batches,).
 
     Above 0 where features belong to their images, whatever the weights are; NaN where all are alike. What two places in
-    the batch have in common is taken out: PK sampling puts one identity's images side by side, and rows that `view` made
+    the batch have in common is taken out: PK sampling puts one identity side by side, and rows that `view` made
     of channels are more alike side by side, too.
     """
     with np.errstate(invalid="ignore", divide="ignore"):
