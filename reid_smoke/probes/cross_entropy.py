@@ -30,6 +30,7 @@ class Batch:
     counted: Tensor
     soft: bool = False  # the labels are the largest of soft targets
     mixed: Tensor | None = None  # (B,) bool, of soft targets: more than one label, as of mixup; smoothing has one
+    largest: Tensor | None = None  # (B,), of soft targets: the share of the largest
 
 
 def log_softmax_of(node: Node) -> Node | None:
@@ -165,7 +166,7 @@ def read_batch(consumer: Node) -> Batch | None:
     rows, classes = log_probs.shape
     by_hand = _by_hand(consumer)
     consumer = consumer if by_hand is None else by_hand[1]
-    name, ignore, mixed, told = name_of(consumer), -100, None, None
+    name, ignore, mixed, told, largest = name_of(consumer), -100, None, None, None
     if name.startswith("NllLoss"):
         labels, ignore = consumer._saved_target, int(consumer._saved_ignore_index)
         if ignore >= 2**63:  # torch < 2.9 shows the int64 as unsigned
@@ -188,14 +189,14 @@ def read_batch(consumer: Node) -> Batch | None:
         labels = targets.argmax(1)
         first, second = targets.topk(min(2, classes), 1).values.T[[0, -1]]
         mixed = second - targets.amin(1) > 1e-3 * first
+        largest = first / targets.sum(1)
         told = first - targets.amin(1) > 1e-6  # the same for every class is no label
     if labels.shape != (rows,):
         return None
     labels = labels.detach().long().to(log_probs.device)
     counted = labels != ignore if told is None else told
-    return Batch(
-        log_probs, labels.clamp(0, classes - 1) if name != "Mul" else labels, counted, mixed is not None, mixed
-    )
+    labels = labels.clamp(0, classes - 1) if name != "Mul" else labels
+    return Batch(log_probs, labels, counted, mixed is not None, mixed, largest)
 
 
 def class_weights_of(consumer: Node) -> Tensor | None:

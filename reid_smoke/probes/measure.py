@@ -21,14 +21,15 @@ IGNORED = -1  # stands for the label of a row that the loss ignores
 def classification_rows(batch: Batch) -> Figures:
     """What CE, top-1 and the figures of the labels are made of: (B,) each, `picked` the log-probability of the label,
     `predicted` the likeliest class, `labels` with IGNORED where the loss ignores the row, `spread` the logits' over
-    the classes.
+    the classes, `largest_targets` where the targets are soft.
     """
     log_probs, labels = batch.log_probs.float(), batch.labels  # (B, C), (B,)
     classes = torch.stack([torch.where(batch.counted, labels, IGNORED), log_probs.argmax(1)]).float()  # exact to 2^24
     picked = log_probs.gather(1, labels[:, None]).squeeze(1)
     # A log-softmax shifts each row by a constant, which leaves the spread that of the logits.
     spread = log_probs.std(1) if log_probs.shape[1] > 1 else torch.zeros_like(picked)
-    return {"picked": picked, "predicted": classes[1], "labels": classes[0], "spread": spread}
+    rows = {"picked": picked, "predicted": classes[1], "labels": classes[0], "spread": spread}
+    return rows if batch.largest is None else {**rows, "largest_targets": batch.largest}
 
 
 def gradient_of_ce(batch: Batch, feature: Tensor, scale: float) -> Tensor | None:

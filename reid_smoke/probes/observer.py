@@ -252,6 +252,7 @@ class Observer:
             if walked:
                 probes.share(consumer, now)
                 probes.turned(consumer, now)
+                probes.targets(root, consumer, now)
 
     @guarded
     def gradients_asked(self, outputs: object, inputs: object, *, is_last: bool) -> None:
