@@ -42,7 +42,7 @@ from reid_smoke.probes.continuity import Continuity
 from reid_smoke.probes.cross_entropy import log_softmax_of, read_batch
 from reid_smoke.probes.figures import counted_labels, read_figures, turned_by
 from reid_smoke.probes.freshness import Frozen
-from reid_smoke.probes.groups import as_float, group_of
+from reid_smoke.probes.groups import as_float, group_of, held_by
 from reid_smoke.probes.guard import guarded
 from reid_smoke.probes.labels import LabelCounts, LabelsBeforeLoss
 from reid_smoke.probes.likeness import Likeness
@@ -589,7 +589,7 @@ class Observer:
 
     @guarded
     def _write_frozen(self, structure: Structure) -> None:
-        facts = self._frozen.facts(structure.everything, self.step + 1)
+        facts = self._frozen.facts(structure.everything, self.step + 1, held_by(structure.live.optimizers))
         if facts is not None:
             self.ledger.add(facts)
 
