@@ -52,7 +52,7 @@ class Loading:
         self._ended.add(iterator)
         if loader is None and self._training_sampler == (sampler_of(iterator) or None) and self._dry < MOST_DRY:
             self._dry += 1
-            loader = Loader(epoch=self.epoch + 1, fed=True)  # the training's own loader, and it gave nothing
+            loader = Loader(epoch=self.epoch + 1, fed=1)  # the training's own loader, and it gave nothing
         if loader is None or not loader.fed or not _tells_something(loader):
             return False
         self._ledger.add(
@@ -63,9 +63,9 @@ class Loading:
     def feeds_a_step(self) -> None:
         """A batch of the current loader went through the loss: with its first one an epoch begins."""
         loader = self.current
-        if not loader.key or loader.fed:
+        loader.fed += 1
+        if not loader.key or loader.fed > 1:
             return
-        loader.fed = True
         self._training_sampler = loader.sampler
         self.epoch += 1
         loader.epoch = self.epoch
