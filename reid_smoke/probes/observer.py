@@ -110,6 +110,7 @@ class Observer:
         self._continuity = Continuity()
         self._labels_due: int | None = None  # with which step they are told of, besides every hundredth
         self._stepping: list[bool] = []  # of each optimizer that steps now, the outermost first: is the head in it
+        self._closures = 0  # backwards within the optimizer's step
         self._scale: Tensor | None = None
         self._stepped = False
         self._asks_only = True  # for gradients, by torch.autograd.grad, and never goes backward
@@ -158,6 +159,7 @@ class Observer:
 
     @guarded
     def batch_fetched(self, iterator: object, seconds: float, promised: int | None) -> None:
+        self._stepping.clear()  # a step that raised never ended
         self._loading.fetched(iterator, seconds, promised)
 
     @guarded
@@ -215,7 +217,10 @@ class Observer:
                 words = loss_in_words(root)
                 self.unclassified[words] = self.unclassified.get(words, 0) + 1
             return
+        within = self._stepping.copy()  # the backward is a closure's: the optimizer's step goes on after it
         self.settle()
+        self._stepping = within
+        self._closures += bool(within)
         self._counts["other_backwards"] -= 1
         self._counts["backwards"] += 1
         self.step += 1
@@ -243,7 +248,9 @@ class Observer:
             if self._loading.epoch <= 1 and self._likeness.wants_more and self._is_eager:
                 probes.likeness(root, consumer, batch, self._likeness)
             rows = self._weights.rows_that_go_uphill if self._is_eager else None
-            if rows is not None:
+            if self._closures > 1:  # a line search: where it goes is not what its last look alone asks for
+                self._weights.uphill.forget()
+            elif rows is not None:
                 probes.uphill(consumer, plain, rows, self._weights.uphill)
             if walked or (self._is_eager and now.step_in_epoch == 1 and now.epoch in IMAGES_AT):
                 probes.images(root, batch, now)
@@ -397,7 +404,7 @@ class Observer:
         step = Step(
             number=self.step,
             epoch=max(loading.epoch, 1),
-            step_in_epoch=loading.current.given if loading.current.key else self.step,
+            step_in_epoch=loading.current.place if loading.current.key else self.step,
             events=events.replace("a", ""),
             data_s=loading.data_s,
             arrived=loading.arrived,
@@ -455,6 +462,7 @@ class Observer:
         group = group_of(optimizer, self._structure.head) if self._structure is not None else None
         holds_head = group is not None and group.get("lr") is not None
         inside = any(self._stepping)
+        self._closures = self._closures if self._stepping else 0
         self._stepping.append(holds_head or inside)
         now = self._open
         if now is None or self._structure is None or not now.measured:
