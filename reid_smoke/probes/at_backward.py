@@ -173,7 +173,7 @@ def _note_weight(node: Node, name: str, factor: float, now: Step) -> None:
     def note(gradients: tuple[Tensor | None, ...]) -> None:
         gradient = next((g for g in gradients if g is not None), None)
         if gradient is not None:
-            now.measurements[name] = [*now.tensors(name), gradient.detach().float().sum().abs() * factor]
+            now.measurements[name] = [*now.tensors(name), -factor * gradient.detach().float().sum()]
 
     node.register_prehook(_harmless(note))
 

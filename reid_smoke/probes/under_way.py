@@ -102,7 +102,7 @@ class Loader:
 
     @property
     def place(self) -> int:
-        """The batch of this step, from 1: a prefetcher has fetched more, and one batch may go through the loss twice."""
+        """The batch of this step, from 1: a prefetcher has fetched more; one batch may go backward twice."""
         return min(self.given, self.fed)
 
 
