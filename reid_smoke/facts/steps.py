@@ -48,6 +48,8 @@ class StepFacts(Fact):
     head_grad_cosine: float = float("nan")  # with CE's own gradient at the head, as the optimizer found it
     head_update_cosine: float = float("nan")  # with the same: below 0 where CE falls; both at the first updates only
     head_grad_of_ce: float = float("nan")  # what head_grad would be if the loss were plain CE; at few steps
+    target_top: float = float("nan")  # mean of the largest share in soft targets; NaN: the loss is given labels
+    soft_over_labels: float = float("nan")  # weight of losses with soft targets on CE's logits over CE's; at few steps
     turned_by: str = ""  # a function of the user's own behind the head that passed on minus the gradient; at few steps
     head_steps: int | None = None  # how often an optimizer stepped the head for this batch
     head_optimizers: int | None = None  # by how many different ones

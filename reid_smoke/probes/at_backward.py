@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.autograd.function import BackwardCFunction
 
 from reid_smoke.probes import measure
-from reid_smoke.probes.classifier import norm_input, takes_weight_as_it_is
+from reid_smoke.probes.classifier import norm_input, scale_of_logits, takes_weight_as_it_is
 from reid_smoke.probes.cross_entropy import SHAPES, Batch, log_softmax_of, weight_of_ce
 from reid_smoke.probes.graph import images_of, is_fed_images
 from reid_smoke.probes.guard import Accountable, guarded
@@ -149,12 +149,40 @@ class AtBackward:
                 _compare_gradients(above, edge, below, now)
 
     @guarded
+    def targets(self, root: Node, consumer: Node, now: Step) -> None:
+        """How much labels weigh, and how much soft targets on the same logits: told while backward runs.
+
+        Targets sum up to 1, so the gradient at a log-softmax sums up to minus its loss's weight. A temperature T is in
+        the logits and in their gradient: whoever multiplies with its square has a weight of 1 again.
+        """
+        of_labels = log_softmax_of(consumer)
+        opinions = self.structure.opinions if self.structure is not None else ()
+        for beside in opinions:
+            node = follow(root, beside.path)
+            of_opinion = log_softmax_of(node) if node is not None else None
+            if of_opinion is None or of_opinion is of_labels or beside.product_path is None:
+                return
+            scale = scale_of_logits(of_opinion, beside.product_path)
+            _note_weight(of_opinion, "weight_of_soft", scale**2, now)
+        if opinions and of_labels is not None:
+            _note_weight(of_labels, "weight_of_labels", 1.0, now)
+
+    @guarded
     def turned(self, consumer: Node, now: Step) -> None:
         """Whether a function of the user's own turns the gradient around on its way from the head to the backbone."""
         product = self.structure.product_of(consumer) if self.structure is not None else None
         for node in behind(product.feature_edge) if product is not None else ():
             if isinstance(node, BackwardCFunction):
                 _compare_sides(node, now)
+
+
+def _note_weight(node: Node, name: str, factor: float, now: Step) -> None:
+    def note(gradients: tuple[Tensor | None, ...]) -> None:
+        gradient = next((g for g in gradients if g is not None), None)
+        if gradient is not None:
+            now.measurements[name] = [*now.tensors(name), -factor * gradient.detach().float().sum()]
+
+    node.register_prehook(_harmless(note))
 
 
 def _compare_sides(node: Node, now: Step) -> None:

@@ -36,6 +36,7 @@ class Batch:
     ignored: int = IGNORED
     soft: bool = False  # the labels are the largest of soft targets
     mixed: Tensor | None = None  # (B,) bool, of soft targets: more than one label, as of mixup; smoothing has one
+    largest: Tensor | None = None  # (B,), of soft targets: the share of the largest
 
     @cached_property
     def labels(self) -> Tensor:
@@ -181,7 +182,7 @@ def read_batch(consumer: Node) -> Batch | None:
     rows, classes = log_probs.shape
     by_hand = _by_hand(consumer)
     consumer = consumer if by_hand is None else by_hand[1]
-    name, ignored, mixed = name_of(consumer), IGNORED, None
+    name, ignored, mixed, largest = name_of(consumer), IGNORED, None, None
     if name.startswith("NllLoss"):
         labels, ignored = consumer._saved_target, int(consumer._saved_ignore_index)
         if ignored >= 2**63:  # torch < 2.9 shows the int64 as unsigned
@@ -205,12 +206,13 @@ def read_batch(consumer: Node) -> Batch | None:
         targets = targets * targets.sum().sign()
         first, second = targets.topk(min(2, classes), 1).values.T[[0, -1]]
         mixed = second - targets.amin(1) > 1e-3 * first
+        largest = first / targets.sum(1)
         told = first - targets.amin(1) > 1e-6  # the same for every class is no label
         labels = torch.where(told, targets.argmax(1), IGNORED)
     if labels.shape != (rows,):
         return None
     labels = labels.detach().long().to(log_probs.device)
-    return Batch(log_probs, labels, ignored, mixed is not None, mixed)
+    return Batch(log_probs, labels, ignored, mixed is not None, mixed, largest)
 
 
 def class_weights_of(consumer: Node) -> Tensor | None:

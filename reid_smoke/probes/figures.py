@@ -33,7 +33,7 @@ def read_figures(numbers: Numbers, updates: int) -> dict[str, float]:
     for name, times in (("head_update", updates), ("backbone_update", updates), ("head_moved", 1)):
         figures[name] = _share(numbers.get(name, ()), numbers.get(f"{name}_of", ()), times)
     figures["head_overwritten"] = _apart_at_unit_length(numbers.get("head_apart", ()))
-    return figures | _of_classification(numbers) | _of_features(numbers)
+    return figures | _of_classification(numbers) | _of_targets(numbers) | _of_features(numbers)
 
 
 def counted_labels(numbers: Numbers) -> list[int]:
@@ -69,6 +69,14 @@ def _of_classification(numbers: Numbers) -> dict[str, float]:
         # The sine of each label, so that different sets of labels hardly ever have the same sum.
         "label_checksum": sum(math.sin(12.9898 * label) for label in labels),
         "logit_std": _mean(numbers["spread"], math.nan),
+    }
+
+
+def _of_targets(numbers: Numbers) -> dict[str, float]:
+    labels, soft = sum(numbers.get("weight_of_labels", ())), sum(numbers.get("weight_of_soft", ()))
+    return {
+        "soft_over_labels": soft / labels if labels > 0 else math.nan,
+        "target_top": _mean(numbers.get("largest_targets", ()), math.nan),
     }
 
 

@@ -27,14 +27,24 @@ class Frozen:
     def __init__(self) -> None:
         self._known: set[int] = set()
 
-    def facts(self, parameters: Sequence[tuple[str, Tensor]], step: int) -> FrozenFacts | None:
-        """None where the same parameters are frozen as at the last look, or where none ever were."""
-        frozen = {id(p) for _, p in parameters if not p.requires_grad}
-        if frozen == self._known:
+    def facts(
+        self, parameters: Sequence[tuple[str, Tensor]], step: int, held: frozenset[int] | None = None
+    ) -> FrozenFacts | None:
+        """None where the same parameters stand still as at the last look, or where none ever did.
+
+        held: ids of the parameters in optimizers; those in none stand still, too. None: no optimizer is known.
+        """
+        still = {id(p) for _, p in parameters if not p.requires_grad or (held is not None and id(p) not in held)}
+        if still == self._known:
             return None
-        were_frozen, self._known = bool(self._known), frozen
+        stood_still, self._known = bool(self._known), still
+        unheld = [(n, p) for n, p in parameters if p.requires_grad and id(p) in still]
         facts = frozen_facts(parameters, step)
-        return FrozenFacts(step=step, weights=0, fresh=0) if facts is None and were_frozen else facts
+        if facts is None and not unheld:
+            return FrozenFacts(step=step, weights=0, fresh=0) if stood_still else None
+        facts = facts or FrozenFacts(step=step, weights=0, fresh=0)
+        weights, fresh = _drawn(unheld)
+        return facts.model_copy(update={"unheld": weights, "unheld_fresh": len(fresh)})
 
 
 def frozen_facts(parameters: Sequence[tuple[str, Tensor]], step: int) -> FrozenFacts | None:
@@ -42,25 +52,25 @@ def frozen_facts(parameters: Sequence[tuple[str, Tensor]], step: int) -> FrozenF
 
     Waits for the device once.
     """
-    frozen = [
-        (name, p.detach())
-        for name, p in parameters
-        if not p.requires_grad and p.dim() >= 2 and p.numel() >= LEAST and p.is_floating_point()
-    ]
-    if not frozen:
+    weights, found = _drawn([(name, p) for name, p in parameters if not p.requires_grad])
+    if not weights:
         return None
-    rows = torch.stack([_moments(weight) for _, weight in frozen]).tolist()
-    found = [
-        (name, how)
-        for (name, weight), row in zip(frozen, rows, strict=True)
+    return FrozenFacts(step=step, weights=weights, fresh=len(found), examples=tuple(found[:MOST_NAMES]))
+
+
+def _drawn(parameters: Sequence[tuple[str, Tensor]]) -> tuple[int, list[str]]:
+    """How many weights are large enough to tell, and which of them look drawn, with the distribution."""
+    weights = [
+        (name, p.detach()) for name, p in parameters if p.dim() >= 2 and p.numel() >= LEAST and p.is_floating_point()
+    ]
+    if not weights:
+        return 0, []
+    rows = torch.stack([_moments(weight) for _, weight in weights]).tolist()
+    return len(weights), [
+        f"{name}: {how}"
+        for (name, weight), row in zip(weights, rows, strict=True)
         if (how := looks_drawn(tuple(weight.shape), *row)) is not None
     ]
-    return FrozenFacts(
-        step=step,
-        weights=len(frozen),
-        fresh=len(found),
-        examples=tuple(f"{name}: {how}" for name, how in found[:MOST_NAMES]),
-    )
 
 
 def _moments(weight: Tensor) -> Tensor:

@@ -93,7 +93,21 @@ def _classification(consumer: Node, log_softmax: Node, path: tuple[int, ...]) ->
         if product is not None and product.feature_edge is not None:
             _describe_feature(found, node, product.feature_edge)
         break
+    else:
+        found.logit_path = _down_to_compiled(log_softmax)
     return found
+
+
+def _down_to_compiled(log_softmax: Node) -> tuple[str, ...]:
+    """The names passed on the way to a model that torch.compile made into one node; none where there is no such."""
+    names: list[str] = []
+    node = edges(log_softmax)[0]
+    while node is not None and len(names) < LONGEST_PATH:
+        if "Compiled" in name_of(node):
+            return tuple(names)
+        names.append(name_of(node))
+        node = next((child for child in edges(node) if child is not None), None)
+    return ()
 
 
 def _down_to_products(log_softmax: Node) -> Iterator[tuple[Node, tuple[str, ...], tuple[int, ...]]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from torch import Tensor
@@ -11,6 +12,14 @@ def group_of(owner: object, parameter: Tensor | None) -> dict[str, Any] | None:
     """The group of `owner`, an optimizer or one written alike, that holds this parameter; None where none does."""
     groups = getattr(owner, "param_groups", ()) if parameter is not None else ()
     return next((group for group in groups if any(p is parameter for p in group["params"])), None)
+
+
+def held_by(optimizers: Sequence[object]) -> frozenset[int] | None:
+    """Ids of the parameters in any group of these; None where there is no optimizer."""
+    if not optimizers:
+        return None
+    groups = (group for one in optimizers for group in getattr(one, "param_groups", ()))
+    return frozenset(id(parameter) for group in groups for parameter in group["params"])
 
 
 def lr_set(group: dict[str, Any]) -> float | None:

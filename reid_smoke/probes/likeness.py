@@ -38,6 +38,8 @@ def alike(
     the ROC curve, from ranks: Mann & Whitney 1947). (N, D), (N,), (N,) -> pairs, 0..1; NaN where there is no pair of
     either. Only pairs from two batches count: labels of another batch still fit each other within one.
     """
+    if len(labels) < 2:
+        return 0, float("nan")
     scaled = (descriptions - descriptions.mean(0)) / (descriptions.std(0) + 1e-6)
     squares = (scaled * scaled).sum(1)
     distances = squares[:, None] + squares[None] - 2 * scaled @ scaled.T  # (N, N)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from weakref import WeakSet
 
 from reid_smoke.facts import LoaderFacts
 from reid_smoke.ledger import Ledger
@@ -25,6 +26,7 @@ class Loading:
         self._iterators: dict[int, Loader] = {}
         self._training_sampler = 0
         self._dry = 0  # epochs that gave no batch
+        self._ended: WeakSet[object] = WeakSet()  # iterators that are at their end: a prefetcher may ask them again
         self.current = Loader()
         self.epoch = 0
         self.data_s = 0.0
@@ -45,9 +47,12 @@ class Loading:
     def exhausted(self, iterator: object) -> bool:
         """Whether an epoch of the training ended of which a fact tells."""
         loader = self._iterators.pop(id(iterator), None)
+        if loader is None and iterator in self._ended:
+            return False
+        self._ended.add(iterator)
         if loader is None and self._training_sampler == (sampler_of(iterator) or None) and self._dry < MOST_DRY:
             self._dry += 1
-            loader = Loader(epoch=self.epoch + 1, fed=True)  # the training's own loader, and it gave nothing
+            loader = Loader(epoch=self.epoch + 1, fed=1)  # the training's own loader, and it gave nothing
         if loader is None or not loader.fed or not _tells_something(loader):
             return False
         self._ledger.add(
@@ -58,9 +63,9 @@ class Loading:
     def feeds_a_step(self) -> None:
         """A batch of the current loader went through the loss: with its first one an epoch begins."""
         loader = self.current
-        if not loader.key or loader.fed:
+        loader.fed += 1
+        if not loader.key or loader.fed > 1:
             return
-        loader.fed = True
         self._training_sampler = loader.sampler
         self.epoch += 1
         loader.epoch = self.epoch

@@ -19,8 +19,8 @@ Figures = dict[str, Tensor | float]
 
 def classification_rows(batch: Batch) -> Figures:
     """What CE, top-1 and the figures of the labels are made of: `row_ce` (B,), 0 where the loss ignores the row;
-    `classes` (2, B) int64, its target and the likeliest one; `spread` (B,), the logits' over the classes; and
-    `ignored`, the target of rows that the loss ignores.
+    `classes` (2, B) int64, its target and the likeliest one; `spread` (B,), the logits' over the classes;
+    `ignored`, the target of rows that the loss ignores; and (B,) `largest_targets` where the targets are soft.
     """
     log_probs = batch.log_probs.float()  # (B, C)
     # One launch, where to pick the labels' takes two. That of `functional` is a door that the observer stands at.
@@ -29,7 +29,8 @@ def classification_rows(batch: Batch) -> Figures:
     classes = torch.stack([batch.targets, log_probs.argmax(1)])
     # A log-softmax shifts each row by a constant, which leaves the spread that of the logits.
     spread = log_probs.std(1) if log_probs.shape[1] > 1 else torch.zeros_like(row_ce)
-    return {"row_ce": row_ce, "classes": classes, "spread": spread, "ignored": float(batch.ignored)}
+    rows: Figures = {"row_ce": row_ce, "classes": classes, "spread": spread, "ignored": float(batch.ignored)}
+    return rows if batch.largest is None else {**rows, "largest_targets": batch.largest}
 
 
 def gradient_of_ce(batch: Batch, feature: Tensor, scale: float) -> Tensor | None:

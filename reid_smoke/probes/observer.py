@@ -42,7 +42,7 @@ from reid_smoke.probes.continuity import Continuity
 from reid_smoke.probes.cross_entropy import log_softmax_of, read_batch
 from reid_smoke.probes.figures import counted_labels, read_figures, turned_by
 from reid_smoke.probes.freshness import Frozen
-from reid_smoke.probes.groups import as_float, group_of
+from reid_smoke.probes.groups import as_float, group_of, held_by
 from reid_smoke.probes.guard import guarded
 from reid_smoke.probes.labels import LabelCounts, LabelsBeforeLoss
 from reid_smoke.probes.likeness import Likeness
@@ -111,6 +111,7 @@ class Observer:
         self._continuity = Continuity()
         self._labels_due: int | None = None  # with which step they are told of, besides every hundredth
         self._stepping: list[bool] = []  # of each optimizer that steps now, the outermost first: is the head in it
+        self._closures = 0  # backwards within the optimizer's step
         self._scale: Tensor | None = None
         self._stepped = False
         self._asks_only = True  # for gradients, by torch.autograd.grad, and never goes backward
@@ -159,6 +160,7 @@ class Observer:
 
     @guarded
     def batch_fetched(self, iterator: object, seconds: float, promised: int | None) -> None:
+        self._stepping.clear()  # a step that raised never ended
         self._loading.fetched(iterator, seconds, promised)
 
     @guarded
@@ -216,7 +218,10 @@ class Observer:
                 words = loss_in_words(root)
                 self.unclassified[words] = self.unclassified.get(words, 0) + 1
             return
+        within = self._stepping.copy()  # the backward is a closure's: the optimizer's step goes on after it
         self.settle()
+        self._stepping = within
+        self._closures += bool(within)
         self._counts["other_backwards"] -= 1
         self._counts["backwards"] += 1
         self.step += 1
@@ -244,7 +249,9 @@ class Observer:
             if self._loading.epoch <= 1 and self._likeness.wants_more and self._is_eager:
                 probes.likeness(root, consumer, batch, self._likeness)
             rows = self._weights.rows_that_go_uphill if self._is_eager else None
-            if rows is not None:
+            if self._closures > 1:  # a line search: where it goes is not what its last look alone asks for
+                self._weights.uphill.forget()
+            elif rows is not None:
                 probes.uphill(consumer, plain, rows, self._weights.uphill)
             if walked or (self._is_eager and now.step_in_epoch == 1 and now.epoch in IMAGES_AT):
                 probes.images(root, batch, now)
@@ -253,6 +260,7 @@ class Observer:
             if walked:
                 probes.share(consumer, now)
                 probes.turned(consumer, now)
+                probes.targets(root, consumer, now)
 
     @guarded
     def gradients_asked(self, outputs: object, inputs: object, *, is_last: bool) -> None:
@@ -404,7 +412,7 @@ class Observer:
         step = Step(
             number=self.step,
             epoch=max(loading.epoch, 1),
-            step_in_epoch=loading.current.given if loading.current.key else self.step,
+            step_in_epoch=loading.current.place if loading.current.key else self.step,
             events=events.replace("a", ""),
             data_s=loading.data_s,
             arrived=loading.arrived,
@@ -462,6 +470,7 @@ class Observer:
         group = group_of(optimizer, self._structure.head) if self._structure is not None else None
         holds_head = group is not None and group.get("lr") is not None
         inside = any(self._stepping)
+        self._closures = self._closures if self._stepping else 0
         self._stepping.append(holds_head or inside)
         now = self._open
         if now is None or self._structure is None or not now.measured:
@@ -596,7 +605,7 @@ class Observer:
 
     @guarded
     def _write_frozen(self, structure: Structure) -> None:
-        facts = self._frozen.facts(structure.everything, self.step + 1)
+        facts = self._frozen.facts(structure.everything, self.step + 1, held_by(structure.live.optimizers))
         if facts is not None:
             self.ledger.add(facts)
 

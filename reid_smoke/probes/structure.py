@@ -55,6 +55,7 @@ class Structure:
     margin: bool = False  # the loss's logits are short of a margin
     sharded: bool = False  # no weight is to be looked at: neither `head` nor `backbone` is given
     image_path: tuple[int, ...] | None = None  # edges from the loss's node to the convolution that is fed the images
+    opinions: Sequence[Classification] = ()  # with soft targets, on the same logits as the judged one, which has labels
 
     def product_of(self, consumer: Node) -> Product | None:
         """The classifier in the graph of a step's own, behind the node that holds its labels."""
@@ -96,7 +97,8 @@ def read_structure(
     names = [live.name(weight) if weight is not None else None for weight in heads]
     cut_off = [at for at, made in enumerate(products, start=1) if made is not None and not has_weight_behind(made)]
     index = next((i for i, name in enumerate(names) if wanted is not None and name and wanted.search(name)), 0)
-    same_logits = _on_the_same_logits(products, index)
+    alike = _on_the_same_logits(products, index)
+    same_logits = _of_labels(root, candidates, alike)
     index = max(same_logits, key=lambda at: _weight(root, candidates[at]))
     classification = candidates[index]
     batch = _batch(root, classification)
@@ -162,6 +164,7 @@ def read_structure(
         margin,
         sharded,
         found.image_path,
+        [candidates[at] for at in alike if at not in same_logits],
     )
 
 
@@ -197,6 +200,11 @@ def _on_the_same_logits(products: list[Product | None], index: int) -> list[int]
     """Which classifications share this one's logits, as the two of mixup do; itself among them."""
     chosen = products[index]
     return [i for i, made in enumerate(products) if made and chosen and made.node is chosen.node] or [index]
+
+
+def _of_labels(root: Node, candidates: Sequence[Classification], alike: list[int]) -> list[int]:
+    """Those that are given labels, where there are any: soft targets beside them are another model's opinion."""
+    return [at for at in alike if (batch := _batch(root, candidates[at])) is not None and not batch.soft] or alike
 
 
 def _weight(root: Node, classification: Classification) -> float:

@@ -104,11 +104,16 @@ class Loader:
     epoch: int = 0
     given: int = 0
     promised: int | None = None
-    fed: bool = False  # one of its batches went through the loss
+    fed: int = 0  # steps that its batches went into
     sampler: int = 0  # id of what draws its batches
     images: int | None = None  # of its dataset
     parts: tuple[int, ...] = ()  # of the dataset, where it is put together from several
     batch_size: int | None = None  # as what draws its batches has it
+
+    @property
+    def place(self) -> int:
+        """The batch of this step, from 1: a prefetcher has fetched more; one batch may go backward twice."""
+        return min(self.given, self.fed)
 
 
 def sampler_of(iterator: object) -> int:

@@ -38,6 +38,10 @@ class Uphill:
         wrong = torch.where(counted[:, None], wrong, 0.0)[:, : rows.shape[0]]
         self._asked = wrong.T @ feature.detach().float() * (-1.0 if scale is not None and scale < 0 else 1.0)
 
+    def forget(self) -> None:
+        """What was asked last says nothing of the update that comes."""
+        self._asked = None
+
     def gradient(self, rows: Tensor | None) -> Tensor | None:
         """Cosine between the gradient that the optimizer finds (R, D) and the one that CE asked for; None: unknown."""
         return _cosine(rows, self._asked)

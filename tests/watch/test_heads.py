@@ -76,11 +76,13 @@ def test_a_loss_that_torch_jit_compiles_is_compiled_as_ever(tmp_path: Path) -> N
     assert float(loss) == pytest.approx(1.3863, abs=1e-3)
 
 
-class CompiledAndForgotten(TinyTraining):
+class Compiled(TinyTraining):
     def make_model(self) -> nn.Module:
         model: nn.Module = torch.compile(super().make_model(), backend="aot_eager")  # type: ignore[assignment]
         return model
 
+
+class CompiledAndForgotten(Compiled):
     def head_parameters(self) -> list[nn.Parameter]:
         return []
 
@@ -92,3 +94,16 @@ def test_a_head_within_a_compiled_model_is_judged(tmp_path: Path) -> None:
     cause = watch.report.primary
     assert cause is not None
     assert (cause.slug, "classifier.weight (24 x 512)" in cause.evidence) == ("head-not-in-optimizer", True)
+
+
+class CompiledAndSquashed(Compiled):
+    def loss(self, images: Tensor, labels: Tensor) -> Tensor:
+        return F.cross_entropy(self.model(images)[0].softmax(1), labels)
+
+
+def test_what_lies_between_a_compiled_model_and_the_loss_is_seen(tmp_path: Path) -> None:
+    with reid_smoke.watch(out=tmp_path, stop=True) as watch:
+        CompiledAndSquashed().train()
+    assert watch.report is not None
+    assert watch.report.primary is not None
+    assert watch.report.primary.slug == "softmax-before-ce"

@@ -12,6 +12,7 @@ from reid_smoke.rule import Curve
 # other loss differs from batch to batch.
 SHARE = 0.02
 SQUEEZED = 0.5  # of the head's gradient is left by clipping
+TIMES = 30  # CE's weight, of a loss with soft targets on the same logits; distilling is done with 1 to 10
 LEARNT = 0.1  # of log C, under which CE has no gradient to speak of
 MANY_TIMES = 1000  # the loss over CE; CE summed over a batch is its size, a few hundred, and its share stays 1
 
@@ -25,11 +26,12 @@ def ce_drowned(steps: list[StepFacts], curve: Curve) -> Finding | None:
     """Another loss drowns the identity loss.
 
     What it means:
-        Where the losses meet, at the feature, nearly all of the gradient is another loss's.
+        Where the losses meet, at the feature, nearly all of the gradient is another loss's. Or a loss with a teacher's
+        soft targets is given the same logits and a weight so large that labels do not count beside it.
 
     Why it stops learning:
         The backbone follows the other loss alone. If that one is content with a collapsed or shrinking feature, the
-        head has nothing to go by.
+        head has nothing to go by. A teacher that knows nothing yet holds the student where it is.
 
     Mend:
         Log the losses one by one, and weigh them so that none is more than ten times as large as CE; a centre loss
@@ -42,6 +44,13 @@ def ce_drowned(steps: list[StepFacts], curve: Curve) -> Finding | None:
     broken = not isfinite(steps[-1].ce)
     if curve.word == "short" and not broken:
         return None  # too early to say whether CE bears it
+    times_labels = typical(steps, "soft_over_labels")
+    if times_labels is not None and times_labels > TIMES and grave_if_ce_fails(curve) == "fail":
+        return Finding(
+            f"a loss with soft targets on the same logits weighs {times_labels:.3g} times as much as CE (median of "
+            f"{len(figures(steps, 'soft_over_labels'))} steps)",
+            step=steps[-1].step,
+        )
     told = steps if broken or _is_squeezed(steps) else [s for s in steps if _tells(s, curve)]
     share = typical(told, "ce_share")
     if share is None or (told is not steps and is_narrow(steps[-20:])):

@@ -61,10 +61,10 @@ def _goes_uphill(steps: list[StepFacts]) -> Finding | None:
         return None
     turned = step.head_grad_cosine < -ALONG
     where = "the gradient was turned around between backward and the step" if turned else "its step has the wrong sign"
+    found = f", and the gradient that it found has a cosine of {step.head_grad_cosine:.2f} with that one"
     return Finding(
         f"in {LOOKS} updates in a row the optimizer moved the head along CE's own gradient, uphill (cosine "
-        f"{step.head_update_cosine:.2f}), and the gradient that it found has a cosine of {step.head_grad_cosine:.2f} "
-        f"with that one: {where}",
+        f"{step.head_update_cosine:.2f}){found if isfinite(step.head_grad_cosine) else ''}: {where}",
         step=step.step,
     )
 

@@ -16,7 +16,7 @@ def optimizer_holds_a_copy(parameters: list[ParameterFacts]) -> Finding | None:
 
     What it means:
         The parameters that the loss reaches, backbone and head, are in no optimizer. What the optimizer holds instead
-        has the same shapes, but belongs to another model: one of the two is a copy.
+        belongs to another model: to a copy, where it has the same shapes, or to a teacher that no loss reaches.
 
     Why it stops learning:
         Gradients go to one model, steps are taken in the other.
@@ -40,8 +40,9 @@ def optimizer_holds_a_copy(parameters: list[ParameterFacts]) -> Finding | None:
     if not whole or not held:
         return None
     alike = sum((Counter(p.shape for p in missed) & Counter(p.shape for p in held)).values())
-    if alike < ALIKE * min(len(held), len(missed)):
-        return None
+    is_copy = alike >= ALIKE * min(len(held), len(missed))
+    if not is_copy and any(p.group is not None for p in reached):
+        return None  # not all that it holds is another model's
     return Finding(
         f"{last.optimizer} holds {len(held)} parameters that the loss does not reach "
         f"({listed([p.name for p in held], 2)}), and none of the backbone and head that it reaches "

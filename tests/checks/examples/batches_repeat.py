@@ -13,6 +13,17 @@ class KeepsItsFirstBatch(TinyTraining):
             yield kept
 
 
+class KeepsItsBatchForAnEpoch(TinyTraining):
+    """A prefetcher that hands out its first batch as often as the loader has one."""
+
+    def batches(self) -> Iterator[tuple[Tensor, Tensor]]:
+        while True:
+            kept = None
+            for batch in self.loader:
+                kept = kept or batch
+                yield kept
+
+
 class SameIdentitiesNewImages(TinyTraining):
     """A sampler that starts from the same seed in each epoch, and an epoch of one batch."""
 
@@ -33,5 +44,5 @@ class AllIdentitiesInEveryBatch(TinyTraining):
         return DataLoader(crops, batch_sampler=[[24 * p + k for p in range(8) for k in (i, i + 12)] for i in range(12)])
 
 
-SICK = [KeepsItsFirstBatch, SameIdentitiesNewImages]
+SICK = [KeepsItsFirstBatch, KeepsItsBatchForAnEpoch, SameIdentitiesNewImages]
 HEALTHY = [AllIdentitiesInEveryBatch]

@@ -2,6 +2,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from tests.checks.examples.targets_say_nothing import MeanTeacher
 from tests.checks.tiny import TinyTraining
 
 
@@ -34,5 +35,11 @@ class TripletBesideAnEmptyHead(TinyTraining):
         return F.cross_entropy(score, labels) + 6 * F.relu(farthest - nearest + 20).mean()
 
 
-SICK = [SummedAndUnweighted]
+class HeldByItsTeacher(MeanTeacher):
+    """A consistency with the weight that a squared difference of probabilities would have."""
+
+    weight = 300.0
+
+
+SICK = [SummedAndUnweighted, HeldByItsTeacher]
 HEALTHY = [SmallWeight, TripletBesideAnEmptyHead]

@@ -20,6 +20,20 @@ class NumberedAnew(TinyTraining):
         return super().loss(images, self.label_of[labels])
 
 
+class TwoBatchesAhead(NumberedAnew):
+    """A prefetcher has fetched the third batch of an epoch when the first goes through the loss."""
+
+    def batches(self) -> Iterator[tuple[Tensor, Tensor]]:
+        while True:
+            ahead: list[tuple[Tensor, Tensor]] = []
+            for batch in self.loader:
+                ahead.append(batch)
+                if len(ahead) > 2:
+                    yield ahead.pop(0)
+            yield from ahead
+            self.after_epoch()
+
+
 class RestartsEachEpoch(TinyTraining):
     """A cosine that begins anew with each epoch, where CE goes up for some steps."""
 
@@ -58,5 +72,5 @@ class SomePeople:
         return iter(DataLoader(self.crops, batch_sampler=draws))
 
 
-SICK = [NumberedAnew]
+SICK = [NumberedAnew, TwoBatchesAhead]
 HEALTHY = [RestartsEachEpoch, SetsInTurn, OthersEachEpoch]

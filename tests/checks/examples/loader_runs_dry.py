@@ -38,5 +38,18 @@ class EmptyValidationSet(TinyTraining):
             pass
 
 
+class AskedOnceMore(TinyTraining):
+    """A prefetcher is a batch ahead, and asks once more when it has handed out the last one."""
+
+    def batches(self) -> Iterator[tuple[Tensor, Tensor]]:
+        while True:
+            loader = iter(self.loader)
+            ahead = next(loader)
+            while ahead is not None:
+                batch, ahead = ahead, next(loader, None)
+                yield batch
+            next(loader, None)
+
+
 SICK = [TheFirstEpochEatsTheData]
-HEALTHY = [EmptyValidationSet]
+HEALTHY = [EmptyValidationSet, AskedOnceMore]

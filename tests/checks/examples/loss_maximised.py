@@ -87,6 +87,36 @@ class ByHand(TinyTraining):
         return Climber(self.model.parameters(), lr=0.02)
 
 
+class ByHandWithAClosure(ByHand):
+    """Backward runs within the optimizer's step."""
+
+    def make_optimizer(self) -> torch.optim.Optimizer:
+        return ClimbsAfterItsClosure(self.model.parameters(), lr=0.02)
+
+    def train_step(self, images: Tensor, labels: Tensor) -> None:
+        def closure() -> Tensor:
+            self.optimizer.zero_grad()
+            loss = self.loss(images, labels)
+            loss.backward()
+            return loss
+
+        self.optimizer.step(closure)
+
+
+class ClimbsAfterItsClosure(Climber):
+    def step(self, closure: Any = None) -> None:
+        closure()
+        super().step()
+
+
+class WithAClosure(ByHandWithAClosure):
+    steps = 60
+    window = (40, 60)
+
+    def make_optimizer(self) -> torch.optim.Optimizer:
+        return torch.optim.SGD(self.model.parameters(), lr=0.05, momentum=0.9)
+
+
 class Reversal(torch.autograd.Function):
     @staticmethod
     def forward(context: Any, value: Tensor) -> Tensor:
@@ -150,6 +180,6 @@ class OneMinusByHand(TinyTraining):
 
 SICK = [
     ExtraMinus, TwoMinusesByHand, SmoothedWithPlus, AnOptionOfTheOptimizer, TurnedAround, ByHand, BackboneTurned,
-    ReversedAtTheLogits, TurnedAroundBesideSmoothing,
+    ReversedAtTheLogits, TurnedAroundBesideSmoothing, ByHandWithAClosure,
 ]  # fmt: skip
-HEALTHY = [OneMinusByHand, RewardMaximised, CamerasForgotten, Accumulated]
+HEALTHY = [OneMinusByHand, RewardMaximised, CamerasForgotten, Accumulated, WithAClosure]

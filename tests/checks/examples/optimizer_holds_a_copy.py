@@ -1,5 +1,9 @@
 import copy
 
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
 from tests.checks.centres import WithCentres
 from tests.checks.tiny import TinyTraining
 
@@ -25,6 +29,23 @@ class CopiedBesideCentres(WithCentres):
         self.model = copy.deepcopy(self.model)
 
 
+class HoldsItsTeacher(TinyTraining):
+    """The parameters of a wider teacher were handed to the optimizer, which no loss reaches."""
+
+    steps = 40
+    window = (20, 40)
+
+    def make_optimizer(self) -> torch.optim.Optimizer:
+        self.teacher = nn.Sequential(nn.Flatten(), nn.Linear(192, 64), nn.ReLU(), nn.Linear(64, self.identities))
+        return torch.optim.AdamW(self.teacher.parameters(), lr=1e-3)
+
+    def loss(self, images: Tensor, labels: Tensor) -> Tensor:
+        with torch.no_grad():
+            opinion = self.teacher(images).softmax(1)
+        student = self.model(images)[0]
+        return F.cross_entropy(student, labels) + 0.5 * F.cross_entropy(student, opinion)
+
+
 class TeacherCopied(TinyTraining):
     """The copy is a teacher that follows the student, and in no optimizer."""
 
@@ -37,5 +58,5 @@ class TeacherCopied(TinyTraining):
             slow.data.lerp_(fast.data, 0.01)
 
 
-SICK = [CopiedAfterwards, CopiedBesideCentres]
+SICK = [CopiedAfterwards, CopiedBesideCentres, HoldsItsTeacher]
 HEALTHY = [TeacherCopied]

@@ -1,0 +1,40 @@
+import torch
+from torch import Tensor, nn
+
+from tests.checks.tiny import TinyTraining
+
+
+class NamesWithAPrefix(TinyTraining):
+    """The pattern for the backbone knows nothing of the wrapper's prefix."""
+
+    def other_parameters(self) -> list[nn.Parameter]:
+        return [p for n, p in self.model.named_parameters() if n.startswith("module.base")]
+
+
+class LinearProbe(TinyTraining):
+    """Weights that no initialisation draws, kept as they are by an optimizer of the head alone: a warning."""
+
+    def after_building(self) -> None:
+        for parameter in self.model.base.parameters():
+            if parameter.dim() >= 2:
+                with torch.no_grad():
+                    parameter.copy_(parameter * (1 + 3 * torch.rand_like(parameter).pow(4)))
+
+    def make_optimizer(self) -> torch.optim.Optimizer:
+        return torch.optim.AdamW(self.head_parameters(), lr=self.lr_head)
+
+
+class FrozenByName(NamesWithAPrefix):
+    def after_building(self) -> None:
+        self.model.base.requires_grad_(False)
+
+
+class OneLayerStands(TinyTraining):
+    """The stem is kept, as fine-tuning often does, only without saying so."""
+
+    def other_parameters(self) -> list[Tensor]:
+        return [p for n, p in self.model.named_parameters() if "classifier" not in n and "conv1" not in n]
+
+
+SICK = [NamesWithAPrefix, LinearProbe]
+HEALTHY = [FrozenByName, OneLayerStands]

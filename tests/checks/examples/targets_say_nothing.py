@@ -1,0 +1,45 @@
+import copy
+
+from torch import Tensor
+from torch.nn import functional as F
+
+from tests.checks.tiny import TinyTraining
+
+
+class MeanTeacher(TinyTraining):
+    """A teacher that follows its student, and a loss between what the two say."""
+
+    weight = 0.5
+
+    def after_building(self) -> None:
+        self.teacher = copy.deepcopy(self.model).requires_grad_(False)
+
+    def loss(self, images: Tensor, labels: Tensor) -> Tensor:
+        student, teacher = self.model(images)[0], self.teacher(images)[0]
+        consistency = -(teacher.softmax(1) * student.log_softmax(1)).sum(1).mean()
+        return self.of_labels(student, teacher, labels) + self.weight * consistency
+
+    def of_labels(self, student: Tensor, teacher: Tensor, labels: Tensor) -> Tensor:
+        return F.cross_entropy(student, labels)
+
+    def train_step(self, images: Tensor, labels: Tensor) -> None:
+        super().train_step(images, labels)
+        for slow, fast in zip(self.teacher.parameters(), self.model.parameters(), strict=True):
+            slow.data.lerp_(fast.data, 0.01)
+
+
+class LabelsToTheTeacher(MeanTeacher):
+    def of_labels(self, student: Tensor, teacher: Tensor, labels: Tensor) -> Tensor:
+        return F.cross_entropy(teacher, labels)
+
+
+class SmoothedAway(TinyTraining):
+    """0.99 for everybody, and 0.01 for who it is."""
+
+    def loss(self, images: Tensor, labels: Tensor) -> Tensor:
+        targets = F.one_hot(labels, self.identities) * 0.01 + 0.99 / self.identities
+        return (-targets * self.model(images)[0].log_softmax(1)).sum(1).mean()
+
+
+SICK = [LabelsToTheTeacher, SmoothedAway]
+HEALTHY = [MeanTeacher]
