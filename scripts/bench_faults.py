@@ -16,8 +16,10 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
 import sys
 import time
+from contextlib import suppress
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -45,6 +47,7 @@ def main() -> int:
         keys = share(all_cases(arguments), arguments.shard)
         if arguments.facts:
             arguments.facts.mkdir(parents=True, exist_ok=True)
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # as `timeout` sends it: what was run is not lost
         outcomes = _run(keys, arguments)
         if arguments.out:
             arguments.out.write_text(json.dumps(outcomes, indent=1))
@@ -65,7 +68,10 @@ def _run(keys: list[Any], arguments: argparse.Namespace) -> list[dict[str, Any]]
 
     outcomes: list[dict[str, Any]] = []
     begun = time.perf_counter()
-    with get_context("spawn").Pool(arguments.jobs, maxtasksperchild=50) as pool:
+    with (
+        suppress(KeyboardInterrupt),
+        get_context("spawn").Pool(arguments.jobs, initializer=_left_to_the_parent, maxtasksperchild=50) as pool,
+    ):
         for outcome in pool.imap_unordered(run_key, keys):
             outcomes.append(outcome)
             first = ", ".join(slug for slug, _, _ in outcome["found"]) or "-"
@@ -79,6 +85,11 @@ def _run(keys: list[Any], arguments: argparse.Namespace) -> list[dict[str, Any]]
             for error in outcome["errors"]:
                 print(f"       {error}", file=sys.stderr, flush=True)
     return sorted(outcomes, key=lambda o: (o["way"], o["case"], o["setup"], o["seed"]))
+
+
+def _left_to_the_parent() -> None:
+    """A worker goes on when everybody is interrupted: its parent ends it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _arguments() -> argparse.Namespace:

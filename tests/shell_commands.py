@@ -27,6 +27,7 @@ SHELLS = ("bash", "sh", "console")
 OURS = "reid-smoke"
 ELSEWHERE = {"source", "sbatch", "export", "cd", "cp", "mkdir"}  # nothing of ours to be wrong about
 OPERATORS = {"|", "||", "&&", ";", "&"}
+INSTALLS = "--install-completion"
 REDIRECTIONS = {">", ">>", "<", "2>", "&>"}
 _FENCE = re.compile(r"^ *(```+)(\w*) *\n(.*?)^ *\1 *$", re.MULTILINE | re.DOTALL)
 # Of a sentence; but not another project's: torchreid's `scripts/main.py`.
@@ -130,6 +131,8 @@ def _fault_of_ours(arguments: Sequence[str]) -> str | None:
     """The real command line parses it; in the place of each command stands what looks at the values."""
     group: Any = get_command(app)
     faults: list[str] = []
+    if INSTALLS in arguments:  # which would change the reader's shell, and not only tell what is wrong
+        return None if any(INSTALLS in option.opts for option in group.params) else f"{INSTALLS}: no such option"
     for command in group.commands.values():
         command.callback = _looker(faults)
     said = StringIO()

@@ -80,6 +80,7 @@ class ImageFacts(Fact):
     twins: int  # images of which the batch holds another with the very same pixels
     twins_of_another_label: int  # and under another label
     checksum: float  # the same for the same images in any order
+    grain: float = nan  # variance between neighbouring pixels, over that between any two of the image; noise: 1
 
 
 class LikenessFacts(Fact):

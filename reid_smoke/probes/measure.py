@@ -52,6 +52,7 @@ def gradient_of_ce(batch: Batch, feature: Tensor, scale: float) -> Tensor | None
 
 IMAGE_FIGURES = (
     "smallest", "largest", "mean", "std", "finite", "constant", "twins", "twins_of_another_label", "checksum",
+    "grain",
 )  # fmt: skip
 
 
@@ -70,9 +71,12 @@ def image_figures(images: Tensor, labels: Tensor | None) -> Tensor:
     channels = images.detach().float().flatten(2)  # (B, C, H*W); normalising gives each channel a value of its own
     spread = channels.amax(2) - channels.amin(2)  # (B, C)
     constant = (spread <= 1e-6 * channels.abs().amax(2)).all(1)
+    channels = channels - channels.mean(2, keepdim=True)
+    sideways = images.detach().float().diff(dim=-1)  # (B, C, H, W - 1)
+    grain = sideways.square().mean() / (2 * channels.square().mean())
     figures = (
         numbers.min(), numbers.max(), numbers.mean(), stds.mean(), finite.float().mean(), constant.float().mean(),
-        same.any(1).sum(), others.any(1).sum(), marks.sort().values.mul(12.9898).sin().sum(),
+        same.any(1).sum(), others.any(1).sum(), marks.sort().values.mul(12.9898).sin().sum(), grain,
     )  # fmt: skip
     return torch.stack([figure.float() for figure in figures])
 
@@ -121,10 +125,8 @@ def _norms_of(tensors: Sequence[Tensor]) -> Sequence[Tensor]:
 
 def differences(pairs: Mapping[str, tuple[Sequence[Tensor], Sequence[Tensor]]]) -> dict[str, list[Tensor]]:
     """The first of each pair less the second, by the same names, in one launch for all."""
-    if not pairs:
-        return {}
     these, those = ([tensor.float() for pair in pairs.values() for tensor in pair[side]] for side in (0, 1))
-    found = iter(torch._foreach_sub(these, those))
+    found = iter(torch._foreach_sub(these, those) if these else ())
     return {name: [next(found) for _ in pair[0]] for name, pair in pairs.items()}
 
 

@@ -58,6 +58,7 @@ WORDS: dict[str, str] = {
     "softmax-before-ce": r"softmax(?! or normalisation)|sigmoid|already.*probabilit",
     "relu-on-logits": r"relu|non-negative",
     "logits-scaled-to-nothing": r"temperature|(logit|output).*(scale|small|tiny)|vanish",
+    "images-are-noise": r"noise|(input|image)\S* .*(random|distribution|range|statistic)",
     "ce-weight-zero": f"multiplied by zero|loss weight|({NO_GRADIENT}).*classifier|classifier.*({NO_GRADIENT})",
     "loss-scaled-to-nothing": r"loss (scale|weight)|gradient\S* .*(small|tiny|vanish)|vanish|ratio is tiny",
     "labels-from-predictions": r"label|target",

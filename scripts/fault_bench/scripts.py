@@ -54,7 +54,7 @@ def run_script(case: str, wanted: tuple[str, ...], style: str, seed: int, facts:
                 [sys.executable, "-m", "reid_smoke", "watch", "--window", f"{WINDOW[0]}:{WINDOW[1]}", "--stop",
                  "--out", str(folder / "out"), str(script), str(seed)],
                 capture_output=True, text=True, timeout=300, cwd=folder,
-                env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": _package()},
+                env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": _path()},
             )  # fmt: skip
             report = folder / "out" / "report.json"
             if not report.exists():
@@ -98,7 +98,9 @@ def _replay(facts: Path, wanted: tuple[str, ...]) -> Seen:
     return seen
 
 
-def _package() -> str:
+def _path() -> str:
+    """This package goes first; what else was found on the way to it stays."""
     import reid_smoke
 
-    return str(Path(reid_smoke.__file__).parent.parent)
+    package = str(Path(reid_smoke.__file__).parent.parent)
+    return os.pathsep.join([package, *filter(None, [os.environ.get("PYTHONPATH")])])

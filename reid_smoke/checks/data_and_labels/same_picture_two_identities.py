@@ -9,7 +9,7 @@ MOST = 0.5  # share of a batch: a few pictures that were filed twice spoil littl
 
 @check(
     "RS114", slug="same-picture-two-identities", severity="fail", needs=[ImageFacts], uses=[Curve],
-    explains=["RS202", "RS203", "RS204", "RS401", "RS403", "RS503", "RS115"],
+    explains=["RS202", "RS203", "RS204", "RS401", "RS403", "RS503", "RS115", "RS118"],
 )  # fmt: skip
 def same_picture_two_identities(batches: list[ImageFacts], curve: Curve) -> Finding | None:
     """The very same picture comes under two identities.

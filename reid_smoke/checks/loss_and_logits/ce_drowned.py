@@ -53,7 +53,7 @@ def ce_drowned(steps: list[StepFacts], curve: Curve) -> Finding | None:
         )
     told = steps if broken or _is_squeezed(steps) else [s for s in steps if _tells(s, curve)]
     share = typical(told, "ce_share")
-    if share is None or (told is not steps and is_narrow(steps[-20:])):
+    if share is None or (told is not steps and is_narrow(steps[:5]) and is_narrow(steps[-20:])):
         return None
     # A loss that overshoots is large at one step and flat at the next: its gradient comes and goes, its size stays.
     least, times = min(figures(told, "ce_share")), _times_ce(told)
