@@ -11,11 +11,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.optim import Optimizer
 from torch.optim.optimizer import register_optimizer_step_pre_hook
 
 from reid_smoke.probes.classifier import scale_of_logits
@@ -69,6 +71,8 @@ class Keeper:
         self._undo: list[Callable[[], None]] = []
         self._close: Callable[[], None] = lambda: None
         self._originals: list[nn.Module] = []
+        self._optimizers: list[Optimizer] = []  # theirs, in the order of the copies
+        self._stepped: set[int] = set()  # ids of those that did
         self.why_not = "no batch was kept: no classification loss went backward"
 
     # --- at their modules ---
@@ -117,7 +121,7 @@ class Keeper:
         self._undo.append(restore_call)
         self._observer.on_loss = self._at_loss
         self._undo.append(lambda: setattr(self._observer, "on_loss", None))
-        at_step = register_optimizer_step_pre_hook(lambda optimizer, args, kwargs: self._at_step())
+        at_step = register_optimizer_step_pre_hook(lambda optimizer, args, kwargs: self._at_step(optimizer))
 
         def close() -> None:
             at_step.remove()  # not in `stop`: hooks must not be taken away while they are called
@@ -143,7 +147,21 @@ class Keeper:
         if self._parts is None or not self._batches:
             raise CannotReplay(self.why_not)
         originals: list[Tensor] = [p for module in self._originals for p in module.parameters()]
-        return Kept(self._parts, self._batches, self._device, originals, self._never_backward)
+        parts = replace(self._parts, optimizers=self._those_that_step())
+        return Kept(parts, self._batches, self._device, originals, self._never_backward)
+
+    def _those_that_step(self) -> list[Optimizer]:
+        """The copies, less those of optimizers that never step while others step all that they hold.
+
+        A scheduler keeps alive the optimizer that it was built with, also when the loop has another by then.
+        """
+        assert self._parts is not None
+        steps = [id(optimizer) in self._stepped for optimizer in self._optimizers]
+        held = [{id(p) for group in o.param_groups for p in group["params"]} for o in self._parts.optimizers]
+        stepped = set().union(*(held[at] for at, does in enumerate(steps) if does))
+        return [
+            o for o, does, holds in zip(self._parts.optimizers, steps, held, strict=True) if does or holds - stepped
+        ]
 
     def _note(self, module: nn.Module, args: Any, kwargs: Any) -> bool:
         try:
@@ -246,6 +264,7 @@ class Keeper:
             module.to("cpu")  # keeps each Parameter, so that the optimizers' copies still hold them
         # Only modules are asked for again.
         parts.copies = {key: value for key, value in parts.copies.items() if isinstance(value, nn.Module)}
+        self._optimizers = list(live.optimizers)
         self._originals = [module for _, module in live.roots]  # alive, so that no other module gets an id of theirs
         return parts
 
@@ -257,8 +276,9 @@ class Keeper:
         if self._loss is None and trains and logits.dim() == 2 and not labels.is_floating_point():
             self._loss = logits, labels, ignore_index
 
-    def _at_step(self) -> None:
+    def _at_step(self, optimizer: Optimizer) -> None:
         """An optimizer is about to step."""
+        self._stepped.add(id(optimizer))
         if not self._undo:
             return
         try:

@@ -356,3 +356,15 @@ def test_a_warm_up_in_the_loop_is_played_at_the_lr_that_it_came_to(tmp_path: Pat
     report = watched(Style, tmp_path / "out", warm_up_in_the_loop)
     assert "CE falls with their lr as it is before the schedule" in conclusion(report)
     assert not report.trials[0].learned
+
+
+def another_that_stands_still(training: Style) -> None:
+    """The scheduler holds on to the optimizer that it was built with; the loop steps one made later."""
+    (built,) = training.optimizers
+    training.schedulers = [torch.optim.lr_scheduler.ConstantLR(built, 1.0)]
+    training.optimizers = [torch.optim.SGD(built.param_groups[0]["params"], lr=1e-9)]
+
+
+def test_an_optimizer_that_never_steps_is_not_played(tmp_path: Path) -> None:
+    said = conclusion(watched(Style, tmp_path / "out", another_that_stands_still))
+    assert "lr of" in said and "lies in neither" not in said, said
