@@ -20,7 +20,7 @@ MANY_TIMES = 1000  # the loss over CE; CE summed over a batch is its size, a few
 @check(
     "RS210", slug="ce-drowned", severity="fail", needs=[StepFacts],
     uses=[Curve],
-    explains=["RS201", "RS202", "RS203", "RS204", "RS309", "RS401", "RS403", "RS503"],
+    explains=["RS201", "RS202", "RS203", "RS204", "RS309", "RS311", "RS401", "RS403", "RS503"],
 )  # fmt: skip
 def ce_drowned(steps: list[StepFacts], curve: Curve) -> Finding | None:
     """Another loss drowns the identity loss.
@@ -42,6 +42,8 @@ def ce_drowned(steps: list[StepFacts], curve: Curve) -> Finding | None:
         torchreid #357 (weights of CE and triplet); centre losses without their small weight.
     """
     broken = not isfinite(steps[-1].ce)
+    if _has_put_out(steps):
+        broken, steps = True, _with_a_gradient(steps)
     if curve.word == "short" and not broken:
         return None  # too early to say whether CE bears it
     times_labels = typical(steps, "soft_over_labels")
@@ -69,6 +71,17 @@ def ce_drowned(steps: list[StepFacts], curve: Curve) -> Finding | None:
         step=steps[-1].step,
         severity="warn" if clipped_anyway else "fail" if broken else grave_if_ce_fails(curve),
     )
+
+
+def _with_a_gradient(steps: list[StepFacts]) -> list[StepFacts]:
+    return [s for s in steps if s.head_grad > 0]
+
+
+def _has_put_out(steps: list[StepFacts]) -> bool:
+    """The other loss was so large that the feature is nothing by now, and CE has no gradient left to go on with."""
+    alive = _with_a_gradient(steps)
+    shares = figures(alive, "ce_share")
+    return steps[-1].head_grad == 0 and bool(shares) and 0 < shares[0] <= SHARE and _times_ce(alive) > MANY_TIMES
 
 
 def _tells(step: StepFacts, curve: Curve) -> bool:

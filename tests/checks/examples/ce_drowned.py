@@ -3,7 +3,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from tests.checks.examples.targets_say_nothing import MeanTeacher
-from tests.checks.tiny import TinyTraining
+from tests.checks.tiny import Model, TinyTraining
 
 
 class SummedAndUnweighted(TinyTraining):
@@ -15,6 +15,18 @@ class SummedAndUnweighted(TinyTraining):
     def loss(self, images: Tensor, labels: Tensor) -> Tensor:
         score, feature = self.model(images)
         return F.cross_entropy(score, labels) + self.weight * feature.pow(2).sum()
+
+
+class UntilTheFeatureIsNothing(SummedAndUnweighted):
+    """The head is not empty; a few steps later the feature is 0, and so is CE's gradient at the head."""
+
+    def make_model(self) -> Model:
+        model = Model(self.identities)
+        torch.nn.init.normal_(model.classifier.weight, std=0.2)
+        return model
+
+    def make_optimizer(self) -> torch.optim.Optimizer:
+        return torch.optim.SGD(self.model.parameters(), lr=0.05)
 
 
 class SmallWeight(SummedAndUnweighted):
@@ -41,5 +53,5 @@ class HeldByItsTeacher(MeanTeacher):
     weight = 300.0
 
 
-SICK = [SummedAndUnweighted, HeldByItsTeacher]
+SICK = [SummedAndUnweighted, UntilTheFeatureIsNothing, HeldByItsTeacher]
 HEALTHY = [SmallWeight, TripletBesideAnEmptyHead]
