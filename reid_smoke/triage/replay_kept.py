@@ -62,6 +62,15 @@ class Batch:
     scale: float = 1.0
 
 
+def _copy_what_is_its_own(original: Optimizer, copied: Optimizer, memo: dict[int, Any]) -> None:
+    """A copy of torch's has the groups, the state and the defaults; an optimizer of the user's own may have more."""
+    for name, value in vars(original).items():
+        # What stands in the place of a method, or holds on to something, would go on changing the original.
+        holds = getattr(value, "__self__", None) is not None or getattr(value, "__closure__", None) is not None
+        if not hasattr(copied, name) and not holds:
+            setattr(copied, name, copy.deepcopy(value, memo))
+
+
 @dataclass
 class Parts:
     """Modules and optimizers that belong together, copied together: what they share stays shared."""
@@ -76,6 +85,8 @@ class Parts:
         memo: dict[int, Any] = {}
         try:
             modules, optimizers = copy.deepcopy((self.modules, self.optimizers), memo)
+            for original, copied in zip(self.optimizers, optimizers, strict=True):
+                _copy_what_is_its_own(original, copied, memo)
         except Exception as error:  # what their classes raise, who were not made to be copied
             raise CannotReplay(f"the model or its optimizer cannot be copied ({in_a_line(error)})") from None
         head = memo.get(id(self.head)) if self.head is not None else None

@@ -40,6 +40,21 @@ def override(module: nn.Module, **methods: Callable[..., Any]) -> None:
     module.__class__ = type(type(module).__name__, (type(module),), methods)
 
 
+class HandWritten(torch.optim.Optimizer):
+    """An optimizer of one's own, which does `change(parameter, lr)` to each parameter that has a gradient."""
+
+    def __init__(self, like: torch.optim.Optimizer, change: Callable[[Any, float], Any]) -> None:
+        super().__init__([{"params": group["params"], "lr": group["lr"]} for group in like.param_groups], {})
+        self._change = change
+
+    @torch.no_grad()
+    def step(self, closure: Any = None) -> None:  # type: ignore[override]
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                if parameter.grad is not None:
+                    self._change(parameter, group["lr"])
+
+
 @dataclass
 class Parts:
     """What lies open. Each stage fills in what comes after it."""

@@ -369,3 +369,27 @@ def test_an_optimizer_that_never_steps_is_not_played(tmp_path: Path) -> None:
     said = conclusion(watched(Style, tmp_path / "out", another_that_stands_still))
     assert "lr of" in said
     assert "lies in neither" not in said
+
+
+class Damped(torch.optim.Optimizer):
+    """An optimizer of the user's own, with a number of its own."""
+
+    def __init__(self, params: Any, lr: float, damping: float) -> None:
+        super().__init__(params, {"lr": lr})
+        self.damping = damping
+
+    @torch.no_grad()
+    def step(self, closure: Any = None) -> None:  # type: ignore[override]
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                if parameter.grad is not None:
+                    parameter.add_(parameter.grad, alpha=-group["lr"] / self.damping)
+
+
+def damped_at_a_tiny_lr(training: Style) -> None:
+    (built,) = training.optimizers
+    training.optimizers = [Damped(built.param_groups[0]["params"], lr=1e-9, damping=0.01)]
+
+
+def test_an_optimizer_with_attributes_of_its_own_is_played(tmp_path: Path) -> None:
+    assert "lr of" in conclusion(watched(Style, tmp_path / "out", damped_at_a_tiny_lr))

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from fault_bench.faults.register import fault
-from fault_bench.parts import Parts, override
+from fault_bench.parts import HandWritten, Parts, override
 
 
 class After(nn.Module):
@@ -154,19 +154,7 @@ def gradients_turned_around(parts: Parts) -> None:
 @fault("loss-maximised", at="built", structural=True, mended_by=("reference-optimizer",))
 def an_optimizer_that_climbs(parts: Parts) -> None:
     """An optimizer of one's own that adds what it should take away."""
-    parts.optimizer = _Climbs(parts.optimizer.param_groups)
-
-
-class _Climbs(torch.optim.Optimizer):
-    def __init__(self, groups: Any) -> None:
-        super().__init__([{"params": group["params"], "lr": group["lr"]} for group in groups], {})
-
-    @torch.no_grad()
-    def step(self, closure: Any = None) -> None:  # type: ignore[override]
-        for group in self.param_groups:
-            for parameter in group["params"]:
-                if parameter.grad is not None:
-                    parameter.add_(parameter.grad, alpha=group["lr"])
+    parts.optimizer = HandWritten(parts.optimizer, lambda p, lr: p.add_(p.grad, alpha=lr))
 
 
 class Reversal(torch.autograd.Function):

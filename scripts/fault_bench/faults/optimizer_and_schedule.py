@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from fault_bench.faults.register import fault
-from fault_bench.parts import Parts
+from fault_bench.parts import HandWritten, Parts
 from reid_smoke.build.optimizer import build_optimizer
 
 HEAD = r"^bn_neck\.classifier"
@@ -192,19 +192,7 @@ def decay_of_a_hundred(parts: Parts) -> None:
 @fault("step-changes-nothing", at="built", structural=True, mended_by=("reference-optimizer",))
 def update_of_a_copy(parts: Parts) -> None:
     """An optimizer of one's own writes `p = p - lr * g`, which makes a new tensor and leaves the parameter as it is."""
-    parts.optimizer = _StepsCopies(parts.optimizer.param_groups)
-
-
-class _StepsCopies(torch.optim.Optimizer):
-    def __init__(self, groups: Any) -> None:
-        super().__init__([{"params": group["params"], "lr": group["lr"]} for group in groups], {})
-
-    @torch.no_grad()
-    def step(self, closure: Any = None) -> None:  # type: ignore[override]
-        for group in self.param_groups:
-            for parameter in group["params"]:
-                if parameter.grad is not None:
-                    parameter = parameter - group["lr"] * parameter.grad
+    parts.optimizer = HandWritten(parts.optimizer, lambda p, lr: p - lr * p.grad)
 
 
 @fault("eps-lost-in-fp16", at="model", structural=True, mended_by=("fresh-head", "reference-model"))
