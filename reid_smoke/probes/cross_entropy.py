@@ -48,6 +48,19 @@ class Batch:
         """(B,) bool: the row is not ignored."""
         return self.targets != self.ignored
 
+    @cached_property
+    def of_one_label(self) -> Tensor:
+        """(B,) bool: the row counts, and its target is one-hot or smoothed: of mixed ones no single label tells."""
+        return self.counted if self.mixed is None else self.counted & ~self.mixed
+
+    @cached_property
+    def wrong(self) -> Tensor:
+        """(B, C), softmax less one-hot: what plain CE, summed, has for a gradient at the logits. 0 in rows that are not
+        `of_one_label`; a smoothed target asks for nearly what its label does."""
+        odds = self.log_probs.float().exp()
+        wrong = odds.scatter_add(1, self.labels[:, None], -torch.ones_like(odds[:, :1]))
+        return torch.where(self.of_one_label[:, None], wrong, 0.0)
+
 
 def log_softmax_of(node: Node) -> Node | None:
     """The log-softmax whose labels `node` holds; None where it is no such node."""

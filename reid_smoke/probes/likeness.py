@@ -62,9 +62,8 @@ def distances(described: Tensor, feature: Tensor) -> Tensor:
 
     (B, N), (B, D) -> (2, B (B - 1) / 2), on the device.
     """
-    upper = torch.ones(len(feature), len(feature), device=feature.device).triu(1) > 0
     described = (described - described.mean(0)) / (described.std(0) + 1e-6)
-    return torch.stack([torch.cdist(side, side)[upper] for side in (described.float(), feature.detach().float())])
+    return torch.stack([F.pdist(described), F.pdist(feature.detach().float())])  # no mask: that would wait for a GPU
 
 
 def carried_over(pairs: NDArray[np.float32]) -> NDArray[np.float32]:

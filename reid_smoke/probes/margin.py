@@ -36,8 +36,7 @@ def has_margin(batch: Batch, product: Product, scale: float) -> bool:
     apart = log_probs - plain  # (B, C), a constant a row, but for the margin
     apart = apart - apart.median(1, keepdim=True).values
     right = torch.zeros_like(apart, dtype=torch.bool).scatter_(1, batch.labels[:, None], True)
-    # Targets by hand are one-hot, or smoothed; of mixed ones it is not known whose margin it is.
-    right &= (batch.counted if batch.mixed is None else batch.counted & ~batch.mixed)[:, None]
+    right &= batch.of_one_label[:, None]
     spread = log_probs.masked_fill(right, 0).std().item()
     elsewhere = apart.masked_fill(right, 0).abs().amax().item()
     margin = -apart[right].mean().item() if right.any() else 0.0

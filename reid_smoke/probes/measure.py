@@ -41,13 +41,9 @@ def gradient_of_ce(batch: Batch, feature: Tensor, scale: float) -> Tensor | None
     if feature.dim() != 2 or feature.shape[0] != batch.labels.shape[0]:
         return None
     feature = feature.detach().float()
-    wrong = batch.log_probs.float().exp()  # (B, C)
-    wrong = wrong.scatter_add(1, batch.labels[:, None], -torch.ones_like(wrong[:, :1]))
-    counted = batch.counted if batch.mixed is None else batch.counted & ~batch.mixed
-    wrong = torch.where(counted[:, None], wrong, 0.0)
     # |wrong^T feature|^2 without a matrix as large as the head.
-    squared = ((wrong @ wrong.T) * (feature @ feature.T)).sum().clamp_min(0)
-    return abs(scale) * squared.sqrt() / counted.sum().clamp_min(1)
+    squared = ((batch.wrong @ batch.wrong.T) * (feature @ feature.T)).sum().clamp_min(0)
+    return abs(scale) * squared.sqrt() / batch.of_one_label.sum().clamp_min(1)
 
 
 IMAGE_FIGURES = (
@@ -58,7 +54,8 @@ IMAGE_FIGURES = (
 
 def image_figures(images: Tensor, labels: Tensor | None) -> Tensor:
     """The IMAGE_FIGURES of images (B, C, H, W) in one row; labels (B,) or None where they do not belong together."""
-    rows = images.detach().float().flatten(1)  # (B, C*H*W)
+    images = images.detach().float()
+    rows = images.flatten(1)  # (B, C*H*W)
     finite = rows.isfinite()
     stds = rows.std(1)  # (B,)
     # Told apart by place as well: images standardised one by one have all the same mean and the same spread.
@@ -68,11 +65,11 @@ def image_figures(images: Tensor, labels: Tensor | None) -> Tensor:
     same = same.fill_diagonal_(False)
     others = same & (labels[:, None] != labels[None]) if labels is not None else torch.zeros_like(same)
     # An image's own rounding is about 1e-7 of its size; a crop of one colour under JPEG's noise still has 1e-3.
-    channels = images.detach().float().flatten(2)  # (B, C, H*W); normalising gives each channel a value of its own
+    channels = images.flatten(2)  # (B, C, H*W); normalising gives each channel a value of its own
     spread = channels.amax(2) - channels.amin(2)  # (B, C)
     constant = (spread <= 1e-6 * channels.abs().amax(2)).all(1)
     channels = channels - channels.mean(2, keepdim=True)
-    sideways = images.detach().float().diff(dim=-1)  # (B, C, H, W - 1)
+    sideways = images.diff(dim=-1)  # (B, C, H, W - 1)
     grain = sideways.square().mean() / (2 * channels.square().mean())
     figures = (
         numbers.min(), numbers.max(), numbers.mean(), stds.mean(), finite.float().mean(), constant.float().mean(),

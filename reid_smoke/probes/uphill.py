@@ -31,11 +31,7 @@ class Uphill:
             return
         if feature.shape[0] != batch.labels.shape[0]:
             return
-        # A smoothed target asks for nearly what its label does; what mixup asks for no single label tells.
-        counted = batch.counted if batch.mixed is None else batch.counted & ~batch.mixed
-        wrong = batch.log_probs.float().exp()  # (B, C)
-        wrong = wrong.scatter_add(1, batch.labels[:, None], -torch.ones_like(wrong[:, :1]))
-        wrong = torch.where(counted[:, None], wrong, 0.0)[:, : rows.shape[0]]
+        wrong = batch.wrong[:, : rows.shape[0]]
         self._asked = wrong.T @ feature.detach().float() * (-1.0 if scale is not None and scale < 0 else 1.0)
 
     def forget(self) -> None:

@@ -23,6 +23,7 @@ from torch.optim.optimizer import register_optimizer_step_pre_hook
 from reid_smoke.probes.classifier import scale_of_logits
 from reid_smoke.probes.cross_entropy import Batch as CrossEntropyBatch
 from reid_smoke.probes.cross_entropy import log_softmax_of, read_batch
+from reid_smoke.probes.groups import held_by
 from reid_smoke.probes.live import Live
 from reid_smoke.probes.nodes import Node, follow, root_of
 from reid_smoke.probes.observer import Observer
@@ -157,8 +158,8 @@ class Keeper:
         """
         assert self._parts is not None
         steps = [id(optimizer) in self._stepped for optimizer in self._optimizers]
-        held = [{id(p) for group in o.param_groups for p in group["params"]} for o in self._parts.optimizers]
-        stepped = set().union(*(held[at] for at, does in enumerate(steps) if does))
+        held = [held_by([optimizer]) or frozenset() for optimizer in self._parts.optimizers]
+        stepped = frozenset().union(*(held[at] for at, does in enumerate(steps) if does))
         return [
             o for o, does, holds in zip(self._parts.optimizers, steps, held, strict=True) if does or holds - stepped
         ]

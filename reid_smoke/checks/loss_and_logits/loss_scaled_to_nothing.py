@@ -7,9 +7,7 @@ from reid_smoke.facts import ParameterFacts, ParameterRecord, StepFacts
 from reid_smoke.rule import Curve
 
 LEFT = 0.02  # of CE's gradient; losses that are averaged over heads or over accumulated batches leave a tenth and more
-LEFT_OF_A_FACTOR = (
-    0.002  # of a loss that is divided by the batches that it is accumulated over, some hundredths are left
-)
+LEFT_OF_A_FACTOR = 0.002  # of a loss divided by the batches that it is accumulated over, some hundredths are left
 NEAR_EPS = 1e-6  # of an element of the gradient: a hundred times Adam's eps, under which it divides by that instead
 
 
