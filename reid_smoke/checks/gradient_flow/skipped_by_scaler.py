@@ -27,5 +27,5 @@ def skipped_by_scaler(steps: list[StepFacts]) -> Finding | None:
     if step is None:
         return None
     skipped = sum("k" in s.events for s in steps)
-    scale = f", scale now {step.amp_scale:g}" if step.amp_scale is not None else ""
+    scale = f", at a scale of {step.amp_scale:g}" if step.amp_scale is not None else ""
     return Finding(f"{skipped} of {len(steps)} steps skipped, {SKIPS} in a row by step {step.step}{scale}", step.step)
