@@ -555,7 +555,7 @@ class Observer:
     def _close(self, now: Step) -> Tensor:
         """Measure what is left to be measured; all of it in one row."""
         with torch.no_grad():
-            self._weights.close(now)
+            self._weights.close(now, eager=self._is_eager)
             if now.scaled and self._scale is not None:
                 now.measurements["amp_scale"] = self._scale
             return now.to_row()
