@@ -149,6 +149,7 @@ def read_structure(
         same_logits=len(same_logits),
         weights_zero=int((weights == 0).sum()) if weights is not None else None,
         weights_not_finite=int((~weights.isfinite()).sum()) if weights is not None else 0,
+        kl_div_of=found.divergence or (),
         left_out=_left_out(live, leaves, roles.head | roles.neck) if cut_off else (),
     )
     return Structure(
@@ -173,7 +174,11 @@ def read_unclassified(root: Node, step: int) -> tuple[ParameterFacts, OddLossFac
     found = walk(root)
     gc.collect()
     live = find_live(found.leaves)
-    odd = OddLossFacts(step=step, fed_by=found.odd) if found.odd is not None else None
+    odd = None
+    if found.odd is not None:
+        odd = OddLossFacts(step=step, fed_by=found.odd)
+    elif found.divergence is not None:
+        odd = OddLossFacts(step=step, fed_by=found.divergence, loss="kl_div")
     return _parameter_facts(live, {id(leaf) for leaf in found.leaves}, None, Roles(), step), odd
 
 
