@@ -15,6 +15,7 @@ from torch.nn.modules.dropout import _DropoutNd
 from reid_smoke.facts import GraphFacts, ModeFacts, OddLossFacts, ParameterFacts, ParameterRecord
 from reid_smoke.probes.classifier import (
     Product,
+    divided,
     has_weight_behind,
     norm_training,
     read_product,
@@ -183,15 +184,16 @@ def read_unclassified(root: Node, step: int) -> tuple[ParameterFacts, OddLossFac
 
 
 def _left_out(live: Live, leaves: set[int], besides: frozenset[int]) -> tuple[str, ...]:
-    """Trainable parameters that the loss does not reach, of optimizers that hold some which it does.
+    """Trainable weights that the loss does not reach, of optimizers that hold some which it does.
 
-    An optimizer of which the loss reaches nothing is another training's: of a critic, say.
+    A number that stands alone, such as a temperature that another loss takes, is no part of a tower. An optimizer of
+    which the loss reaches nothing is another training's: of a critic, say.
     """
     names = []
     for optimizer in live.optimizers:
         held = [p for group in optimizer.param_groups for p in group["params"]]
         if any(id(p) in leaves for p in held):
-            left = (p for p in held if p.requires_grad and id(p) not in leaves | besides)
+            left = (p for p in held if p.requires_grad and p.dim() >= 2 and id(p) not in leaves | besides)
             names += [live.name(p) for p in left]
     return tuple(names)
 
@@ -263,9 +265,14 @@ def _the_only(alike: Sequence[Tensor]) -> Tensor | None:
 
 def _unit_lengths(product: Product | None, num_classes: int) -> bool | None:
     """Whether feature and class weights come normalised; None where one of them is not kept. Waits for the device."""
-    if product is None or product.feature is None or product.weight_value is None:
+    if product is None:
         return None
-    feature, weight = product.feature.detach().float(), product.weight_value.detach().float()
+    # Backward keeps neither side of a product whose other side is frozen; but who divided by a length is kept.
+    side, other = product.feature, product.weight_value
+    side = divided(product.feature_edge) if side is None else side
+    if side is None or other is None:
+        return None
+    feature, weight = side.detach().float(), other.detach().float()
     if feature.dim() != 2 or weight.dim() != 2:
         return None
     weight = weight if weight.shape[0] == num_classes else weight.T  # (C, D)
