@@ -557,7 +557,7 @@ class Observer:
     def _close(self, now: Step) -> Tensor:
         """Measure what is left to be measured; all of it in one row."""
         with torch.no_grad():
-            self._weights.close(now)
+            self._weights.close(now, eager=self._is_eager)
             return now.to_row()
 
     def fetch(self, *, wait: bool = True) -> None:
