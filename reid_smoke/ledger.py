@@ -15,9 +15,23 @@ from pydantic import ValidationError
 from pydantic_core import PydanticSerializationError
 
 from reid_smoke.errors import CouldNotJudge
-from reid_smoke.facts import AnyFact, Fact, StepFacts, fact_from_json
+from reid_smoke.facts import (
+    AnewFacts,
+    AnyFact,
+    Fact,
+    GraphFacts,
+    ImageFacts,
+    LabelFacts,
+    LikenessFacts,
+    ModeFacts,
+    ParameterFacts,
+    StepFacts,
+    fact_from_json,
+)
 
 FactT = TypeVar("FactT", bound=Fact)
+
+OF_ONE_LOSS = (StepFacts, GraphFacts, ModeFacts, ParameterFacts, LabelFacts, ImageFacts, LikenessFacts)
 
 
 class Ledger:
@@ -37,6 +51,9 @@ class Ledger:
         self.unknown_kinds: set[str] = set()  # of the unread lines that say what they are
 
     def add(self, fact: AnyFact) -> None:
+        if isinstance(fact, AnewFacts):
+            for kind in OF_ONE_LOSS:
+                self._by_kind.pop(kind, None)
         self._by_kind.setdefault(type(fact), []).append(fact)
         if self._file is not None:
             try:

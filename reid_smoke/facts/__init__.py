@@ -36,12 +36,13 @@ from reid_smoke.facts.run import (
     RunFacts,
     StartupFacts,
 )
-from reid_smoke.facts.steps import EVENTS, LoopFacts, StepFacts
+from reid_smoke.facts.steps import EVENTS, AnewFacts, LoopFacts, StepFacts
 from reid_smoke.facts.trials import TriageFacts, TrialFacts
 
 __all__ = [
     "EVENTS",
     "SCHEMA_VERSION",
+    "AnewFacts",
     "AnyFact",
     "BaselineFacts",
     "CrashFacts",
@@ -106,6 +107,7 @@ AnyFact: TypeAlias = Annotated[
     | ImageFacts
     | LikenessFacts
     | LoopFacts
+    | AnewFacts
     | OddLossFacts
     | CrashFacts
     | OutOfMemoryFacts

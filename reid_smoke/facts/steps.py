@@ -81,3 +81,14 @@ class LoopFacts(Fact):
     heads: int = 0  # of one name and shape that took each other's place
     head_optimizers: int = 0  # different ones that stepped the head
     leaf_backwards: int = 0  # on a tensor that nothing made: there is nothing to go back through
+
+
+class AnewFacts(Fact):
+    """Another loss, with a backward of its own, is judged from here on: it trains what the one before only looked at.
+
+    The steps, labels and structure that were written before are the other loss's, and count no more.
+    """
+
+    kind: Literal["anew"] = "anew"
+    step: int
+    before: str | None  # the head that was judged

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from torch import Tensor
+from torch.autograd.function import BackwardCFunction
 
 from reid_smoke.probes.classifier import read_product
 from reid_smoke.probes.cross_entropy import log_softmax_of
@@ -30,7 +31,10 @@ from reid_smoke.probes.nodes import (
     is_a,
     name_of,
     names_below,
+    shape_of,
 )
+
+OF_OTHER_WIDTHS = ("Cat", "Slice", "Split", "Index", "Gather", "Narrow", "Select", "Pad", "ConstantPad")
 
 
 @dataclass
@@ -89,7 +93,11 @@ def walk(root: Node) -> Walk:
 
 def _classification(consumer: Node, log_softmax: Node, path: tuple[int, ...]) -> Classification:
     found = Classification(path, consumer.name(), int(log_softmax._sequence_nr()))
-    for node, names, steps in _down_to_products(log_softmax):
+    classes = shape_of(log_softmax)[1:2]
+    for node, names, steps in _down_to_products(log_softmax, classes):
+        if not _makes_logits(node, names, classes):
+            found.logit_path = found.logit_path or names
+            continue
         found.logit_path, found.product_path = names, steps
         # The forward's order, not the loss's: TransReID sums up the parts' losses before it comes to the global one.
         found.order = int(node._sequence_nr())
@@ -98,8 +106,29 @@ def _classification(consumer: Node, log_softmax: Node, path: tuple[int, ...]) ->
             _describe_feature(found, node, product.feature_edge)
         break
     else:
-        found.logit_path = _down_to_compiled(log_softmax)
+        found.logit_path = found.logit_path or _down_to_compiled(log_softmax)
     return found
+
+
+def _makes_logits(product: Node, names: tuple[str, ...], classes: tuple[int, ...]) -> bool:
+    """Whether a product may be the classifier, and not a layer of the backbone below logits that no layer makes: a
+    memory bank's in a function of its own, distances to prototypes.
+
+    names: what lies between it and the loss. classes: how many, in a tuple; none where that is not known.
+    """
+    shape = shape_of(product)
+    if not classes or not shape or any(name.startswith(OF_OTHER_WIDTHS) for name in names):
+        return True
+    if any(kind.removesuffix("Backward") in name for name in names for kind in NORMS + POOLS):
+        return shape[1] == classes[0]
+    return any(size and size % classes[0] == 0 for size in shape)  # of several centres a class the nearest counts
+
+
+def _is_own_product(node: Node, classes: tuple[int, ...]) -> bool:
+    if not isinstance(node, BackwardCFunction) or shape_of(node)[1:] != classes:
+        return False
+    given = [shape_of(child)[1:] for child in edges(node) if child is not None and not is_a(child, (ACCUMULATE,))]
+    return bool(given) and all(len(shape) == 1 and shape != classes for shape in given)
 
 
 def _down_to_compiled(log_softmax: Node) -> tuple[str, ...]:
@@ -114,13 +143,18 @@ def _down_to_compiled(log_softmax: Node) -> tuple[str, ...]:
     return ()
 
 
-def _down_to_products(log_softmax: Node) -> Iterator[tuple[Node, tuple[str, ...], tuple[int, ...]]]:
-    """The products nearest below a log-softmax, with the names passed and the edges taken."""
+def _down_to_products(
+    log_softmax: Node, classes: tuple[int, ...]
+) -> Iterator[tuple[Node, tuple[str, ...], tuple[int, ...]]]:
+    """The products nearest below a log-softmax, with the names passed and the edges taken.
+
+    A function of the user's own that makes as many columns as there are classes of another number is one of them.
+    """
     queue: deque[tuple[Node, tuple[str, ...], tuple[int, ...]]] = deque([(log_softmax, (), ())])
     seen = {log_softmax}
     while queue:
         node, names, steps = queue.popleft()
-        if node is not log_softmax and is_a(node, PRODUCTS):
+        if node is not log_softmax and (is_a(node, PRODUCTS) or _is_own_product(node, classes)):
             yield node, names[:-1], steps
             continue
         for index, child in enumerate(edges(node)):

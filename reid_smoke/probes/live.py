@@ -8,6 +8,7 @@ optimizer. A look takes some tens of milliseconds and is made at the first step 
 from __future__ import annotations
 
 import gc
+import weakref
 from collections.abc import Collection
 from dataclasses import dataclass
 from itertools import chain, starmap
@@ -27,13 +28,24 @@ WRAPPERS = ("module.", "_orig_mod.", "_forward_module.")  # DDP and DataParallel
 
 @dataclass
 class Live:
-    """What is alive: names by id of the parameter, the root modules, the optimizers, their schedules."""
+    """What is alive: names by id of the parameter, the root modules, the optimizers, their schedules.
+
+    An optimizer that the script drops is gone: to keep it here would be to find it alive at the next look.
+    """
 
     roots: list[tuple[str, nn.Module]]  # prefix of its parameters' names, module
     names: dict[int, str]  # id of a parameter -> its name
     parameters: list[tuple[str, nn.Parameter, int]]  # name, parameter, index of its root; in the models' order
-    optimizers: list[Optimizer]
-    schedulers: list[LRScheduler]
+    optimizer_refs: list[weakref.ref[Optimizer]]
+    scheduler_refs: list[weakref.ref[LRScheduler]]
+
+    @property
+    def optimizers(self) -> list[Optimizer]:
+        return [alive for ref in self.optimizer_refs if (alive := ref()) is not None]
+
+    @property
+    def schedulers(self) -> list[LRScheduler]:
+        return [alive for ref in self.scheduler_refs if (alive := ref()) is not None]
 
     @property
     def is_sharded(self) -> bool:
@@ -62,7 +74,7 @@ def find_live(leaves: list[Tensor]) -> Live:
     roots = [m for m in modules if id(m) not in children and any(id(p) in wanted for p in m.parameters())]
     reached = {id(leaf) for leaf in leaves}
     roots.sort(key=lambda m: -sum(id(p) in reached for p in m.parameters()))
-    live = Live([], {}, [], optimizers, outermost(schedulers))
+    live = Live([], {}, [], list(map(weakref.ref, optimizers)), list(map(weakref.ref, outermost(schedulers))))
     for index, root in enumerate(roots):
         # The root that the loss reaches most is "the model"; others are told apart by their class.
         inner = getattr(root, "module", root) if isinstance(root, AVERAGING) else root

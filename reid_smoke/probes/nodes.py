@@ -38,6 +38,15 @@ def edges(node: Node) -> list[Node | None]:
     return [edge[0] for edge in node.next_functions]
 
 
+def shape_of(node: Node) -> tuple[int, ...]:
+    """Of the first tensor that the operation made; () where torch does not tell, as for a number."""
+    made = getattr(node, "_input_metadata", None)  # what its gradient has to look like
+    try:
+        return tuple(int(size) for size in made[0].shape) if made else ()
+    except (RuntimeError, TypeError):  # a nested or a symbolic one
+        return ()
+
+
 def follow(node: Node | None, path: tuple[int, ...]) -> Node | None:
     """The node at the end of a remembered path; None where the graph has another shape now."""
     for index in path:

@@ -29,6 +29,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from reid_smoke.facts import (
+    AnewFacts,
     LoopFacts,
     ParameterFacts,
     ProbeFault,
@@ -50,6 +51,7 @@ from reid_smoke.probes.loading import Loading
 from reid_smoke.probes.nodes import Node, follow, loss_in_words, root_of, scalar_of
 from reid_smoke.probes.outbox import Outbox
 from reid_smoke.probes.resume import Resumed, rates_of
+from reid_smoke.probes.rivals import Rivals, loss_of
 from reid_smoke.probes.schedules import Schedules
 from reid_smoke.probes.sharing import Sharing
 from reid_smoke.probes.structure import Structure, read_structure, read_unclassified
@@ -109,6 +111,7 @@ class Observer:
         self._resumed = Resumed()
         self._frozen = Frozen()
         self._continuity = Continuity()
+        self._rivals = Rivals(head)
         self._labels_due: int | None = None  # with which step they are told of, besides every hundredth
         self._stepping: list[bool] = []  # of each optimizer that steps now, the outermost first: is the head in it
         self._closures = 0  # backwards within the optimizer's step
@@ -203,6 +206,10 @@ class Observer:
         self._counts["other_backwards"] += 1
         measured = self._is_measured(self.step + 1)
         consumer = self._remembered(root)
+        judged = self._structure
+        if consumer is None and judged is not None and self._rivals.is_known(root, loss_of(judged)):
+            self._note("x")
+            return
         walked = False
         if self._before_capture is not None:
             if consumer is None:  # nothing that a walk would compute is computed while a graph records
@@ -222,6 +229,7 @@ class Observer:
         self.settle()
         self._stepping = within
         self._closures += bool(within)
+        self._rivals.judged_came()
         self._counts["other_backwards"] -= 1
         self._counts["backwards"] += 1
         self.step += 1
@@ -367,6 +375,14 @@ class Observer:
             return None
         known = self._structure.live if self._structure is not None else None
         structure = read_structure(root, self.step + 1, known, self._wanted)
+        if structure is not None and structure.head is not None:
+            self._continuity.head(structure.head, structure.live.name(structure.head))
+        if structure is not None and self._structure is not None:
+            judged, other = loss_of(self._structure), loss_of(structure)
+            if self._rivals.is_beside(judged, other):
+                return None
+            if self._rivals.is_of_a_critic(judged, other):
+                self._begin_anew(judged.name)
         if structure is None:
             self._fruitless_walks += 1
             if self._fruitless_walks == FRUITLESS and self._structure is None:
@@ -385,8 +401,6 @@ class Observer:
             self._paths = [way, *self._paths][:MOST_PATHS]
         if before is None or before.head is not structure.head:
             self._weights.follow_head(structure.head)
-            if structure.head is not None:
-                self._continuity.head(structure.head, structure.live.name(structure.head))
         if before is None or [id(p) for _, p in before.backbone] != [id(p) for _, p in structure.backbone]:
             self._weights.follow_backbone(structure.backbone)
         self._writer.if_new(structure.graph_facts)
@@ -404,6 +418,14 @@ class Observer:
             self._write_frozen(structure)
         self._write_counts()
         return follow(root, structure.classification.path)
+
+    def _begin_anew(self, before: str | None) -> None:
+        """What was written so far is of a loss beside the one that is judged from now on."""
+        self.settle()
+        self.fetch()
+        self._labels, self._likeness = LabelCounts(), Likeness()
+        self.ledger.add(AnewFacts(step=self.step, before=before))
+        self._writer.forget()
 
     def _new_step(self) -> Step:
         loading = self._loading

@@ -60,7 +60,7 @@ class Structure:
 
     def product_of(self, consumer: Node) -> Product | None:
         """The classifier in the graph of a step's own, behind the node that holds its labels."""
-        return _product(consumer, self.classification)
+        return product_of(consumer, self.classification)
 
     def is_of(self, consumer: Node) -> bool:
         """Whether this classification still ends in the head that was found; True where it does not tell."""
@@ -86,11 +86,10 @@ def read_structure(
     if not candidates:
         return None
     live = known
-    if live is None:
-        gc.collect()  # models and optimizers of an earlier training, held by nothing but their own cycles, are dead
     if live is None or any(id(leaf) not in live.names for leaf in found.leaves):
+        gc.collect()  # models and optimizers that are held by nothing but their own cycles are dead
         live = find_live(found.leaves)
-    products = [_product(follow(root, candidate.path), candidate) for candidate in candidates]
+    products = [product_of(follow(root, candidate.path), candidate) for candidate in candidates]
     heads = [
         _head(made, live) if made is not None else _compiled_in(root, candidate, found.leaves)
         for candidate, made in zip(candidates, products, strict=True)
@@ -220,7 +219,8 @@ def _weight(root: Node, classification: Classification) -> float:
     return abs(value) if isinstance(value, float) else 1.0
 
 
-def _product(consumer: Node | None, classification: Classification) -> Product | None:
+def product_of(consumer: Node | None, classification: Classification) -> Product | None:
+    """The classifier behind the node that holds the labels, by the way that a walk found."""
     if consumer is None or classification.product_path is None:
         return None
     node = follow(log_softmax_of(consumer), classification.product_path)

@@ -26,6 +26,10 @@ class FactWriter:
         """The fact of this kind that `if_new` wrote last; None: none yet."""
         return self._last.get(kind)
 
+    def forget(self) -> None:
+        """Whatever was written before is written anew when it comes again."""
+        self._last.clear()
+
     def if_new(self, fact: Any) -> None:
         """Write a fact of the structure, unless nothing but its step differs from the last one."""
         before = self._last.get(type(fact))
