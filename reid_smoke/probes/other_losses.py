@@ -116,12 +116,13 @@ def _leaves(node: Node) -> list[Tensor]:
     return [child.variable for child in edges(node) if child is not None and hasattr(child, "variable")]
 
 
-def saved_images(node: Node, rows: int) -> Tensor | None:
-    """(B, C, H, W), what a compiled model was given: of what its backward kept the widest that looks like images."""
+def saved_images(node: Node) -> Tensor | None:
+    """(B, C, H, W), what a compiled model was given: of what its backward kept the widest that looks like images; the
+    weights of a first layer do, too, and are smaller."""
     alike = [
         t
-        for t in _saved(node)
-        if t.is_floating_point() and t.dim() == 4 and t.shape[0] == rows and t.shape[1] in (1, 3) and t.shape[2] > 7
+        for t in (_saved(node) if name_of(node) == COMPILED else ())
+        if t.is_floating_point() and t.dim() == 4 and t.shape[1] in (1, 3) and min(t.shape[2:]) > 7
     ]
     return max(alike, key=lambda t: t.shape[2] * t.shape[3]).detach() if alike else None
 
