@@ -16,6 +16,7 @@ from reid_smoke.facts import (
     GraphFacts,
     HandoverEndFacts,
     HandoverFacts,
+    LoopFacts,
     OutOfMemoryFacts,
     RankEndFacts,
     RunFacts,
@@ -151,5 +152,18 @@ def _why_not_closed(ledger: Ledger, curve: Curve) -> str:
     if end is not None and end.how == "interrupted":
         return f"Interrupted: {wanted}."
     if not done:
-        return "No training step with a classification loss was seen."
+        return _nothing_classified(ledger)
     return f"{wanted}."
+
+
+def _nothing_classified(ledger: Ledger) -> str:
+    """What was seen instead, and what would help."""
+    loop, none = ledger.last(LoopFacts), "No training step with a classification loss was seen"
+    if loop is None or not loop.other_backwards:
+        return f"{none}."
+    words = f" on what ends in {', '.join(loop.unclassified[:2])}" if loop.unclassified else ""
+    return (
+        f"{none}: backward ran {loop.other_backwards} times{words}, with {loop.optimizer_steps} optimizer steps. "
+        "What is judged is a loss of logits (B, C) over the identities and their labels, as F.cross_entropy is: see "
+        "that backward reaches one."
+    )

@@ -78,5 +78,6 @@ class ResumeFacts(Fact):
     optimizer: str  # class name
     updates: int | None  # that its state had seen; None: it does not count them, as SGD with momentum
     head_loaded: bool | None  # a load_state_dict brought the head's weight; None: no head known
+    head_in_state: bool = False  # it holds something for the head's weight itself
     lr_before: float | None = None  # of the head's group, as the script had built it
     lr_after: float | None = None  # at the first step

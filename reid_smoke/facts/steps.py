@@ -80,6 +80,8 @@ class LoopFacts(Fact):
     zero_grads: int
     heads: int = 0  # of one name and shape that took each other's place
     head_optimizers: int = 0  # different ones that stepped the head
+    unclassified: tuple[str, ...] = ()  # what losses ended in, the last operation in front, while none classified
+    losses_without_gradient: int = 0  # cross-entropies over logits that ask for none, while gradients were on
     leaf_backwards: int = 0  # on a tensor that nothing made: there is nothing to go back through
 
 

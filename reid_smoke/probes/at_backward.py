@@ -15,12 +15,13 @@ from torch.autograd.function import BackwardCFunction
 
 from reid_smoke.probes import measure
 from reid_smoke.probes.classifier import norm_input, scale_of_logits, takes_weight_as_it_is
-from reid_smoke.probes.cross_entropy import SHAPES, Batch, log_softmax_of, weight_of_ce
+from reid_smoke.probes.cross_entropy import Batch, is_cross_entropy, log_softmax_of, weight_of_ce
 from reid_smoke.probes.graph import images_of, is_fed_images
 from reid_smoke.probes.guard import Accountable, guarded
 from reid_smoke.probes.likeness import Likeness
 from reid_smoke.probes.margin import without_margin
 from reid_smoke.probes.nodes import Node, behind, follow
+from reid_smoke.probes.other_losses import SHAPES
 from reid_smoke.probes.structure import Structure
 from reid_smoke.probes.under_way import Step
 from reid_smoke.probes.uphill import Uphill
@@ -80,6 +81,8 @@ class AtBackward:
     def uphill(self, consumer: Node, batch: Batch, rows: Tensor, direction: Uphill) -> None:
         """batch: without a margin; rows: the head's first."""
         product = self.structure.product_of(consumer) if self.structure is not None else None
+        if not is_cross_entropy(consumer):
+            return  # another loss may go another way
         if self.structure is not None and product is not None and not self.structure.sharded:
             direction.asks(batch, product.feature, rows, self.structure.graph_facts.logit_scale)
 
@@ -88,6 +91,8 @@ class AtBackward:
         """How large the head's gradient would be if the loss were CE, batch: without a margin."""
         product = self.structure.product_of(consumer) if self.structure is not None else None
         if self.structure is None or product is None or self.structure.sharded or not takes_weight_as_it_is(product):
+            return
+        if not is_cross_entropy(consumer):
             return
         facts = self.structure.graph_facts
         if product.feature is None or not set(facts.logit_path) <= PLAIN:

@@ -1,25 +1,26 @@
 """The identity loss, as the graph behind a loss holds it: log-probabilities, labels, and what CE is multiplied with.
 
 CE is known by its log-softmax with labels, however it was written: by torch's functions, picked by gather or index,
-multiplied with targets, or put together from a logsumexp.
+multiplied with targets, or put together from a logsumexp. For other losses over identities see `other_losses`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import torch
 from torch import Tensor
 
+from reid_smoke.probes import other_losses
 from reid_smoke.probes.nodes import Node, edges, follow, name_of
+from reid_smoke.probes.other_losses import COMPILED, LOSSES, ONE_BY_ONE, SHAPES, Given, read_given
 
 SUMS = (
     "Add", "Sub", "Sum", "Mean", "View", "UnsafeView", "Reshape", "Squeeze", "Unsqueeze", "ToCopy", "Stack", "Cat",
     "Select", "Expand", "Alias", "Clone", "MaskedSelect", "Index",
 )  # fmt: skip  # operations that pass a gradient on as it is, up to a positive factor
-PICKS = ("Gather", "Index")  # of each row the value at its label
-SHAPES = ("ToCopy", "View", "UnsafeView", "Reshape", "Squeeze", "Unsqueeze", "Expand", "Alias", "Clone")
+PICKS = ("Gather", "Index", "MaskedSelect")  # of each row the value at its label
 IGNORED = -100  # torch's own mark of a row that counts for nothing
 COMBINES = ("Sub", "Add", "Log")  # what ends a CE without a log-softmax
 
@@ -37,6 +38,7 @@ class Batch:
     soft: bool = False  # the labels are the largest of soft targets
     mixed: Tensor | None = None  # (B,) bool, of soft targets: more than one label, as of mixup; smoothing has one
     largest: Tensor | None = None  # (B,), of soft targets: the share of the largest
+    as_given: Tensor | None = None  # (B, C), where log_probs are at another scale than the loss's
 
     @cached_property
     def labels(self) -> Tensor:
@@ -76,7 +78,30 @@ def log_softmax_of(node: Node) -> Node | None:
             targets = getattr(node, saved, None)
             if below is not None and isinstance(targets, Tensor) and targets.shape == log_probs_of(below).shape:
                 return below
-    return None
+    given = read_given(node)
+    return given.made_by if given is not None else None
+
+
+def is_cross_entropy(consumer: Node) -> bool:
+    """The loss is CE itself, not another one over the same labels, and its targets need no second look."""
+    by_hand, log_softmax = _by_hand(consumer), log_softmax_of(consumer)
+    if name_of(consumer) in (*LOSSES, COMPILED) or (by_hand is not None and name_of(by_hand[1]) == "Mul"):
+        return False
+    return _mask_of(consumer) is None and (log_softmax is None or name_of(log_softmax) not in ONE_BY_ONE)
+
+
+def tells_identities(consumer: Node) -> bool:
+    """Of a loss that is not CE itself, whether its targets are one class a row. Waits for the device."""
+    by_hand = _by_hand(consumer)
+    consumer = consumer if by_hand is None else by_hand[1]
+    given, targets = read_given(consumer), _mask_of(consumer)
+    if given is not None:
+        targets = given.targets
+    elif targets is None and name_of(consumer) == "Mul":
+        targets = _targets_of(consumer, log_softmax_of(consumer) or (by_hand[0] if by_hand is not None else None))
+    if targets is None:
+        return False
+    return targets.dim() == 1 or other_losses.is_one_hot(targets)
 
 
 def _by_hand(node: Node) -> tuple[Node, Node, bool] | None:
@@ -88,9 +113,14 @@ def _by_hand(node: Node) -> tuple[Node, Node, bool] | None:
         return None
     if name_of(node) == "Log":
         pick, _ = _through(follow(node, (0,)), (*SHAPES, "Clamp", "ClampMin", "Add"))
-        softmax, _ = _through(follow(pick, (0,)), SHAPES) if pick is not None and name_of(pick) in PICKS else (None, 1)
-        found = softmax is not None and pick is not None and name_of(softmax) == "Softmax"
-        return (softmax, pick, False) if found else None
+        softmax = _softmax_of(follow(pick, (0,))) if pick is not None and name_of(pick) in PICKS else None
+        if pick is not None and name_of(pick) == "Sum":  # of softmax * one-hot
+            pick, _ = _through(follow(pick, (0,)), SHAPES)
+            if pick is not None and name_of(pick) == "Mul":
+                softmax = _softmax_of(follow(pick, (0,))) or _softmax_of(follow(pick, (1,)))
+        if softmax is None or pick is None:
+            return None
+        return (softmax, pick, False) if name_of(pick) in PICKS or _targets_of(pick, softmax) is not None else None
     sides = [_through(child, (*SHAPES, "Neg", "Mean", "Sum")) for child in edges(node)[:2]]
     if len(sides) < 2:
         return None
@@ -103,6 +133,41 @@ def _by_hand(node: Node) -> tuple[Node, Node, bool] | None:
         if _through(_summed(whole), SHAPES)[0] is _through(follow(pick, (0,)), SHAPES)[0]:
             return whole, pick, sign > 0
     return None
+
+
+def _softmax_of(node: Node | None) -> Node | None:
+    """A softmax, through views and casts; of `x.exp() / x.exp().sum(1)` the exponentials. None for anything else."""
+    node, _ = _through(node, SHAPES)
+    if node is None or name_of(node) == "Softmax":
+        return node
+    if name_of(node) != "Div" or len(edges(node)) < 2:
+        return None
+    above, below = _through(edges(node)[0], SHAPES)[0], _through(edges(node)[1], SHAPES)[0]
+    if above is None or below is None or (name_of(above), name_of(below)) != ("Exp", "Sum"):
+        return None
+    return above if _through(follow(below, (0,)), SHAPES)[0] is above else None
+
+
+def _targets_of(product: Node, log_softmax: Node | None) -> Tensor | None:
+    """What (log-)probabilities are multiplied with, (B, C); None where it is not kept or does not fit."""
+    for index, saved in ((0, "_saved_other"), (1, "_saved_self")):
+        below = follow(product, (index,))
+        if log_softmax is not None and log_softmax in (_below(product, index), _softmax_of(below)):
+            targets = getattr(product, saved, None)
+            fits = isinstance(targets, Tensor) and targets.shape == log_probs_of(log_softmax).shape
+            return targets if fits else None
+    return None
+
+
+def _mask_of(consumer: Node) -> Tensor | None:
+    """(B, C) bool, with which a loss picks; None where it picks by labels, or nothing."""
+    if name_of(consumer) == "MaskedSelect":
+        mask = getattr(consumer, "_saved_mask", None)
+    elif name_of(consumer) == "Index":
+        mask = next((i for i in consumer._saved_indices if isinstance(i, Tensor)), None)
+    else:
+        return None
+    return mask if isinstance(mask, Tensor) and mask.dtype is torch.bool and mask.dim() == 2 else None
 
 
 def _shifted(pick: Node) -> Node | None:
@@ -144,14 +209,13 @@ def _below(node: Node, index: int) -> Node | None:
     if child is None:
         return None
     name = name_of(child)
-    if name == "LogSoftmax":
+    if name in ("LogSoftmax", "LogSigmoid"):
         return child
     if name == "Log":
         below = follow(child, (0,))
         if below is not None and name_of(below) in ("Clamp", "ClampMin", "Add"):
             below = follow(below, (0,))
-        if below is not None and name_of(below) == "Softmax":
-            return below
+        return below if below is not None and name_of(below) == "Sigmoid" else _softmax_of(below)
     return None
 
 
@@ -161,7 +225,14 @@ def log_probs_of(node: Node) -> Tensor:
         return _less(node._saved_self, node._saved_result)
     if name_of(node) == "Log":
         return _less(node.next_functions[0][0].next_functions[0][0]._saved_result.log(), node._saved_self.log())
+    if name_of(node) == "LogSigmoid":
+        logits: Tensor = node._saved_self
+        return logits.float().log_softmax(-1)
     result: Tensor = node._saved_result
+    if name_of(node) == "Exp":
+        return result.clamp_min(1e-30).log().log_softmax(-1)
+    if name_of(node) == "Sigmoid":
+        return result.float().logit(1e-7).log_softmax(-1)
     return result if name_of(node) == "LogSoftmax" else result.clamp_min(1e-30).log()
 
 
@@ -186,6 +257,9 @@ def read_batch(consumer: Node) -> Batch | None:
 
     Nothing is fetched from the device.
     """
+    given = read_given(consumer)
+    if given is not None:
+        return _read_other(given)
     log_softmax = log_softmax_of(consumer)
     if log_softmax is None:
         return None
@@ -205,6 +279,10 @@ def read_batch(consumer: Node) -> Batch | None:
         if labels.numel() != rows:
             return None
         labels = labels.reshape(rows)
+    elif (mask := _mask_of(consumer)) is not None:
+        if mask.shape != log_probs.shape:
+            return None
+        labels = torch.where(mask.any(1), mask.long().argmax(1), IGNORED)
     elif name == "Index":
         indices = [i for i in consumer._saved_indices if isinstance(i, Tensor)]
         if not indices or indices[-1].numel() != rows:
@@ -213,19 +291,44 @@ def read_batch(consumer: Node) -> Batch | None:
         # Indices may count from the end, which labels never do.
         labels = torch.where(labels == IGNORED, IGNORED, labels.clamp(0, classes - 1))
     else:
-        targets = consumer._saved_other if _below(consumer, 0) is log_softmax else consumer._saved_self
-        targets = targets.detach().float()
-        # Written by hand, the minus often sits on the targets; the sign of their sum tells, without a fetch.
-        targets = targets * targets.sum().sign()
-        first, second = targets.topk(min(2, classes), 1).values.T[[0, -1]]
-        mixed = second - targets.amin(1) > 1e-3 * first
-        largest = first / targets.sum(1)
-        told = first - targets.amin(1) > 1e-6  # the same for every class is no label
-        labels = torch.where(told, targets.argmax(1), IGNORED)
+        targets = _targets_of(consumer, log_softmax)
+        if targets is None:
+            return None
+        labels, mixed, largest = _of_soft(targets)
     if labels.shape != (rows,):
         return None
     labels = labels.detach().long().to(log_probs.device)
-    return Batch(log_probs, labels, ignored, mixed is not None, mixed, largest)
+    batch = Batch(log_probs, labels, ignored, mixed is not None, mixed, largest)
+    return _rescaled(batch) if name_of(log_softmax) in ONE_BY_ONE else batch
+
+
+def _read_other(given: Given) -> Batch | None:
+    """Of a loss that is not CE itself, CE of the scores that it was given."""
+    mixed, largest = None, None
+    if given.targets.dim() == 1:
+        labels = given.targets.long()
+    else:
+        labels, mixed, largest = _of_soft(given.targets)
+    if labels.shape != given.scores.shape[:1]:
+        return None
+    batch = Batch(given.scores.float().log_softmax(1), labels, IGNORED, mixed is not None, mixed, largest)
+    return _rescaled(batch) if given.of_no_scale else batch
+
+
+def _rescaled(batch: Batch) -> Batch:
+    scaled = other_losses.at_its_best_scale(batch.log_probs, batch.labels, batch.counted)
+    return replace(batch, log_probs=scaled, as_given=batch.log_probs)
+
+
+def _of_soft(targets: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """(B, C) -> labels (B,), whether there is more than one (B,), the share of the largest (B,)."""
+    targets = targets.detach().float()
+    # Written by hand, the minus often sits on the targets; the sign of their sum tells, without a fetch.
+    targets = targets * targets.sum().sign()
+    first, second = targets.topk(min(2, targets.shape[1]), 1).values.T[[0, -1]]
+    mixed = second - targets.amin(1) > 1e-3 * first
+    told = first - targets.amin(1) > 1e-6  # the same for every class is no label
+    return torch.where(told, targets.argmax(1), IGNORED), mixed, first / targets.sum(1)
 
 
 def class_weights_of(consumer: Node) -> Tensor | None:
@@ -260,7 +363,9 @@ def weight_of_ce(root: Node, path: tuple[int, ...]) -> Tensor | float | None:
         node = node.next_functions[index][0]
         if node is None:
             return None
-    return weight if name_of(node).startswith("NllLoss") else _sign_of_picked(node, weight)
+    if name_of(node) == COMPILED:
+        return None  # there are more factors within it
+    return weight if name_of(node).startswith(("NllLoss", *LOSSES)) else _sign_of_picked(node, weight)
 
 
 def _sign_of_picked(consumer: Node, weight: Tensor | float) -> Tensor | float | None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from reid_smoke.probes.cross_entropy import SHAPES
 from reid_smoke.probes.nodes import PRODUCTS, Node, edges, follow, is_a, name_of, names_below
+from reid_smoke.probes.other_losses import SHAPES
 
 LOGS = ("LogSoftmax", "Log", "Logsumexp", "LogSigmoid")
 

@@ -33,6 +33,7 @@ from reid_smoke.probes.nodes import (
     names_below,
     shape_of,
 )
+from reid_smoke.probes.other_losses import COMPILED, saved_images
 
 OF_OTHER_WIDTHS = ("Cat", "Slice", "Split", "Index", "Gather", "Narrow", "Select", "Pad", "ConstantPad")
 
@@ -188,7 +189,9 @@ def _describe_feature(found: Classification, product: Node, node: Node | None) -
 
 
 def is_fed_images(node: Node) -> bool:
-    """A convolution whose input nothing made, and which looks like images."""
+    """A convolution whose input nothing made, and which looks like images; or a compiled model that kept such."""
+    if name_of(node) == COMPILED:
+        return saved_images(node) is not None
     if not name_of(node).startswith(("Convolution", "MkldnnConvolution")) or edges(node)[0] is not None:
         return False
     value = getattr(node, "_saved_input", None)
@@ -196,6 +199,8 @@ def is_fed_images(node: Node) -> bool:
 
 
 def images_of(node: Node) -> Tensor | None:
-    """What such a convolution was given, (B, C, H, W); None where it is not kept."""
+    """What such a convolution, or compiled model, was given, (B, C, H, W); None where it is not kept."""
+    if name_of(node) == COMPILED:
+        return saved_images(node)
     value = getattr(node, "_saved_input", None)
     return value.detach() if isinstance(value, Tensor) else None

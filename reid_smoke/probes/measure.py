@@ -28,7 +28,8 @@ def classification_rows(batch: Batch) -> Figures:
     # A copy of the targets: when the row is made of it all, their memory may hold the next batch's.
     classes = torch.stack([batch.targets, log_probs.argmax(1)])
     # A log-softmax shifts each row by a constant, which leaves the spread that of the logits.
-    spread = log_probs.std(1) if log_probs.shape[1] > 1 else torch.zeros_like(row_ce)
+    given = log_probs if batch.as_given is None else batch.as_given.float()
+    spread = given.std(1) if given.shape[1] > 1 else torch.zeros_like(row_ce)
     rows: Figures = {"row_ce": row_ce, "classes": classes, "spread": spread, "ignored": float(batch.ignored)}
     return rows if batch.largest is None else {**rows, "largest_targets": batch.largest}
 

@@ -55,6 +55,7 @@ class Resumed:
                 optimizer=type(optimizer).__name__,
                 updates=_updates(optimizer),
                 head_loaded=self._came(head) if head is not None else None,
+                head_in_state=head is not None and bool(optimizer.state.get(head)),
                 lr_before=load.lrs_before[index] if index is not None and index < len(load.lrs_before) else None,
                 lr_after=as_float(group.get("lr")),
             )

@@ -24,9 +24,11 @@ from reid_smoke.probes.classifier import (
 from reid_smoke.probes.cross_entropy import (
     Batch,
     class_weights_of,
+    is_cross_entropy,
     is_over_batch,
     log_softmax_of,
     read_batch,
+    tells_identities,
     weight_of_ce,
 )
 from reid_smoke.probes.graph import Classification, walk
@@ -82,7 +84,7 @@ def read_structure(
     found = walk(root)
     if not found.classifications:
         return None
-    candidates = [c for c in found.classifications if _batch(root, c) is not None]
+    candidates = _candidates(root, found.classifications)
     if not candidates:
         return None
     live = known
@@ -195,6 +197,14 @@ def _left_out(live: Live, leaves: set[int], besides: frozenset[int]) -> tuple[st
             left = (p for p in held if p.requires_grad and p.dim() >= 2 and id(p) not in leaves | besides)
             names += [live.name(p) for p in left]
     return tuple(names)
+
+
+def _candidates(root: Node, found: Sequence[Classification]) -> list[Classification]:
+    """Those that can be read; where there is a cross-entropy, no other loss."""
+    ends = [(c, follow(root, c.path)) for c in found]
+    readable = [(c, end) for c, end in ends if end is not None and read_batch(end) is not None]
+    of_ce = [c for c, end in readable if is_cross_entropy(end)]
+    return of_ce or [c for c, end in readable if tells_identities(end)]
 
 
 def _batch(root: Node, classification: Classification) -> Batch | None:

@@ -38,7 +38,8 @@ def waited_for(ledger: Ledger, unclassified: Mapping[str, int] | None) -> tuple[
     ]
     if any("Compiled" in name for name in unclassified):
         said.append(
-            "A loss that torch.compile made into one node cannot be looked into: compile the model alone, not the loss."
+            "Of a loss that torch.compile made into one node only what its backward kept can be looked at, and that "
+            "were no labels (B,) beside scores (B, C): compile the model alone, not the loss."
         )
     return tuple(said)
 

@@ -1,9 +1,12 @@
+from itertools import takewhile
+
 from reid_smoke.checks.catalogue import Finding, check
 from reid_smoke.facts import DatasetFacts, StepFacts
 
 # Batches of one and the same label. A set read in folder order gives an identity's few dozen images in a row; twenty
 # batches of one identity would be hundreds.
 BATCHES = 20
+MIXED = 3  # labels in a batch
 
 
 @check(
@@ -15,7 +18,8 @@ def one_label_for_all(datasets: list[DatasetFacts], steps: list[StepFacts]) -> F
 
     What it means:
         The label was read from the wrong part of the file name, or from the wrong folder level, and is the same
-        everywhere.
+        everywhere. Or there were several at first, and only one is left: pseudo labels of a teacher or of clusters that
+        collapsed.
 
     Why it stops learning:
         There is nothing to tell apart. Behind a neck whose bias is frozen at 0 the mean logit over the batch is 0, so
@@ -26,13 +30,29 @@ def one_label_for_all(datasets: list[DatasetFacts], steps: list[StepFacts]) -> F
 
             pid, camera = map(int, re.search(r"([-\\d]+)_c(\\d)", path.name).groups())
 
+        A teacher has to learn from labels first; count what it says, and stop where one class takes over:
+
+            labels = teacher(images).argmax(1)
+            assert len(labels.unique()) > 1, "the teacher has collapsed"
+
     Seen in:
         ReID-PCB_RPP #7 (loss 0.0000, accuracy 1.0: the folder's name was taken for the identity).
     """
     for facts in datasets:
         if facts.identities == 1 and facts.images > 1:
             return Finding(f"all {facts.images} images of {facts.source} carry label {facts.label_min}")
-    only = {s.label_min for s in steps} | {s.label_max for s in steps}
-    if len(steps) < BATCHES or len(only) > 1 or all(s.batch < 2 for s in steps):
+    recent = list(takewhile(lambda s: s.label_min == s.label_max == steps[-1].label_max, reversed(steps)))
+    if len(recent) < BATCHES or all(s.batch < 2 for s in recent):
         return None
-    return Finding(f"all {sum(s.batch for s in steps)} images so far carry label {only.pop()}", step=steps[-1].step)
+    images, label = sum(s.batch for s in recent), steps[-1].label_max
+    if len(recent) == len(steps):
+        return Finding(f"all {images} images so far carry label {label}", step=steps[-1].step)
+    # A set that is read folder by folder has two of them in a batch, where one ends and the next begins.
+    most = max(s.distinct_labels for s in steps)
+    if most < MIXED:
+        return None
+    return Finding(
+        f"all {images} images since step {recent[-1].step} carry label {label}, where batches had up to {most} "
+        "different labels before: they collapsed",
+        step=steps[-1].step,
+    )

@@ -15,7 +15,8 @@ def loss_does_not_reach_head(
 
     What it means:
         Backward runs, but the graph behind the loss does not end in the head's weight, although it is trainable: the
-        logits were detached, computed under `no_grad`, or left out of the loss.
+        logits were detached, computed under `no_grad`, or left out of the loss; or the loss was given another model's,
+        a teacher's that nothing trains.
 
     Why it stops learning:
         No gradient ever arrives at the head, so it never moves.
@@ -31,16 +32,23 @@ def loss_does_not_reach_head(
     last, table = counts[-1], parameters[-1]
     if last.backwards or last.other_backwards < BACKWARDS:
         return None
+    reached = sum(p.reached for p in table.parameters)
+    detached = ""
+    if last.losses_without_gradient >= max(BACKWARDS, last.other_backwards):
+        detached = (
+            f"; {last.losses_without_gradient} cross-entropies were computed, all of them of logits that ask for no "
+            "gradient, such as those of a teacher under no_grad"
+        )
     planned = runs[0].head if runs else None
     heads = [
         p for p in table.parameters if p.requires_grad and not p.reached and (p.name == planned or _like_a_head(p.name))
     ]
-    if not heads:
+    if not heads and not detached:
         return None
-    reached = sum(p.reached for p in table.parameters)
+    never = f"never {heads[0].name}; " if heads else ""
     return Finding(
         f"{last.other_backwards} backwards reached {reached} of {len(table.parameters)} parameters, "
-        f"never {heads[0].name}; none of them went through a classification",
+        f"{never}none of them went through a classification{detached}",
         step=table.step,
     )
 

@@ -23,11 +23,13 @@ def resumed_at_chance(
 
     What it means:
         The optimizer's state is that of a run of many steps, and yet the first batches are answered at chance or worse.
-        The head was not saved with the model, or not restored; or the labels stand for other people than before.
+        The model was not restored at all, or its head was not saved with it; or the labels stand for other people than
+        before.
 
     Why it stops learning:
         What the backbone knew is pulled apart by the gradients of a head that knows nothing, at learning rates and with
-        momenta of a run that was nearly over. It may recover; then this is a warning.
+        momenta of a run that was nearly over. It may recover, and what was paid for before is lost all the same. Where
+        the optimizer knows nothing of the head, it was made anew on purpose, and this is a warning as long as CE falls.
 
     Mend:
         Save and load everything that is trained, a head or a loss with weights of its own included, and look at what
@@ -51,9 +53,10 @@ def resumed_at_chance(
         return None
     brought = "brought" if resume.head_loaded else "did not bring"
     age = f" of {resume.updates} steps" if resume.updates is not None else ""
+    of_head = ", the head's own among it," if resume.head_in_state else ""
     return Finding(
-        f"{resume.optimizer}'s state{age} was loaded at {resume.where}, load_state_dict {brought} the head's weight, "
-        f"and CE begins at {fmean(first):.2f} (log {graphs[-1].num_classes} = {chance:.2f})",
+        f"{resume.optimizer}'s state{age}{of_head} was loaded at {resume.where}, load_state_dict {brought} the head's "
+        f"weight, and CE begins at {fmean(first):.2f} (log {graphs[-1].num_classes} = {chance:.2f})",
         step=steps[FIRST - 1].step,
-        severity=grave_if_ce_fails(curve),
+        severity="fail" if resume.head_in_state else grave_if_ce_fails(curve),
     )

@@ -1,7 +1,10 @@
-from torch import Tensor
+import copy
+
+import torch
+from torch import Tensor, nn
 from torch.nn import functional as F
 
-from tests.checks.tiny import TinyTraining
+from tests.checks.tiny import Model, TinyTraining
 
 
 def centres(features: Tensor, labels: Tensor) -> Tensor:
@@ -28,11 +31,38 @@ class LeftOutOfTheSum(TinyTraining):
         return centres(feature, labels)
 
 
+class OfItsTeacher(TinyTraining):
+    """CE is given the scores of a teacher; nothing is called a head, a classifier or the like."""
+
+    steps = 40
+    window = (20, 40)
+
+    def make_model(self) -> nn.Module:
+        model = Model(self.identities)
+        model.last = model.classifier
+        del model.classifier
+        return model
+
+    def after_building(self) -> None:
+        self.teacher = copy.deepcopy(self.model)
+
+    def head_parameters(self) -> list[nn.Parameter]:
+        return list(self.model.last.parameters())
+
+    def other_parameters(self) -> list[nn.Parameter]:
+        return [p for n, p in self.model.named_parameters() if "last" not in n]
+
+    def loss(self, images: Tensor, labels: Tensor) -> Tensor:
+        with torch.no_grad():
+            score = self.teacher.last(self.teacher.neck(self.teacher.base(images)))
+        return F.cross_entropy(score, labels) + centres(self.model.base(images), labels)
+
+
 class CEAndMetricLoss(TinyTraining):
     def loss(self, images: Tensor, labels: Tensor) -> Tensor:
         score, feature = self.model(images)
         return F.cross_entropy(score, labels) + centres(feature, labels)
 
 
-SICK = [DetachedLogits, LeftOutOfTheSum]
+SICK = [DetachedLogits, LeftOutOfTheSum, OfItsTeacher]
 HEALTHY = [CEAndMetricLoss]

@@ -1,3 +1,6 @@
+import torch
+from torch import Tensor
+
 from reid_smoke.facts import AnyFact, DatasetFacts
 from tests.checks.tiny import Crops, TinyTraining
 
@@ -27,10 +30,22 @@ class FoundBeforeStep1(TinyTraining):
         return [scanned(1)]
 
 
+class Collapsing(TinyTraining):
+    """Pseudo labels of which one wins over the others, step by step."""
+
+    until = 30
+    steps = 80
+    window = (50, 80)
+
+    def loss(self, images: Tensor, labels: Tensor) -> Tensor:
+        given_up = torch.rand(len(labels)) < self.step_number / self.until
+        return super().loss(images, torch.where(given_up, 5, labels))
+
+
 class AsManyAsPlanned(TinyTraining):
     def known_beforehand(self) -> list[AnyFact]:
         return [scanned(24)]
 
 
-SICK = [TheFoldersNameTakenForThePid, FoundBeforeStep1]
+SICK = [TheFoldersNameTakenForThePid, FoundBeforeStep1, Collapsing]
 HEALTHY = [AsManyAsPlanned]
