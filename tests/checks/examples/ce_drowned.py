@@ -44,11 +44,13 @@ class Pooled(nn.Module):
 
 
 class WithoutANeck(SummedAndUnweighted):
-    """Pulled to one centre, of a length."""
+    """The feature shrinks until the logits spread by a tenth: nothing scaled them."""
 
     def make_model(self) -> nn.Module:
         return Pooled(self.identities)
 
+
+class PulledToOneCentre(WithoutANeck):
     def loss(self, images: Tensor, labels: Tensor) -> Tensor:
         score, feature = self.model(images)
         return F.cross_entropy(score, labels) + self.weight * (feature - 1).pow(2).sum()
@@ -83,5 +85,5 @@ class HeldByItsTeacher(MeanTeacher):
     weight = 300.0
 
 
-SICK = [SummedAndUnweighted, WithoutANeck, UntilTheFeatureIsNothing, HeldByItsTeacher]
+SICK = [SummedAndUnweighted, WithoutANeck, PulledToOneCentre, UntilTheFeatureIsNothing, HeldByItsTeacher]
 HEALTHY = [SmallWeight, WithoutANeckAtASmallWeight, TripletBesideAnEmptyHead]
