@@ -16,7 +16,15 @@ from pydantic import Field, TypeAdapter
 from reid_smoke.facts.after_go import HandoverEndFacts, HandoverFacts, HandoverPlanFacts, RetrievalFacts, RetrievedFacts
 from reid_smoke.facts.base import SCHEMA_VERSION, Fact, Role
 from reid_smoke.facts.data import DatasetFacts, ImageFacts, LabelFacts, LikenessFacts, LoaderFacts, UnreadableFacts
-from reid_smoke.facts.model import FreezeFacts, FrozenFacts, GraphFacts, ModeFacts, OddLossFacts, WeightsFacts
+from reid_smoke.facts.model import (
+    FreezeFacts,
+    FrozenFacts,
+    GraphFacts,
+    ModeFacts,
+    OddLossFacts,
+    StatisticsFacts,
+    WeightsFacts,
+)
 from reid_smoke.facts.optimizer import (
     ParameterFacts,
     ParameterRecord,
@@ -79,6 +87,7 @@ __all__ = [
     "ScheduleRecord",
     "SharedFacts",
     "StartupFacts",
+    "StatisticsFacts",
     "StepFacts",
     "TriageFacts",
     "TrialFacts",
@@ -102,6 +111,7 @@ AnyFact: TypeAlias = Annotated[
     | ScheduleFacts
     | GraphFacts
     | ModeFacts
+    | StatisticsFacts
     | StepFacts
     | LabelFacts
     | ImageFacts

@@ -40,6 +40,16 @@ class FrozenFacts(Fact):
     unheld_fresh: int = 0  # those of them that look as they were drawn
 
 
+class StatisticsFacts(Fact):
+    """Batch norms in eval mode whose running statistics are those of a new one: mean 0 and variance 1 throughout."""
+
+    kind: Literal["statistics"] = "statistics"
+    step: int
+    batch_norms: int  # of the models that the loss reaches
+    unmeasured: int  # in eval mode, with statistics of no data
+    examples: tuple[str, ...] = ()
+
+
 class GraphFacts(Fact):
     """What the autograd graph behind the loss says of the way from the feature to the loss."""
 

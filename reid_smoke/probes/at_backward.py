@@ -27,6 +27,7 @@ from reid_smoke.probes.under_way import Step
 from reid_smoke.probes.uphill import Uphill
 
 PLAIN = {*SHAPES, "Mul", "Div", "Add"}  # operations between classifier and loss that leave logits as they are, or scale
+MOST_PLACES = 4  # between a classifier without a neck and its pooling, where another loss may join
 
 
 class AtBackward:
@@ -139,15 +140,20 @@ class AtBackward:
     def share(self, consumer: Node, now: Step) -> None:
         """How much of the gradient at the feature is CE's: told by the graph's own hooks while backward runs.
 
-        Other losses join the way at the classifier's input (the BN feature) or below the neck (the pooled feature). At
-        either place the gradient from above is CE's, and what goes on downwards is everybody's.
+        Other losses join the way at the classifier's input (the BN feature) or below the neck (the pooled feature);
+        without a neck, at any of the few views between the classifier and the pooling. At each of these places the
+        gradient from above is CE's, and what goes on downwards is everybody's.
         """
         known = self.structure.classification if self.structure is not None else None
         log_softmax = log_softmax_of(consumer)
-        if known is None or known.product_path is None or known.norm_steps is None or log_softmax is None:
+        if known is None or known.product_path is None or log_softmax is None:
             return
         product = follow(log_softmax, known.product_path)
-        places = ((product, known.norm_steps[0]), (follow(product, known.norm_steps), 0))
+        if known.norm_steps is not None:
+            places = [(product, known.norm_steps[0]), (follow(product, known.norm_steps), 0)]
+        else:
+            steps = known.feature_steps[:MOST_PLACES]
+            places = [(follow(product, steps[:at]), edge) for at, edge in enumerate(steps)]
         for above, edge in places:
             below = follow(above, (edge,))
             if above is not None and below is not None:

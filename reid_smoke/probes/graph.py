@@ -49,6 +49,7 @@ class Classification:
     product_path: tuple[int, ...] | None = None  # edges from the log-softmax to the classifier's product
     feature_path: tuple[str, ...] = ()
     norm_steps: tuple[int, ...] | None = None  # edges from the product to the norm that feeds it
+    feature_steps: tuple[int, ...] = ()  # edges from the product to the last node of feature_path
     ends_in: str = ""  # the last node of feature_path, "" where the graph ends
 
 
@@ -185,6 +186,7 @@ def _describe_feature(found: Classification, product: Node, node: Node | None) -
         steps.append(inner[0][0])
         node = inner[0][1]
     found.feature_path = tuple(names)
+    found.feature_steps = tuple(steps[: len(names)])
     found.ends_in = names[-1] if names and node is not None else ""
 
 

@@ -54,6 +54,7 @@ from reid_smoke.probes.resume import Resumed, rates_of
 from reid_smoke.probes.rivals import Rivals, loss_of
 from reid_smoke.probes.schedules import Schedules
 from reid_smoke.probes.sharing import Sharing
+from reid_smoke.probes.statistics import Statistics
 from reid_smoke.probes.structure import Structure, read_structure, read_unclassified
 from reid_smoke.probes.under_way import Recorded, Step
 from reid_smoke.probes.weights import Weights
@@ -110,6 +111,7 @@ class Observer:
         self._schedules = Schedules()
         self._resumed = Resumed()
         self._frozen = Frozen()
+        self._statistics = Statistics()
         self._continuity = Continuity()
         self._rivals = Rivals(head)
         self._labels_due: int | None = None  # with which step they are told of, besides every hundredth
@@ -419,6 +421,7 @@ class Observer:
             self._write_resumed(structure)
         if due:
             self._write_frozen(structure)
+            self._write_statistics(structure)
         self._write_counts()
         return follow(root, structure.classification.path)
 
@@ -631,6 +634,12 @@ class Observer:
     @guarded
     def _write_frozen(self, structure: Structure) -> None:
         facts = self._frozen.facts(structure.everything, self.step + 1, held_by(structure.live.optimizers))
+        if facts is not None:
+            self.ledger.add(facts)
+
+    @guarded
+    def _write_statistics(self, structure: Structure) -> None:
+        facts = self._statistics.facts(structure.batch_norms, self.step + 1)
         if facts is not None:
             self.ledger.add(facts)
 

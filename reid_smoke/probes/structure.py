@@ -58,6 +58,7 @@ class Structure:
     margin: bool = False  # the loss's logits are short of a margin
     sharded: bool = False  # no weight is to be looked at: neither `head` nor `backbone` is given
     image_path: tuple[int, ...] | None = None  # edges from the loss's node to the convolution that is fed the images
+    batch_norms: Sequence[tuple[str, _BatchNorm]] = ()  # of the models that the loss reaches; none where divided
     opinions: Sequence[Classification] = ()  # with soft targets, on the same logits as the judged one, which has labels
 
     def product_of(self, consumer: Node) -> Product | None:
@@ -167,6 +168,7 @@ def read_structure(
         margin,
         sharded,
         found.image_path,
+        [] if sharded else _batch_norms(live, reached_roots),
         [candidates[at] for at in alike if at not in same_logits],
     )
 
@@ -332,6 +334,15 @@ def _activated(classification: Classification) -> bool:
     return any(
         word in name for name in classification.feature_path for word in ("elu", "Elu", "Sigmoid", "Swish", "Tanh")
     )
+
+
+def _batch_norms(live: Live, roots: set[int]) -> list[tuple[str, _BatchNorm]]:
+    return [
+        (prefix + strip_wrappers(name), module)
+        for prefix, root in (live.roots[index] for index in sorted(roots) if index < len(live.roots))
+        for name, module in root.named_modules()
+        if isinstance(module, _BatchNorm)
+    ]
 
 
 def _mode_facts(live: Live, roots: set[int], head: Tensor | None, step: int) -> ModeFacts:

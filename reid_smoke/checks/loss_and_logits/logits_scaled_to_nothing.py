@@ -52,7 +52,9 @@ def logits_scaled_to_nothing(steps: list[StepFacts], graphs: list[GraphFacts], c
     if curve.word not in ("flat", "slow") or spread is None or spread > NARROW:
         return None
     factor = abs(scale) if scale is not None else 1.0
-    short = length is not None and length * factor <= LENGTH * (1 + 1e-3)  # rounding
+    at_first = typical(steps[:5], "feat_norm")
+    lengths_seen = [seen for seen in (at_first, length) if seen is not None]  # what shrank on the way was not scaled
+    short = bool(lengths_seen) and max(lengths_seen) * factor <= LENGTH * (1 + 1e-3)  # rounding
     if factor > SCALE and not short:
         return None
     lengths = f", the classifier's input has a norm of {length:.3g}" if length is not None else ""

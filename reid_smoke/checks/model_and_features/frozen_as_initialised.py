@@ -6,7 +6,7 @@ from reid_smoke.rule import Curve
 
 @check(
     "RS511", slug="frozen-as-initialised", severity="fail", when="end", needs=[FrozenFacts, Curve],
-    explains=["RS202", "RS203", "RS204", "RS401", "RS403", "RS417"],
+    explains=["RS202", "RS203", "RS204", "RS401", "RS403", "RS417", "RS513"],
 )  # fmt: skip
 def frozen_as_initialised(frozen: list[FrozenFacts], curve: Curve) -> Finding | None:
     """Frozen weights are random: they look as they were initialised.

@@ -1,9 +1,9 @@
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from tests.checks.examples.targets_say_nothing import MeanTeacher
-from tests.checks.tiny import Model, TinyTraining
+from tests.checks.tiny import Backbone, Model, TinyTraining
 
 
 class SummedAndUnweighted(TinyTraining):
@@ -27,6 +27,38 @@ class UntilTheFeatureIsNothing(SummedAndUnweighted):
 
     def make_optimizer(self) -> torch.optim.Optimizer:
         return torch.optim.SGD(self.model.parameters(), lr=0.05)
+
+
+class Pooled(nn.Module):
+    """No neck: the classifier is fed by the pooled feature itself, as torchreid's ResNets are."""
+
+    def __init__(self, identities: int) -> None:
+        super().__init__()
+        self.base = nn.Sequential(Backbone(), nn.Unflatten(1, (32, 4, 4)), nn.AdaptiveAvgPool2d(2))
+        self.classifier = nn.Linear(128, identities)
+        nn.init.normal_(self.classifier.weight, std=0.2)
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        feature = self.base(images).flatten(1)
+        return self.classifier(feature), feature
+
+
+class WithoutANeck(SummedAndUnweighted):
+    """The feature shrinks until the logits spread by a tenth: nothing scaled them."""
+
+    def make_model(self) -> nn.Module:
+        return Pooled(self.identities)
+
+
+class PulledToOneCentre(WithoutANeck):
+    def loss(self, images: Tensor, labels: Tensor) -> Tensor:
+        score, feature = self.model(images)
+        return F.cross_entropy(score, labels) + self.weight * (feature - 1).pow(2).sum()
+
+
+class WithoutANeckAtASmallWeight(WithoutANeck):
+    weight = 5e-7
+    lr_backbone = 1e-3
 
 
 class SmallWeight(SummedAndUnweighted):
@@ -53,5 +85,5 @@ class HeldByItsTeacher(MeanTeacher):
     weight = 300.0
 
 
-SICK = [SummedAndUnweighted, UntilTheFeatureIsNothing, HeldByItsTeacher]
-HEALTHY = [SmallWeight, TripletBesideAnEmptyHead]
+SICK = [SummedAndUnweighted, WithoutANeck, PulledToOneCentre, UntilTheFeatureIsNothing, HeldByItsTeacher]
+HEALTHY = [SmallWeight, WithoutANeckAtASmallWeight, TripletBesideAnEmptyHead]
