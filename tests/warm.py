@@ -1,4 +1,5 @@
-"""Processes of their own that need not wait for torch: each is forked off one that has imported it, and nothing else.
+"""Processes of their own that need not wait for torch: each is forked off one that has imported it, and nothing of ours
+but a small model that torchvision is told of.
 
 Importing torch takes longer than most of what is tested of a process. What is tested of its start is started as users
 start it. One forked off here reads its modules of ours, its arguments and its environment anew, and ends as any other;
@@ -35,6 +36,7 @@ IMPORTED = (
     "yaml",
     "typer",
     "jinja2",
+    "tests.small_resnet",
 )
 REPOSITORY = Path(__file__).resolve().parents[1]
 NUMBER = struct.Struct("!i")  # a pid, then an exit code

@@ -44,7 +44,8 @@ def outcomes(ended: Ended) -> list[tuple[float, str]]:
 
 def test_two_towers_hand_over_and_a_wrong_weight_is_held(tmp_path: Path) -> None:
     weights = ["handover.weights=[0.01,50]", "handover.steps=22"]
-    ended = go_on(tmp_path / "run", *LEARNS, *TEXT, "rule.window=[10,18]", *SGD, *weights)
+    larger = "model.backbone=resnet18"  # which learns enough within 18 steps
+    ended = go_on(tmp_path / "run", *LEARNS, larger, *TEXT, "rule.window=[10,18]", *SGD, *weights)
     assert (ended.code, ended.plain["verdict"], ended.plain["findings"]) == (0, "GO", [])
     assert outcomes(ended) == [(0.01, "safe"), (50.0, "held"), (0.01, "back")]
     found = ended.plain["handover"]
