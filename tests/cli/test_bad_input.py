@@ -239,9 +239,9 @@ def test_no_cuda_when_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     ],
 )
 def test_the_same_in_a_process_of_its_own(
-    reid_smoke: ReidSmoke, tmp_path: Path, overrides: list[str], message: str
+    reid_smoke_afresh: ReidSmoke, tmp_path: Path, overrides: list[str], message: str
 ) -> None:
     (tmp_path / "config.yaml").write_text("name: tiny\n")
-    ended = reid_smoke("run", "config.yaml", *sets(*overrides), "--out", "config.yaml/x")
+    ended = reid_smoke_afresh("run", "config.yaml", *sets(*overrides), "--out", "config.yaml/x")
     assert (ended.returncode, ended.stdout, ended.stderr) == (2, "", f"reid-smoke: {message}\n")
     assert list(everything_in(tmp_path)) == ["config.yaml"]

@@ -24,7 +24,8 @@ from reid_smoke.probes import measure
 from reid_smoke.probes.observer import Observer
 from reid_smoke.watch import watching
 from tests.checks.tiny import Model, TinyTraining
-from tests.watch.both import WATCH, run, write
+from tests.warm import Warm
+from tests.watch.both import watch, write
 
 
 def steps(count: int, body: Callable[[Tensor, Tensor], Tensor], *, classes: int = 4) -> None:
@@ -160,7 +161,7 @@ def test_a_crash_before_training_waited_for_nothing(tmp_path: Path) -> None:
     assert "Waited for" not in " ".join(watch.report.notes)
 
 
-def test_another_loss(tmp_path: Path) -> None:
+def test_another_loss(warm: Warm, tmp_path: Path) -> None:
     # In a process of its own: models and optimizers of other tests, which torch.compile keeps alive, are seen, too.
     write(
         tmp_path,
@@ -174,7 +175,7 @@ def test_another_loss(tmp_path: Path) -> None:
                 model(x).abs().mean().backward()
         """,
     )
-    ended = run(tmp_path, *WATCH, "script.py")
+    ended = watch(warm, tmp_path, "script.py")
     assert ended.code == 3
     assert "MseLoss < Addmm (3x), Mean < Abs < Addmm (2x)" in " ".join(ended.err.split())
 
