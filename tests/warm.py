@@ -20,11 +20,11 @@ import struct
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
-from typing import TextIO
+from typing import NoReturn, TextIO
 
 IMPORTED = (
     "torch",
@@ -39,6 +39,7 @@ IMPORTED = (
     "tests.small_resnet",
 )
 REPOSITORY = Path(__file__).resolve().parents[1]
+LAUNCHED = "launched"
 NUMBER = struct.Struct("!i")  # a pid, then an exit code
 
 
@@ -48,15 +49,11 @@ class Process:
     def __init__(self, connection: socket.socket, stdout: TextIO, stderr: TextIO) -> None:
         self._connection, self.stdout, self._stderr = connection, stdout, stderr
         self.returncode: int | None = None
-        self.pid = self._receive()
-
-    def _receive(self) -> int:
-        number: int = NUMBER.unpack(self._connection.recv(NUMBER.size, socket.MSG_WAITALL))[0]
-        return number
+        self.pid = _number(connection)
 
     def poll(self) -> int | None:
         if self.returncode is None and select.select([self._connection], [], [], 0)[0]:
-            self.returncode = self._receive()
+            self.returncode = _number(self._connection)
             self._connection.close()
         return self.returncode
 
@@ -74,7 +71,7 @@ class Process:
         with ThreadPoolExecutor(2) as pool, self.stdout, self._stderr:
             out, err = pool.map(lambda stream: stream.read(), (self.stdout, self._stderr))
         if self.returncode is None:
-            self.returncode = self._receive()
+            self.returncode = _number(self._connection)
             self._connection.close()
         patience.cancel()
         return out, err
@@ -106,16 +103,17 @@ class Warm:
             "environment": {**os.environ, "OMP_NUM_THREADS": "1", **(environment or {})},
             "room": room,
         }
-        connection = socket.socket(socket.AF_UNIX)
-        connection.connect(self._address)
         (out, out_end), (err, err_end), nothing = os.pipe(), os.pipe(), os.open(os.devnull, os.O_RDONLY)
         theirs = (nothing, out_end, err_end)
-        socket.send_fds(connection, [json.dumps(asked).encode()], theirs)
-        connection.shutdown(socket.SHUT_WR)
+        connection = _ask(self._address, asked, theirs)
         process = Process(connection, open(out), open(err))  # noqa: SIM115, PTH123
         for descriptor in theirs:
             os.close(descriptor)
         return process
+
+    def launched(self) -> list[str]:
+        """What a launcher of several processes starts in the place of `python -m`."""
+        return [sys.executable, __file__, LAUNCHED, self._address]
 
     def run(
         self, *command: str | Path, cwd: Path, environment: Mapping[str, str] | None = None
@@ -124,6 +122,33 @@ class Warm:
         out, err = process.communicate()
         assert process.returncode is not None
         return subprocess.CompletedProcess([*map(str, command)], process.returncode, out, err)
+
+
+def _ask(address: str, asked: Mapping[str, object], streams: Sequence[int]) -> socket.socket:
+    connection = socket.socket(socket.AF_UNIX)
+    connection.connect(address)
+    socket.send_fds(connection, [json.dumps(asked).encode()], streams)
+    connection.shutdown(socket.SHUT_WR)
+    return connection
+
+
+def _stand_in(address: str, command: Sequence[str]) -> NoReturn:
+    """For a process that is forked off: its streams and environment are this one's, and this one ends as it does."""
+    asked = {"command": command, "cwd": str(Path.cwd()), "environment": dict(os.environ), "room": None}
+    connection = _ask(address, asked, (0, 1, 2))
+    pid = _number(connection)
+    signal.signal(signal.SIGTERM, lambda number, frame: os.kill(pid, number))
+    code = _number(connection)
+    if code == -signal.SIGTERM:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    if code < 0:
+        os.kill(os.getpid(), -code)
+    os._exit(code)
+
+
+def _number(connection: socket.socket) -> int:
+    number: int = NUMBER.unpack(connection.recv(NUMBER.size, socket.MSG_WAITALL))[0]
+    return number
 
 
 def _serve(address: str) -> socket.socket:
@@ -179,6 +204,8 @@ def _fork_off(connection: socket.socket) -> list[str]:
 
 
 if __name__ == "__main__":
+    if sys.argv[1] == LAUNCHED:
+        _stand_in(sys.argv[2], sys.argv[3:])
     for name in IMPORTED:
         importlib.import_module(name)
     gc.freeze()

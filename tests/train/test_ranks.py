@@ -23,15 +23,15 @@ from reid_smoke.ledger import Ledger
 from reid_smoke.train.loop import train
 from reid_smoke.train.ranks import WORDS, Place, Ranks, device_of, find_place
 from tests.cli.test_image_text import TEXT
-from tests.cli.test_run import AFRESH, LEARNS, QUICK, sets
+from tests.cli.test_run import LEARNS, QUICK, sets
 from tests.warm import Process, Warm
 
 
 def start(warm: Warm, here: Path, port: int, *overrides: str, options: Sequence[str] = ()) -> Process:
-    """The launcher has torch already; its ranks are started as ever."""
+    """The launcher and its ranks have torch already; tests/watch/test_torchrun.py starts some as users do."""
     (here / "config.yaml").write_text("name: tiny\n")
-    launcher = ["torch.distributed.run", "--nproc-per-node", "2", "--master-port", str(port)]
-    command = [*launcher, "-m", "reid_smoke", "run", "config.yaml", *options, *sets(*overrides)]
+    launcher = ["torch.distributed.run", "--nproc-per-node", "2", "--master-port", str(port), "--no-python"]
+    command = [*launcher, *warm.launched(), "reid_smoke", "run", "config.yaml", *options, *sets(*overrides)]
     return warm.start(*command, "--out", "out", cwd=here)
 
 
@@ -41,7 +41,7 @@ def report_of(here: Path) -> dict[str, Any]:
 
 
 def test_two_ranks_train_one_model_on_divided_data_and_hand_over(warm: Warm, tmp_path: Path) -> None:
-    words = ["model.backbone=resnet18", *TEXT, "data.identities=10", "rule.window=[10,18]"]
+    words = [*TEXT, "data.identities=10", "rule.window=[10,18]"]
     overrides = [*LEARNS, *words, "handover={weights: [0.1], steps: 5}"]
     out, err = (process := start(warm, tmp_path, 29621, *overrides, options=["--continue"])).communicate(timeout=120)
     assert process.returncode == 0, err
@@ -73,7 +73,7 @@ def test_a_rank_that_is_killed_ends_the_run_with_a_report(warm: Warm, tmp_path: 
 
 
 def end_by_a_kill(warm: Warm, tmp_path: Path, port: int, *options: str) -> None:
-    process = start(warm, tmp_path, port, *QUICK, AFRESH, "rule.window=[50000,100000]", options=options)
+    process = start(warm, tmp_path, port, *QUICK, "rule.window=[50000,100000]", options=options)
     try:
         facts, patience = tmp_path / "out" / "facts-rank1.jsonl", time.monotonic() + 120
         while not facts.exists() or facts.read_bytes().count(b'"kind":"step"') < 20:
@@ -100,7 +100,7 @@ on_two_gpus = pytest.mark.skipif(torch.cuda.device_count() < 2, reason="there ar
 
 @on_two_gpus
 def test_over_nccl_the_step_is_captured_with_the_exchange_in_it(warm: Warm, tmp_path: Path) -> None:
-    overrides = [*LEARNS, "model.backbone=resnet18", "rule.window=[30,40]"]
+    overrides = [*LEARNS, "rule.window=[30,40]"]
     out, err = (process := start(warm, tmp_path, 29623, *overrides, options=["--device", "cuda"])).communicate(
         timeout=300
     )
