@@ -4,9 +4,10 @@ from __future__ import annotations
 
 
 class Pace:
-    """Every step of the first ten, every tenth up to the window's end, every fiftieth and ever more seldom after it.
+    """Every step of the first ten, every tenth up to the fiftieth, then each time a fifth more steps were seen, and at
+    the window's end; every fiftieth and ever more seldom after it.
 
-    A judgement looks at all steps seen so far, and each takes some milliseconds.
+    A judgement looks at all steps seen so far, and each takes some milliseconds of the training's own thread.
 
     window_end: a step; whoever judges sets it anew where the rule has moved the window.
     """
@@ -22,7 +23,7 @@ class Pace:
         if step < 10:
             self._next = step + 1
         elif step < self.window_end:
-            self._next = min(step + 10 - step % 10, self.window_end)
+            self._next = min(step + max(10 - step % 10, step // 5), self.window_end)
         else:
             self._next = step + max(50 - step % 50, step // 20 if step > 1000 else 0)
         return True

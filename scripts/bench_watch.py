@@ -58,6 +58,7 @@ def bench_step(rounds: int, steps: int, device: str) -> None:
     from torchvision.models import resnet18, resnet50
 
     import reid_smoke
+    from reid_smoke.checks.catalogue import catalogue
     from reid_smoke.watch import watching
     from reid_smoke.watch.hooks import observing
 
@@ -86,6 +87,7 @@ def bench_step(rounds: int, steps: int, device: str) -> None:
         watch.start()
         observer = watch._observer
         watch._undo.close()  # the hooks come and go below, turn by turn
+        catalogue()  # the checks are found at the first judgement, which is part of starting
         judged = []
         judge = watching.judge
 

@@ -23,7 +23,8 @@ from playwright.sync_api import Browser, sync_playwright
 from rich.console import Console
 
 from reid_smoke.ledger import Ledger
-from reid_smoke.report.document import Report, build_report
+from reid_smoke.report.building import build_report
+from reid_smoke.report.document import Report
 from reid_smoke.report.formats import FORMATS
 from reid_smoke.report.terminal import render_terminal
 from reid_smoke.verdict import judge

@@ -15,7 +15,8 @@ from reid_smoke.errors import UsageError
 from reid_smoke.facts import BaselineFacts, FreezeFacts, UnreadableFacts, WeightsFacts
 from reid_smoke.ledger import Ledger
 from reid_smoke.report import prose
-from reid_smoke.report.document import Report, build_report
+from reid_smoke.report.building import build_report
+from reid_smoke.report.document import Report
 from reid_smoke.report.formats import FORMATS
 from reid_smoke.verdict import Judgement, judge
 from tests.report.ledgers import CHANCE, dataset_facts, falling, flat, run_facts, step_facts, trained, written

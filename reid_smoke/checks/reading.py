@@ -7,7 +7,7 @@ from itertools import groupby
 from math import isfinite
 from statistics import median
 
-from reid_smoke.facts import StepFacts
+from reid_smoke.facts import GraphFacts, StepFacts
 
 # The spread of the logits over the classes. CE can fall by 0.39 only if the right logit stands about 0.4 above the
 # others; with a spread of 0.15 that would be nearly three standard deviations for every sample.
@@ -63,6 +63,13 @@ def by_epoch(steps: Sequence[StepFacts]) -> list[list[StepFacts]]:
 def updates(steps: Sequence[StepFacts]) -> list[StepFacts]:
     """The batches after which an optimizer stepped: all of them, or with accumulation every n-th."""
     return [step for step in steps if step.applied]
+
+
+def asks_which_row(steps: Sequence[StepFacts], graph: GraphFacts) -> bool:
+    """The labels number the rows of the batch, as those of a contrastive loss between image and text: each comes up
+    once in each batch, and says nothing of who is in the image."""
+    whole = [s for s in steps if s.batch]
+    return graph.num_classes > 1 and bool(whole) and all(s.distinct_labels == s.batch == s.label_max + 1 for s in whole)
 
 
 def listed(names: Sequence[str], most: int = 3) -> str:

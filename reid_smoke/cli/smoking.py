@@ -21,7 +21,7 @@ from reid_smoke.config.schema import Config
 from reid_smoke.errors import CouldNotJudge, ReidSmokeError
 from reid_smoke.plan import Plan
 from reid_smoke.report.both_ways import beside
-from reid_smoke.report.document import build_report
+from reid_smoke.report.building import build_report
 from reid_smoke.report.live import LiveDisplay
 from reid_smoke.report.writing import write_reports
 from reid_smoke.smoke import Outcome, smoke

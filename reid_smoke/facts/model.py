@@ -69,15 +69,17 @@ class GraphFacts(Fact):
     same_logits: int = 1  # classifications that share the judged one's logits: two with mixup
     left_out: tuple[str, ...] = ()  # of such: weights not reached, in an optimizer that holds others which are
     weights_zero: int | None = None  # identities whose weight in the loss is 0; None: it has no weights for classes
+    kl_div_of: tuple[str, ...] = ()  # operations behind what a kl_div was given, where none of them takes a log
     weights_not_finite: int = 0  # those whose weight is infinite or no number
 
 
 class OddLossFacts(Fact):
-    """A loss that picks labels' values, and not from a log-softmax."""
+    """A loss that picks labels' values, or weighs them with targets, and not those of a log-softmax."""
 
     kind: Literal["odd_loss"] = "odd_loss"
     step: int
     fed_by: tuple[str, ...]  # operations behind it, the last in front, down to the classifier where there is one
+    loss: Literal["nll_loss", "kl_div"] = "nll_loss"
 
 
 class ModeFacts(Fact):

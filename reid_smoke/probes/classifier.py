@@ -73,6 +73,22 @@ def _only_leaf(node: Node | None) -> Tensor | None:
     return leaf
 
 
+def divided(node: Node | None) -> Tensor | None:
+    """What a division made, of the two sides that it keeps for backward, as `x / x.norm()` does; None: no such.
+
+    A factor after it is taken along.
+    """
+    if node is not None and name_of(node) == "Mul":
+        inner, factor = edges(node)[0], getattr(node, "_saved_other", None)
+        if inner is None:
+            inner, factor = edges(node)[1], getattr(node, "_saved_self", None)
+        value = divided(inner) if inner is not None and name_of(inner) == "Div" else None
+        return value * factor.detach() if value is not None and isinstance(factor, Tensor) else None
+    above = getattr(node, "_saved_self", None) if node is not None and name_of(node) == "Div" else None
+    below = getattr(node, "_saved_other", None)
+    return above.detach() / below.detach() if isinstance(above, Tensor) and isinstance(below, Tensor) else None
+
+
 def takes_weight_as_it_is(product: Product) -> bool:
     """Nothing but views and casts lies between the classifier's weight and its product: no normalising, no mask."""
     for start in edges(product.node):
@@ -103,9 +119,8 @@ def has_weight_behind(product: Product) -> bool:
 
 
 def scale_of_logits(log_softmax: Node, path: tuple[int, ...]) -> float:
-    """The product of the plain numbers that the logits are multiplied with between the classifier and the loss.
-
-    What lies on a device (a learned temperature) is left out: reading it would wait for the device.
+    """The product of the numbers that the logits are multiplied with between the classifier and the loss, a learned
+    temperature among them; for one that lies on a device this waits.
     """
     scale = 1.0
     node: Node | None = log_softmax
@@ -116,7 +131,7 @@ def scale_of_logits(log_softmax: Node, path: tuple[int, ...]) -> float:
         if name == "Mul" or (name == "Div" and index == 0):
             factor = node._saved_self if index else node._saved_other
             if isinstance(factor, Tensor):
-                factor = factor.item() if factor.numel() == 1 and factor.device.type == "cpu" else 1.0
+                factor = factor.item() if factor.numel() == 1 else 1.0
             scale = scale * factor if name == "Mul" else scale / factor
         node = node.next_functions[index][0]
     return float(scale)

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from reid_smoke.probes.classifier import read_product
 from reid_smoke.probes.cross_entropy import log_softmax_of
+from reid_smoke.probes.divergence import fed_to_kl_div
 from reid_smoke.probes.nodes import (
     ACCUMULATE,
     LONGEST_PATH,
@@ -53,6 +54,7 @@ class Walk:
     leaves: list[Tensor] = field(default_factory=list)
     classifications: list[Classification] = field(default_factory=list)
     odd: tuple[str, ...] | None = None  # what feeds an nll_loss that is given no log-softmax
+    divergence: tuple[str, ...] | None = None  # what feeds a kl_div that is given no log-probabilities
     image_path: tuple[int, ...] | None = None  # edges from the root to the convolution that is fed the images
     nodes: int = 0
 
@@ -73,6 +75,8 @@ def walk(root: Node) -> Walk:
             found.classifications.append(_classification(node, log_softmax, path))
         elif found.odd is None and name_of(node).startswith("NllLoss"):
             found.odd = names_below(node)
+        if found.divergence is None:
+            found.divergence = fed_to_kl_div(node)
         if found.image_path is None and is_fed_images(node):
             found.image_path = path
         for index, child in enumerate(edges(node)):

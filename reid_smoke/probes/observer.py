@@ -234,6 +234,8 @@ class Observer:
         now.classes = batch.log_probs.shape[1]
         measurements = now.measurements
         scale = self._scale if now.scaled else None
+        if scale is not None:
+            measurements["amp_scale"] = scale
         probes = AtBackward(self._structure, self)
         with torch.no_grad():
             self._weights.before_backward(now)
@@ -555,9 +557,7 @@ class Observer:
     def _close(self, now: Step) -> Tensor:
         """Measure what is left to be measured; all of it in one row."""
         with torch.no_grad():
-            self._weights.close(now)
-            if now.scaled and self._scale is not None:
-                now.measurements["amp_scale"] = self._scale
+            self._weights.close(now, eager=self._is_eager)
             return now.to_row()
 
     def fetch(self, *, wait: bool = True) -> None:

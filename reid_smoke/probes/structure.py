@@ -15,6 +15,7 @@ from torch.nn.modules.dropout import _DropoutNd
 from reid_smoke.facts import GraphFacts, ModeFacts, OddLossFacts, ParameterFacts, ParameterRecord
 from reid_smoke.probes.classifier import (
     Product,
+    divided,
     has_weight_behind,
     norm_training,
     read_product,
@@ -149,6 +150,7 @@ def read_structure(
         same_logits=len(same_logits),
         weights_zero=int((weights == 0).sum()) if weights is not None else None,
         weights_not_finite=int((~weights.isfinite()).sum()) if weights is not None else 0,
+        kl_div_of=found.divergence or (),
         left_out=_left_out(live, leaves, roles.head | roles.neck) if cut_off else (),
     )
     return Structure(
@@ -173,20 +175,25 @@ def read_unclassified(root: Node, step: int) -> tuple[ParameterFacts, OddLossFac
     found = walk(root)
     gc.collect()
     live = find_live(found.leaves)
-    odd = OddLossFacts(step=step, fed_by=found.odd) if found.odd is not None else None
+    odd = None
+    if found.odd is not None:
+        odd = OddLossFacts(step=step, fed_by=found.odd)
+    elif found.divergence is not None:
+        odd = OddLossFacts(step=step, fed_by=found.divergence, loss="kl_div")
     return _parameter_facts(live, {id(leaf) for leaf in found.leaves}, None, Roles(), step), odd
 
 
 def _left_out(live: Live, leaves: set[int], besides: frozenset[int]) -> tuple[str, ...]:
-    """Trainable parameters that the loss does not reach, of optimizers that hold some which it does.
+    """Trainable weights that the loss does not reach, of optimizers that hold some which it does.
 
-    An optimizer of which the loss reaches nothing is another training's: of a critic, say.
+    A number that stands alone, such as a temperature that another loss takes, is no part of a tower. An optimizer of
+    which the loss reaches nothing is another training's: of a critic, say.
     """
     names = []
     for optimizer in live.optimizers:
         held = [p for group in optimizer.param_groups for p in group["params"]]
         if any(id(p) in leaves for p in held):
-            left = (p for p in held if p.requires_grad and id(p) not in leaves | besides)
+            left = (p for p in held if p.requires_grad and p.dim() >= 2 and id(p) not in leaves | besides)
             names += [live.name(p) for p in left]
     return tuple(names)
 
@@ -258,9 +265,14 @@ def _the_only(alike: Sequence[Tensor]) -> Tensor | None:
 
 def _unit_lengths(product: Product | None, num_classes: int) -> bool | None:
     """Whether feature and class weights come normalised; None where one of them is not kept. Waits for the device."""
-    if product is None or product.feature is None or product.weight_value is None:
+    if product is None:
         return None
-    feature, weight = product.feature.detach().float(), product.weight_value.detach().float()
+    # Backward keeps neither side of a product whose other side is frozen; but who divided by a length is kept.
+    side, other = product.feature, product.weight_value
+    side = divided(product.feature_edge) if side is None else side
+    if side is None or other is None:
+        return None
+    feature, weight = side.detach().float(), other.detach().float()
     if feature.dim() != 2 or weight.dim() != 2:
         return None
     weight = weight if weight.shape[0] == num_classes else weight.T  # (C, D)

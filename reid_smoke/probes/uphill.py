@@ -8,6 +8,7 @@ from torch import Tensor
 from reid_smoke.probes.cross_entropy import Batch
 
 LOOKS = 3  # updates of the head that are looked at
+MOST = 40  # batches without an update of an optimizer that are looked at for one by hand
 
 
 class Uphill:
@@ -15,7 +16,9 @@ class Uphill:
 
     def __init__(self) -> None:
         self._looks = 0
+        self._by_hand = 0
         self._asked: Tensor | None = None
+        self._rows: Tensor | None = None  # as they were when backward began
 
     @property
     def wants_more(self) -> bool:
@@ -26,17 +29,28 @@ class Uphill:
 
         feature (B, D), or None where backward does not keep it; rows (R, D), R <= C; scale: of the logits.
         """
-        self._asked = None
+        self._asked = self._rows = None
         if feature is None or feature.dim() != 2 or rows.dim() != 2 or feature.shape[1] != rows.shape[1]:
             return
         if feature.shape[0] != batch.labels.shape[0]:
             return
         wrong = batch.wrong[:, : rows.shape[0]]
         self._asked = wrong.T @ feature.detach().float() * (-1.0 if scale is not None and scale < 0 else 1.0)
+        self._rows = rows.to(torch.float32, copy=True) if self._by_hand < MOST else None
 
     def forget(self) -> None:
         """What was asked last says nothing of the update that comes."""
         self._asked = None
+
+    def by_hand(self, rows: Tensor) -> Tensor | None:
+        """As `update`, of what changed the rows (R, D) since backward began without an optimizer; NaN: nothing did."""
+        before, self._rows = self._rows, None
+        if before is None or before.shape != rows.shape or before.device != rows.device:
+            return None
+        self._by_hand += 1
+        change = rows.detach().float() - before
+        cosine = _cosine(change, self._asked)
+        return torch.where(change.abs().amax() > 0, cosine, torch.nan) if cosine is not None else None
 
     def gradient(self, rows: Tensor | None) -> Tensor | None:
         """Cosine between the gradient that the optimizer finds (R, D) and the one that CE asked for; None: unknown."""

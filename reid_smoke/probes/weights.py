@@ -95,8 +95,12 @@ class Weights:
             if cosine is not None:
                 now.measurements["head_update_cosine"] = cosine
 
-    def close(self, now: Step) -> None:
+    def close(self, now: Step, *, eager: bool) -> None:
         """Where the head stands when the step is over."""
+        if eager and not now.head_steps and (rows := self.rows_that_go_uphill) is not None:
+            cosine = self.uphill.by_hand(rows)
+            if cosine is not None:
+                now.measurements["head_update_cosine"] = cosine
         self._measure(ending=now)
 
     def lose_sight(self) -> None:

@@ -16,7 +16,9 @@ from reid_smoke.errors import CouldNotJudge, ReidSmokeError, UsageError, nearest
 from reid_smoke.facts import BaselineFacts
 from reid_smoke.folder import FACTS, REPORT, is_run_folder
 from reid_smoke.ledger import Ledger
-from reid_smoke.report.document import Report, build_report, written_by_newer
+from reid_smoke.report.building import build_report
+from reid_smoke.report.document import Report
+from reid_smoke.report.notes import written_by_newer
 from reid_smoke.verdict import EXIT_CODES, judge
 
 MOST_NAMED = 3  # files or folders in a message

@@ -22,7 +22,8 @@ from reid_smoke.facts import AnyFact, BaselineFacts, EndFacts, LoopFacts, ProbeF
 from reid_smoke.folder import make_run_folder
 from reid_smoke.ledger import Ledger
 from reid_smoke.pace import Pace
-from reid_smoke.report.document import Report, build_report
+from reid_smoke.report.building import build_report
+from reid_smoke.report.document import Report
 from reid_smoke.report.writing import write_reports
 from reid_smoke.rule import DEFAULT_WINDOW
 from reid_smoke.verdict import Judgement, judge

@@ -12,7 +12,8 @@ from reid_smoke.config.load import load_config
 from reid_smoke.errors import ConfigError, UsageError
 from reid_smoke.facts import UnreadableFacts, WeightsFacts
 from reid_smoke.ledger import Ledger
-from reid_smoke.report.document import Report, build_report
+from reid_smoke.report.building import build_report
+from reid_smoke.report.document import Report
 from reid_smoke.report.formats import FORMATS
 from reid_smoke.verdict import judge
 from tests.report.ledgers import CHANCE, dataset_facts, falling, flat, run_facts, step_facts, trained

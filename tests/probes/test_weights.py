@@ -39,7 +39,7 @@ class Followed:
             update(self.head)
             self.backbone.mul_(1.1)
             self.weights.after_step(step, of_head=True, eager=True)
-        self.weights.close(step)
+        self.weights.close(step, eager=True)
         return read_figures(step.numbers(step.to_row()), step.updates)
 
 

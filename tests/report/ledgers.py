@@ -22,7 +22,8 @@ from reid_smoke.facts import (
     StepFacts,
 )
 from reid_smoke.ledger import Ledger
-from reid_smoke.report.document import Report, build_report
+from reid_smoke.report.building import build_report
+from reid_smoke.report.document import Report
 from reid_smoke.rule import CeFigures, RuleFigures
 from reid_smoke.verdict import Verdict, VerdictWord
 

@@ -11,7 +11,8 @@ import pytest
 from reid_smoke.facts import RunFacts
 from reid_smoke.ledger import Ledger
 from reid_smoke.report.both_ways import MEANS, beside
-from reid_smoke.report.document import Report, build_report
+from reid_smoke.report.building import build_report
+from reid_smoke.report.document import Report
 from reid_smoke.report.json import to_json
 from reid_smoke.report.writing import write_whole
 from reid_smoke.verdict import judge

@@ -25,9 +25,10 @@ from reid_smoke.facts import (
     UnreadableFacts,
 )
 from reid_smoke.ledger import Ledger
+from reid_smoke.report.building import build_report
 from reid_smoke.report.comparing.document import compare
 from reid_smoke.report.comparing.html import to_page
-from reid_smoke.report.document import Report, build_report
+from reid_smoke.report.document import Report
 from reid_smoke.report.html import to_html
 from reid_smoke.report.past import PastRun
 from reid_smoke.verdict import judge

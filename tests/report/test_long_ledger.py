@@ -8,7 +8,7 @@ import re
 import pytest
 
 from reid_smoke.ledger import Ledger
-from reid_smoke.report.document import build_report
+from reid_smoke.report.building import build_report
 from reid_smoke.report.html import to_html
 from reid_smoke.verdict import judge
 from tests.report.ledgers import dataset_facts, run_facts, step_facts

@@ -22,7 +22,8 @@ from reid_smoke.cli.app import app
 from reid_smoke.errors import ReidSmokeError
 from reid_smoke.facts import BaselineFacts, StepFacts, UnreadableFacts, WeightsFacts
 from reid_smoke.ledger import Ledger
-from reid_smoke.report.document import Report, build_report
+from reid_smoke.report.building import build_report
+from reid_smoke.report.document import Report
 from reid_smoke.report.formats import FORMATS
 from reid_smoke.report.tensorboard import NAME, SCALARS, write_events
 from reid_smoke.verdict import judge

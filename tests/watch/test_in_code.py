@@ -205,6 +205,21 @@ def test_a_loss_that_is_compiled_in(tmp_path: Path) -> None:
     assert "compile the model alone, not the loss" in notes(watch)
 
 
+def test_the_amp_scale_of_a_step_is_the_one_that_its_loss_had(tmp_path: Path) -> None:
+    model = Model(4)
+    optimizer = torch.optim.SGD(model.parameters(), lr=1e-3)
+    scaler = torch.amp.GradScaler("cpu", init_scale=2.0, growth_interval=1)  # doubles at each step
+    images, labels = torch.randn(8, 3, 8, 8), torch.arange(8) % 4
+    with reid_smoke.watch(out=tmp_path) as watch:
+        for _ in range(4):
+            optimizer.zero_grad()
+            scaler.scale(F.cross_entropy(model(images)[0], labels)).backward()
+            scaler.step(optimizer)
+            scaler.update()
+    assert [step.amp_scale for step in watch.ledger.steps] == [2, 4, 8, 16]
+    assert [step.loss for step in watch.ledger.steps] == pytest.approx([step.ce for step in watch.ledger.steps])
+
+
 @pytest.mark.parametrize(("done", "proposed"), [(45, "--window 30:45"), (12, "12 steps are too few")])
 def test_fewer_steps_than_the_window(tmp_path: Path, done: int, proposed: str) -> None:
     with reid_smoke.watch(out=tmp_path) as watch:

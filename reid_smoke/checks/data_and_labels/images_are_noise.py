@@ -38,7 +38,7 @@ def images_are_noise(batches: list[ImageFacts], curve: Curve) -> Finding | None:
         return None
     return Finding(
         f"neighbouring pixels differ by {last.grain:.0%} of what any two do (variance; photographs: 2 % to 20 %), in "
-        f"{len(batches)} of {len(batches)} batches looked at",
+        f"{'the one batch' if len(batches) == 1 else f'all of the {len(batches)} batches'} looked at",
         step=batches[0].step,
         severity=grave_if_ce_fails(curve),
     )

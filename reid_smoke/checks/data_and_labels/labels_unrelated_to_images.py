@@ -3,6 +3,7 @@ from statistics import fmean
 
 from reid_smoke.checks.catalogue import Finding, check
 from reid_smoke.checks.data_and_labels._coverage import overfits
+from reid_smoke.checks.reading import asks_which_row
 from reid_smoke.facts import GraphFacts, LikenessFacts, RunFacts, StepFacts
 from reid_smoke.rule import Curve
 
@@ -47,7 +48,7 @@ def labels_unrelated_to_images(
         named permuted labels.
     """
     last = likeness[-1]
-    if last.pairs < PAIRS or overfits(runs) or not steps or not graphs:
+    if last.pairs < PAIRS or overfits(runs) or not steps or not graphs or asks_which_row(steps, graphs[-1]):
         return None
     error = OF_ONE_PAIR / sqrt(last.pairs)
     hard_data = max(2 * error, NEAR_CHANCE if curve.word == "flat" else 0.0)  # which lies a little over chance

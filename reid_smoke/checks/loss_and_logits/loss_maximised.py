@@ -19,7 +19,8 @@ def loss_maximised(steps: list[StepFacts], parameters: list[ParameterFacts]) -> 
     What it means:
         On the way from CE to the loss a sign was turned: a minus that belongs to a hand-written CE stands before one
         that has it already, or the loss is subtracted. Or the optimizer was told to climb: `maximize=True`. Or the
-        gradients are turned around after backward, or an optimizer of one's own adds what it should take away. Or the
+        gradients are turned around after backward, or an optimizer of one's own adds what it should take away. Or a
+        sharpness-aware optimizer (SAM) climbs, as its first step does, and the second never comes. Or the
         identity head stands behind a gradient-reversal layer: it learns, and the backbone learns to make it fail.
 
     Why it stops learning:
@@ -35,6 +36,13 @@ def loss_maximised(steps: list[StepFacts], parameters: list[ParameterFacts]) -> 
         In an optimizer written by hand the step goes against the gradient:
 
             parameter.add_(parameter.grad, alpha=-lr)
+
+        SAM needs both of its steps for each batch, each after a backward of its own:
+
+            criterion(model(images), labels).backward()
+            optimizer.first_step(zero_grad=True)
+            criterion(model(images), labels).backward()
+            optimizer.second_step(zero_grad=True)
 
         A gradient reversal belongs before the head of what is to be forgotten, the camera say, and before no other.
 
@@ -61,6 +69,13 @@ def _goes_uphill(steps: list[StepFacts]) -> Finding | None:
         return None
     turned = step.head_grad_cosine < -ALONG
     where = "the gradient was turned around between backward and the step" if turned else "its step has the wrong sign"
+    if not step.head_steps:
+        return Finding(
+            f"{LOOKS} times in a row the head moved along CE's own gradient, uphill (cosine "
+            f"{step.head_update_cosine:.2f}), by something else than an optimizer's step(), which was not called in "
+            f"between: the first half of a two-step optimizer without the second, or an update by hand with a plus",
+            step=step.step,
+        )
     found = f", and the gradient that it found has a cosine of {step.head_grad_cosine:.2f} with that one"
     return Finding(
         f"in {LOOKS} updates in a row the optimizer moved the head along CE's own gradient, uphill (cosine "

@@ -22,6 +22,6 @@ def nll_without_log_softmax(odd: list[OddLossFacts], steps: list[StepFacts]) -> 
         `nn.NLLLoss` in the place of `nn.CrossEntropyLoss`; a `softmax` where `log_softmax` was meant (the loss reads
         -0.0025 at 400 identities, and stays there).
     """
-    if steps:
+    if steps or odd[-1].loss != "nll_loss":
         return None  # another loss holds a classification, and that one is judged
     return Finding(f"nll_loss is fed by {' <- '.join(odd[-1].fed_by) or 'no operation at all'}", step=odd[-1].step)

@@ -92,6 +92,9 @@ def whole_neck_frozen(parts: Parts) -> None:
 def head_not_saved(parts: Parts) -> None:
     """Resumed from a checkpoint of the backbone and of the optimizer, which lacks the head."""
     fresh = copy.deepcopy(parts.model.state_dict())
+    for name, weight in fresh.items():  # another process draws another head: this one's rows, elsewhere
+        if name.startswith("bn_neck.classifier"):
+            fresh[name] = weight[torch.randperm(len(weight))]
     learn(parts, 100)
     optimizer = copy.deepcopy(parts.optimizer.state_dict())
     saved = {name: w.clone() for name, w in parts.model.state_dict().items() if not name.startswith("bn_neck.")}

@@ -1,7 +1,8 @@
-from torch import Tensor
+import torch
+from torch import Tensor, nn
 from torch.nn import functional as F
 
-from tests.checks.tiny import Crops, TinyTraining
+from tests.checks.tiny import Crops, Model, TinyTraining
 
 
 class TemperatureTheWrongWay(TinyTraining):
@@ -28,5 +29,53 @@ class Cosine(CosineWithoutScale):
     noise = 1.5
 
 
-SICK = [TemperatureTheWrongWay, CosineWithoutScale]
-HEALTHY = [Cosine]
+class Towers(Model):
+    """Of images and of identities, joined by nothing but their cosines; the second one is random, and may be frozen."""
+
+    def __init__(self, identities: int) -> None:
+        super().__init__(identities)
+        del self.classifier
+        self.text = nn.Sequential(nn.Embedding(identities, 64), nn.Linear(64, 512))
+        self.logit_scale = nn.Parameter(torch.tensor(14.0).log())
+
+
+class TwoTowersWithoutScale(TinyTraining):
+    """As CLIP has it: which text of the batch belongs to which image. No class has a weight."""
+
+    lr = 1e-4
+    scaled = False
+    frozen = False
+
+    def make_model(self) -> Towers:
+        model = Towers(self.identities)
+        model.text.requires_grad_(not self.frozen)
+        return model
+
+    def make_optimizer(self) -> torch.optim.Optimizer:
+        return torch.optim.Adam([p for p in self.model.parameters() if p.requires_grad], lr=self.lr)
+
+    def loss(self, images: Tensor, labels: Tensor) -> Tensor:
+        image = self.model.bottleneck(self.model.base(images))
+        text = self.model.text(labels)
+        image, text = image / image.norm(dim=1, keepdim=True), text / text.norm(dim=1, keepdim=True)
+        scale = self.model.logit_scale.exp() if self.scaled else 1.0
+        rows = torch.arange(len(labels))
+        of_images = F.cross_entropy(scale * image @ text.t(), rows)
+        return (of_images + F.cross_entropy(scale * text @ image.t(), rows)) / 2
+
+
+class OfAFrozenTower(TwoTowersWithoutScale):
+    frozen = True
+
+
+class TwoTowers(TwoTowersWithoutScale):
+    lr = 1e-3
+    scaled = True
+
+
+class TowersOneOfThemFrozen(TwoTowers):
+    frozen = True
+
+
+SICK = [TemperatureTheWrongWay, CosineWithoutScale, TwoTowersWithoutScale, OfAFrozenTower]
+HEALTHY = [Cosine, TwoTowers, TowersOneOfThemFrozen]

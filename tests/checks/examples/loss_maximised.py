@@ -117,6 +117,69 @@ class WithAClosure(ByHandWithAClosure):
         return torch.optim.SGD(self.model.parameters(), lr=0.05, momentum=0.9)
 
 
+class Sharpness(torch.optim.Optimizer):
+    """SAM: up to where the loss is worst nearby, and from there down, back where it was, with that gradient."""
+
+    def __init__(self, parameters: Iterable[Tensor], inner: Any, rho: float = 0.05, **options: Any) -> None:
+        super().__init__(parameters, {"rho": rho, **options})
+        self.inner = inner(self.param_groups, **options)
+        self.param_groups = self.inner.param_groups
+
+    @torch.no_grad()
+    def first_step(self) -> None:
+        with_gradient = [p for group in self.param_groups for p in group["params"] if p.grad is not None]
+        norm = torch.stack([p.grad.norm() for p in with_gradient]).norm()
+        for parameter in with_gradient:
+            self.state[parameter]["here"] = parameter.clone()
+            parameter.add_(parameter.grad / norm, alpha=self.param_groups[0]["rho"])
+        self.zero_grad()
+
+    @torch.no_grad()
+    def second_step(self) -> None:
+        for parameter in [p for group in self.param_groups for p in group["params"] if p.grad is not None]:
+            parameter.copy_(self.state[parameter]["here"])
+        self.inner.step()
+        self.zero_grad()
+
+
+class OnlyTheFirstStepOfTwo(TinyTraining):
+    def make_optimizer(self) -> Sharpness:
+        return Sharpness(self.model.parameters(), torch.optim.Adam, lr=1e-3)
+
+    def train_step(self, images: Tensor, labels: Tensor) -> None:
+        self.loss(images, labels).backward()
+        self.optimizer.first_step()
+
+
+class BothSteps(OnlyTheFirstStepOfTwo):
+    steps = 80
+    window = (60, 80)
+
+    def train_step(self, images: Tensor, labels: Tensor) -> None:
+        super().train_step(images, labels)
+        self.loss(images, labels).backward()
+        self.optimizer.second_step()
+
+
+class ByHandWithoutAnOptimizer(TinyTraining):
+    sign = 1.0
+
+    @torch.no_grad()
+    def update(self) -> None:
+        for parameter in self.model.parameters():
+            if parameter.grad is not None:
+                parameter.add_(parameter.grad, alpha=self.sign * 0.1)
+                parameter.grad = None
+
+    def train_step(self, images: Tensor, labels: Tensor) -> None:
+        self.loss(images, labels).backward()
+        self.update()
+
+
+class DownByHand(ByHandWithoutAnOptimizer):
+    sign = -1.0
+
+
 class Reversal(torch.autograd.Function):
     @staticmethod
     def forward(context: Any, value: Tensor) -> Tensor:
@@ -181,5 +244,6 @@ class OneMinusByHand(TinyTraining):
 SICK = [
     ExtraMinus, TwoMinusesByHand, SmoothedWithPlus, AnOptionOfTheOptimizer, TurnedAround, ByHand, BackboneTurned,
     ReversedAtTheLogits, TurnedAroundBesideSmoothing, ByHandWithAClosure,
+    OnlyTheFirstStepOfTwo, ByHandWithoutAnOptimizer,
 ]  # fmt: skip
-HEALTHY = [OneMinusByHand, RewardMaximised, CamerasForgotten, Accumulated, WithAClosure]
+HEALTHY = [OneMinusByHand, RewardMaximised, CamerasForgotten, Accumulated, WithAClosure, BothSteps, DownByHand]

@@ -51,5 +51,33 @@ class FusedInfiniteGradient(Fused, InfiniteGradient):
     pass
 
 
-SICK = [InfiniteGradient, FusedInfiniteGradient]
-HEALTHY = [Scaled, SkipsAtFirst, FusedSkipsAtFirst]
+class AccumulatedBy(Scaled):
+    """Each skip takes several batches."""
+
+    every = 4
+
+    def train_step(self, images: Tensor, labels: Tensor) -> None:
+        self.scaler.scale(self.loss(images, labels) / self.every).backward()
+        if self.step_number % self.every == 0:
+            self.scaler.step(self.optimizer)
+            self.scaler.update()
+            self.optimizer.zero_grad()
+
+
+class FarTooLargeAScale(AccumulatedBy):
+    """It comes down by a half each time, and the window is over before it has arrived."""
+
+    start = 2.0**100
+
+
+class FarTooLargeForLong(FarTooLargeAScale):
+    steps = 120
+
+
+class FindsItsScaleWhileAccumulating(AccumulatedBy):
+    start = 2.0**20
+    every = 2
+
+
+SICK = [InfiniteGradient, FusedInfiniteGradient, FarTooLargeAScale, FarTooLargeForLong]
+HEALTHY = [Scaled, SkipsAtFirst, FusedSkipsAtFirst, FindsItsScaleWhileAccumulating]
