@@ -37,8 +37,18 @@ def short_searches() -> None:
 
 
 @pytest.fixture
-def reid_smoke(tmp_path: Path) -> ReidSmoke:
+def reid_smoke(warm: Warm, tmp_path: Path) -> ReidSmoke:
     """`reid_smoke("explain", "RS302")` runs the command in a process of its own, in an empty folder: `tmp_path`."""
+
+    def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+        return warm.run("reid_smoke", *arguments, cwd=tmp_path)
+
+    return run
+
+
+@pytest.fixture
+def reid_smoke_afresh(tmp_path: Path) -> ReidSmoke:
+    """The same, where it matters that Python starts and torch is yet to be imported."""
 
     def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "reid_smoke", *map(str, arguments)]

@@ -1,16 +1,18 @@
-"""Processes of their own that need not wait for torch: each is forked off one that has imported it, and nothing else.
+"""Processes of their own that need not wait for imports: each is forked off one that has torch, all modules of ours,
+and a small model that torchvision is told of.
 
-Importing torch takes longer than most of what is tested of a process. What is tested of its start is started as users
-start it. One forked off here reads its modules of ours, its arguments and its environment anew, and ends as any other;
-its streams are pipes.
+Importing takes longer than most of what is tested of a process. What is tested of its start is started as users start
+it. One forked off here reads its arguments and its environment anew, and ends as any other; its streams are pipes.
 """
 
 from __future__ import annotations
 
+import atexit
 import gc
 import importlib
 import json
 import os
+import pkgutil
 import runpy
 import select
 import signal
@@ -19,10 +21,12 @@ import struct
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping
+import time
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
-from typing import TextIO
+from typing import Any, NoReturn, TextIO
 
 IMPORTED = (
     "torch",
@@ -34,8 +38,10 @@ IMPORTED = (
     "yaml",
     "typer",
     "jinja2",
+    "tests.small_resnet",
 )
 REPOSITORY = Path(__file__).resolve().parents[1]
+LAUNCHED = "launched"
 NUMBER = struct.Struct("!i")  # a pid, then an exit code
 
 
@@ -45,15 +51,11 @@ class Process:
     def __init__(self, connection: socket.socket, stdout: TextIO, stderr: TextIO) -> None:
         self._connection, self.stdout, self._stderr = connection, stdout, stderr
         self.returncode: int | None = None
-        self.pid = self._receive()
-
-    def _receive(self) -> int:
-        number: int = NUMBER.unpack(self._connection.recv(NUMBER.size, socket.MSG_WAITALL))[0]
-        return number
+        self.pid = _number(connection)
 
     def poll(self) -> int | None:
         if self.returncode is None and select.select([self._connection], [], [], 0)[0]:
-            self.returncode = self._receive()
+            self.returncode = _number(self._connection)
             self._connection.close()
         return self.returncode
 
@@ -71,7 +73,7 @@ class Process:
         with ThreadPoolExecutor(2) as pool, self.stdout, self._stderr:
             out, err = pool.map(lambda stream: stream.read(), (self.stdout, self._stderr))
         if self.returncode is None:
-            self.returncode = self._receive()
+            self.returncode = _number(self._connection)
             self._connection.close()
         patience.cancel()
         return out, err
@@ -103,16 +105,17 @@ class Warm:
             "environment": {**os.environ, "OMP_NUM_THREADS": "1", **(environment or {})},
             "room": room,
         }
-        connection = socket.socket(socket.AF_UNIX)
-        connection.connect(self._address)
         (out, out_end), (err, err_end), nothing = os.pipe(), os.pipe(), os.open(os.devnull, os.O_RDONLY)
         theirs = (nothing, out_end, err_end)
-        socket.send_fds(connection, [json.dumps(asked).encode()], theirs)
-        connection.shutdown(socket.SHUT_WR)
+        connection = _ask(self._address, asked, theirs)
         process = Process(connection, open(out), open(err))  # noqa: SIM115, PTH123
         for descriptor in theirs:
             os.close(descriptor)
         return process
+
+    def launched(self) -> list[str]:
+        """What a launcher of several processes starts in the place of `python -m`."""
+        return [sys.executable, __file__, LAUNCHED, self._address]
 
     def run(
         self, *command: str | Path, cwd: Path, environment: Mapping[str, str] | None = None
@@ -123,40 +126,81 @@ class Warm:
         return subprocess.CompletedProcess([*map(str, command)], process.returncode, out, err)
 
 
-def _serve(address: str) -> socket.socket:
-    """Returns in a process that is to answer one connection."""
+def _ask(address: str, asked: Mapping[str, object], streams: Sequence[int]) -> socket.socket:
+    connection = socket.socket(socket.AF_UNIX)
+    connection.connect(address)
+    socket.send_fds(connection, [json.dumps(asked).encode()], streams)
+    connection.shutdown(socket.SHUT_WR)
+    return connection
+
+
+def _stand_in(address: str, command: Sequence[str]) -> NoReturn:
+    """For a process that is forked off: its streams and environment are this one's, and this one ends as it does."""
+    asked = {"command": command, "cwd": str(Path.cwd()), "environment": dict(os.environ), "room": None}
+    connection = _ask(address, asked, (0, 1, 2))
+    pid = _number(connection)
+    signal.signal(signal.SIGTERM, lambda number, frame: os.kill(pid, number))
+    code = _number(connection)
+    if code == -signal.SIGTERM:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    if code < 0:
+        os.kill(os.getpid(), -code)
+    os._exit(code)
+
+
+def _number(connection: socket.socket) -> int:
+    number: int = NUMBER.unpack(connection.recv(NUMBER.size, socket.MSG_WAITALL))[0]
+    return number
+
+
+def _serve(address: str) -> list[str]:
+    """Returns in each process that is asked for, with its command. The server stays, and tells what became of them."""
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(address)
     listener.listen()
+    some_ended, tell = os.pipe2(os.O_NONBLOCK)
+    signal.signal(signal.SIGCHLD, lambda number, frame: None)
+    signal.set_wakeup_fd(tell)
+    running: dict[int, socket.socket] = {}
     os.write(1, b"ready\n")
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody here waits for them
     while True:
-        if 0 in select.select([listener, 0], [], [])[0]:  # stdin has ended
+        ready = select.select([listener, some_ended, 0], [], [])[0]
+        if 0 in ready:  # stdin has ended
             os._exit(0)
-        connection, _ = listener.accept()
-        if os.fork() == 0:
+        if some_ended in ready:
+            os.read(some_ended, 4096)
+            _tell_ends(running)
+        if listener in ready:
+            connection, _ = listener.accept()
+            asked, streams, _, _ = socket.recv_fds(connection, 2**20, 3)
+            while part := connection.recv(2**20):
+                asked += part
+            if pid := os.fork():
+                running[pid] = connection
+                connection.sendall(NUMBER.pack(pid))
+                for descriptor in streams:
+                    os.close(descriptor)
+                continue
+            signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            listener.close()
-            return connection
-        connection.close()
+            for ours in (listener, connection, *running.values()):
+                ours.close()
+            os.close(some_ended)
+            os.close(tell)
+            return _become(json.loads(asked), streams)
 
 
-def _fork_off(connection: socket.socket) -> list[str]:
-    """Returns in the process that was asked for; its parent stays, and tells what became of it."""
-    asked, streams, _, _ = socket.recv_fds(connection, 2**20, 3)
-    while part := connection.recv(2**20):
-        asked += part
-    if pid := os.fork():
-        for descriptor in (*streams, 0, 1, 2):
-            os.close(descriptor)
-        connection.sendall(NUMBER.pack(pid))
-        connection.sendall(NUMBER.pack(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])))
-        os._exit(0)
-    connection.close()
+def _tell_ends(running: dict[int, socket.socket]) -> None:
+    with suppress(ChildProcessError):  # none is left
+        while (ended := os.waitpid(-1, os.WNOHANG))[0]:
+            with running.pop(ended[0]) as connection, suppress(BrokenPipeError):  # who asked may have ended, too
+                connection.sendall(NUMBER.pack(os.waitstatus_to_exitcode(ended[1])))
+
+
+def _become(wanted: dict[str, Any], streams: Sequence[int]) -> list[str]:
     for number, descriptor in enumerate(streams):
         os.dup2(descriptor, number)
         os.close(descriptor)
-    wanted = json.loads(asked)
     os.chdir(wanted["cwd"])
     os.environ.clear()
     os.environ.update(wanted["environment"])
@@ -169,9 +213,40 @@ def _fork_off(connection: socket.socket) -> list[str]:
     return command
 
 
-if __name__ == "__main__":
+def _run(command: list[str]) -> None:
+    """`python -m *command`, up to what Python does last: to take every module apart takes longer than most commands."""
+    sys.argv[:] = command
+    for name, module in sys.modules.items():
+        if name.startswith("reid_smoke.cli") and hasattr(module, "STARTED"):
+            module.STARTED = time.perf_counter()
+    code = 0
+    try:
+        runpy.run_module(command[0], run_name="__main__", alter_sys=True)
+    except SystemExit as ended:
+        if not isinstance(ended.code, int | None):  # a text, which Python says
+            raise
+        code = ended.code or 0
+    threading._shutdown()  # type: ignore[attr-defined]
+    atexit._run_exitfuncs()
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    finally:
+        os._exit(code & 0xFF)
+
+
+def _import_all() -> None:
     for name in IMPORTED:
         importlib.import_module(name)
+    package = importlib.import_module("reid_smoke")
+    for module in pkgutil.walk_packages(package.__path__, "reid_smoke."):
+        if not module.name.endswith("__main__"):
+            importlib.import_module(module.name)
     gc.freeze()
-    sys.argv[:] = _fork_off(_serve(sys.argv[1]))
-    runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
+
+
+if __name__ == "__main__":
+    if sys.argv[1] == LAUNCHED:
+        _stand_in(sys.argv[2], sys.argv[3:])
+    _import_all()
+    _run(_serve(sys.argv[1]))

@@ -13,7 +13,6 @@ from itertools import groupby
 from pathlib import Path
 
 from rich.console import Console
-from rich.syntax import Syntax
 from rich.text import Text
 
 from reid_smoke.report import prose, prose_handover
@@ -239,6 +238,8 @@ def _mend(mend: str, width: int) -> Iterator[Text]:
             if label:
                 yield from _facts(width, (label, ""), labels=NEAR)
             yield Text()
+            from rich.syntax import Syntax  # which lists some hundred languages first
+
             code = Syntax("", language, theme="ansi_dark", background_color="default").highlight(block)
             for line in code.split("\n"):
                 line.rstrip()

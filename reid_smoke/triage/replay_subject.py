@@ -112,7 +112,7 @@ class _Player:
             model = build_model(config, batches[0].num_classes, height=height, width=width).to(self._device).train()
             head = list(model.bn_neck.classifier.parameters())
             self._reference = model
-            self._optimizers: list[Optimizer] = [_reference_optimizer(model, head, LR_BUILT_IN)]
+            self._optimizers: list[Optimizer] = [_reference_optimizer(model, head, LR_BUILT_IN, fused=True)]
             return
         self._parts = parts = kept.parts.copy()
         for module in parts.modules:
@@ -250,12 +250,15 @@ class _Player:
         return Logits(logits, backward, feature.start)
 
 
-def _reference_optimizer(module: nn.Module, heads: Sequence[Tensor], lr: float = LR_HEAD) -> Optimizer:
+def _reference_optimizer(
+    module: nn.Module, heads: Sequence[Tensor], lr: float = LR_HEAD, *, fused: bool | None = None
+) -> Optimizer:
+    """`fused`: one kernel for all parameters, for a model of ours; theirs may hold what it does not take."""
     known = {id(head) for head in heads}
     trained = [parameter for parameter in module.parameters() if parameter.requires_grad]
     head = [parameter for parameter in trained if id(parameter) in known]
     others = [parameter for parameter in trained if id(parameter) not in known]
-    return AdamW([{"params": head, "lr": lr}, {"params": others, "lr": LR_OTHERS}], weight_decay=DECAY)
+    return AdamW([{"params": head, "lr": lr}, {"params": others, "lr": LR_OTHERS}], weight_decay=DECAY, fused=fused)
 
 
 def _count(optimizer: Optimizer) -> int:

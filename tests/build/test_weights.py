@@ -1,4 +1,6 @@
 import argparse
+import copy
+import functools
 import zipfile
 
 import pytest
@@ -15,6 +17,11 @@ SHUFFLENET_WEIGHTS = 280  # 56 convolutions, and four tensors of the batch norm 
 
 
 def shufflenet(num_classes=5, seed=0) -> BNNeckModel:
+    return copy.deepcopy(built(num_classes, seed))
+
+
+@functools.cache
+def built(num_classes, seed) -> BNNeckModel:
     torch.manual_seed(seed)
     return build_model(ModelConfig(backbone="shufflenet_v2_x0_5"), num_classes, height=32, width=32)
 

@@ -73,8 +73,8 @@ class TinyTraining:
 
     identities = 24
     batch_size = 16
-    steps = 60
-    window = (40, 60)
+    steps = 45
+    window = (30, 45)
     seed = 0
     lr_head = 1e-2
     lr_backbone = 1e-4

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.cli.test_run import QUICK, sets
+from tests.cli.test_run import AFRESH, QUICK, sets
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 ACTION = REPOSITORY / ".github" / "actions" / "reid-smoke" / "action.yml"
@@ -99,7 +99,7 @@ def action_step(here: Path, name: str, **inputs: str) -> tuple[int, str, str]:
 
 def tiny(here: Path) -> str:
     (here / "config.yaml").write_text("name: tiny\n")
-    return " ".join(sets(*QUICK))
+    return " ".join(sets(*QUICK, AFRESH))
 
 
 def test_the_action_runs_reports_and_ends_with_the_verdict(tmp_path: Path) -> None:

@@ -15,11 +15,13 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from reid_smoke.cli.app import app
+from tests import small_resnet
+from tests.cli.test_run import AFRESH
 from tests.conftest import ReidSmoke
 
 TINY = [
     "device=cpu", "data.identities=4", "data.height=32", "data.width=16", "data.batch_size=8",
-    "model.backbone=shufflenet_v2_x0_5", "rule.window=[10,20]",
+    f"model.backbone={small_resnet.NAME}", "rule.window=[10,20]",
 ]  # fmt: skip
 
 
@@ -239,9 +241,9 @@ def test_no_cuda_when_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     ],
 )
 def test_the_same_in_a_process_of_its_own(
-    reid_smoke: ReidSmoke, tmp_path: Path, overrides: list[str], message: str
+    reid_smoke_afresh: ReidSmoke, tmp_path: Path, overrides: list[str], message: str
 ) -> None:
     (tmp_path / "config.yaml").write_text("name: tiny\n")
-    ended = reid_smoke("run", "config.yaml", *sets(*overrides), "--out", "config.yaml/x")
+    ended = reid_smoke_afresh("run", "config.yaml", *sets(AFRESH, *overrides), "--out", "config.yaml/x")
     assert (ended.returncode, ended.stdout, ended.stderr) == (2, "", f"reid-smoke: {message}\n")
     assert list(everything_in(tmp_path)) == ["config.yaml"]

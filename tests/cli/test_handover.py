@@ -19,7 +19,7 @@ from tests.cli.test_run import LEARNS, QUICK, Ended, sets, write_people
 # Under a bar this high CE is from the first step on, and a GO takes ten steps.
 GOES = [*QUICK, "rule.max_ce=9"]
 PAIRS = [*GOES, *TEXT]
-SGD = ["optimizer.name=sgd", "optimizer.lr=1e-4", "optimizer.groups=[{match: ^bn_neck.classifier, lr: 0.1}]"]
+SGD = ["optimizer.name=sgd", "optimizer.lr=1e-4", "optimizer.groups=[{match: ^bn_neck.classifier, lr: 0.04}]"]
 
 
 @pytest.fixture(autouse=True)

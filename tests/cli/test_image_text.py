@@ -15,6 +15,7 @@ from reid_smoke.build import losses
 from reid_smoke.build.text_tower import TextTower
 from reid_smoke.cli.app import app
 from reid_smoke.facts import GraphFacts
+from tests import small_resnet
 from tests.build.data.formats import sets as formats
 from tests.cli.test_run import LEARNS, QUICK, sets, train
 
@@ -55,7 +56,7 @@ def test_sdm_compares_image_and_caption_in_random_batches(tmp_path: Path, counte
     ended = train(tmp_path / "run", *QUICK, *TEXT, "loss.sdm_weight=0.1", "retrieval={}")
     assert len(counted) == len(ended.ledger.steps) == 10
     images, texts, pids = counted[0]
-    assert images.shape == texts.shape == (8, 1024)
+    assert images.shape == texts.shape == (8, small_resnet.WIDTH)
     assert pids.shape == (8,)
     found = ended.plain["retrieval"]
     assert (found["captions"], found["gallery"]) == (320, 160)

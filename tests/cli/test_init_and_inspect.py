@@ -12,6 +12,7 @@ from typer.testing import CliRunner, Result
 
 from reid_smoke.cli.app import app
 from reid_smoke.config.load import load_config
+from tests import small_resnet
 from tests.build.data.folders import write_image, write_market1501
 from tests.build.data.formats import sets
 
@@ -148,7 +149,7 @@ def test_inspect_shows_the_data_and_a_batch(here: Path) -> None:
 def test_inspect_says_how_long_a_run_will_take(here: Path) -> None:
     write_market1501(here / "few", range(1, 9), images_each=4)
     call("init", "few")
-    tiny = ["data.height=32", "data.width=16", "model.backbone=shufflenet_v2_x0_5", "device=cpu", "data.batch_size=8"]
+    tiny = ["data.height=32", "data.width=16", f"model.backbone={small_resnet.NAME}", "device=cpu", "data.batch_size=8"]
     overrides = [word for each in tiny for word in ("--set", each)]
     before = sorted(here.iterdir())
     said = words(call("inspect", "few.yaml", "--time", *overrides).stdout)
@@ -178,7 +179,13 @@ def test_a_run_of_what_init_wrote_measures_retrieval_and_keeps_its_first_batch(h
     write_market1501(here / "few", range(1, 9), images_each=6)
     write_image(here / "few" / "bounding_box_train" / "0011_c1s1_000001_00.jpg")
     call("init", "few")
-    tiny = ["data.height=32", "data.width=16", "model.backbone=shufflenet_v2_x0_5", "rule.window=[6,12]", "device=cpu"]
+    tiny = [
+        "data.height=32",
+        "data.width=16",
+        f"model.backbone={small_resnet.NAME}",
+        "rule.window=[6,12]",
+        "device=cpu",
+    ]
     overrides = [word for each in tiny for word in ("--set", each)]
     plain = call("run", "few.yaml", *overrides, "--out", "plain")
     measured = call("run", "few.yaml", *overrides, "--set", "retrieval.images=40", "--out", "measured")

@@ -22,7 +22,7 @@ from reid_smoke.facts import CrashFacts, EndFacts, fact_from_json
 from reid_smoke.ledger import Ledger
 from reid_smoke.report.document import Report
 from reid_smoke.verdict import judge
-from tests.cli.test_run import QUICK, sets, train, write_people
+from tests.cli.test_run import AFRESH, QUICK, sets, train, write_people
 from tests.warm import Warm
 
 SEEN = 12  # steps, before a run is interrupted
@@ -82,7 +82,7 @@ def test_what_a_kill_leaves_can_be_judged(warm: Warm, tmp_path: Path) -> None:
 def test_a_signal_while_starting_leaves_no_folder_and_no_process(tmp_path: Path, number: int) -> None:
     """The data are read in a child, beside the import of torch."""
     process = subprocess.Popen(
-        [sys.executable, "-m", *command(tmp_path, *ENDLESS)], cwd=tmp_path, stdout=subprocess.PIPE,
+        [sys.executable, "-m", *command(tmp_path, *ENDLESS, AFRESH)], cwd=tmp_path, stdout=subprocess.PIPE,
         stderr=subprocess.PIPE, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"},
     )  # fmt: skip
     try:

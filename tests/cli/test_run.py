@@ -23,14 +23,16 @@ from reid_smoke.folder import make_run_folder
 from reid_smoke.ledger import Ledger
 from reid_smoke.report.document import Report
 from reid_smoke.verdict import judge
+from tests import small_resnet
 from tests.build.data.folders import truncate
 from tests.warm import Warm
 
-LEARNS = [  # ResNet-18 is the smallest that learns in 30 steps
+LEARNS = [
     "device=cpu", "data.identities=20", "data.height=32", "data.width=16", "data.batch_size=8", "data.augment=[]",
-    "model.backbone=resnet18", "rule.window=[20,30]",
+    f"model.backbone={small_resnet.NAME}", "rule.window=[20,30]",
 ]  # fmt: skip
-QUICK = [*LEARNS, "model.backbone=shufflenet_v2_x0_5", "rule.window=[5,10]"]
+QUICK = [*LEARNS, "rule.window=[5,10]"]
+AFRESH = "model.backbone=shufflenet_v2_x0_5"  # in a process that was told of no model of ours
 
 
 def sets(*overrides: str) -> list[str]:

@@ -46,7 +46,8 @@ def test_the_smallest_change_that_makes_ce_fall(warm: Warm, tmp_path: Path) -> N
 
 def test_a_budget_that_holds_no_trial_is_refused_before_anything_is_written(warm: Warm, tmp_path: Path) -> None:
     (tmp_path / "tiny.yaml").write_text("name: tiny\n")
-    ended = warm.run("reid_smoke", "triage", "tiny.yaml", *sets(*LEARNS), "--budget", "1", cwd=tmp_path)
+    larger = "model.backbone=resnet18"  # a whole trial of the small one fits into a second
+    ended = warm.run("reid_smoke", "triage", "tiny.yaml", *sets(*LEARNS, larger), "--budget", "1", cwd=tmp_path)
     assert ended.returncode == 2
     assert "--budget 1 is too small for one trial" in ended.stderr
     assert "or more" in ended.stderr

@@ -13,7 +13,7 @@ import pytest
 from reid_smoke.ledger import Ledger
 from tests.conftest import ReidSmoke
 from tests.warm import Warm
-from tests.watch.both import WATCH, Ended, run, write
+from tests.watch.both import Ended, watch, write
 
 TRAIN = """
 import sys, time
@@ -35,9 +35,9 @@ if __name__ == "__main__":
 """
 
 
-def train(folder: Path, steps: int, *options: str, step: str = "pass", end: str = "pass") -> Ended:
+def train(warm: Warm, folder: Path, steps: int, *options: str, step: str = "pass", end: str = "pass") -> Ended:
     write(folder, train=TRAIN.format(step=step, end=end))
-    return run(folder, *WATCH, "--window", "40:60", *options, "train.py", str(steps))
+    return watch(warm, folder, "--window", "40:60", *options, "train.py", str(steps))
 
 
 def report(folder: Path) -> dict[str, Any]:
@@ -70,8 +70,10 @@ def test_bad_usage_ends_with_2_and_leaves_nothing(
     assert not (tmp_path / "runs").exists()
 
 
-def test_a_healthy_training_goes_on_past_its_verdict_and_its_own_exit_code_goes_first(tmp_path: Path) -> None:
-    ended = train(tmp_path, 80, end="sys.exit(7)")
+def test_a_healthy_training_goes_on_past_its_verdict_and_its_own_exit_code_goes_first(
+    warm: Warm, tmp_path: Path
+) -> None:
+    ended = train(warm, tmp_path, 80, end="sys.exit(7)")
     assert (ended.code, ended.out) == (7, "tidied\n")
     live, final = ended.err.split("\n", 1)
     assert live.startswith("reid-smoke: GO: CE is ")
@@ -80,11 +82,10 @@ def test_a_healthy_training_goes_on_past_its_verdict_and_its_own_exit_code_goes_
     assert 0 < report(tmp_path)["timing"]["startup_s"] < 60
 
 
-def test_the_command_is_kept_as_it_was_typed(tmp_path: Path) -> None:
+def test_the_command_is_kept_as_it_was_typed(warm: Warm, tmp_path: Path) -> None:
     write(tmp_path, train="import sys; sys.argv[:] = ['changed']")
-    ended = run(
-        tmp_path,
-        *(*WATCH, "--window", "5:9", "--ignore", "RS115=forty images", "--out", "here"),
+    ended = watch(
+        *(warm, tmp_path, "--window", "5:9", "--ignore", "RS115=forty images", "--out", "here"),
         *("-m", "train", "--name", "two words", "--help"),
     )
     assert ended.code == 3
@@ -94,17 +95,17 @@ def test_the_command_is_kept_as_it_was_typed(tmp_path: Path) -> None:
     )
 
 
-def test_stop_ends_it_at_its_verdict_and_quiet_says_that_alone(tmp_path: Path) -> None:
-    ended = train(tmp_path, 100_000, "--stop", "--quiet", "--out", "here", end="print('never')")
+def test_stop_ends_it_at_its_verdict_and_quiet_says_that_alone(warm: Warm, tmp_path: Path) -> None:
+    ended = train(warm, tmp_path, 100_000, "--stop", "--quiet", "--out", "here", end="print('never')")
     assert (ended.code, ended.out) == (0, "tidied\n")
     found = json.loads((tmp_path / "here" / "report.json").read_text())
     assert (found["global_step"], found["ended"], found["verdict"]) == (60, "stopped", "GO")
     assert ended.err == f"GO  {found['reason']}\n"  # and nothing on the way
 
 
-def test_a_fatal_fault_is_said_at_once_and_ends_with_1(tmp_path: Path) -> None:
+def test_a_fatal_fault_is_said_at_once_and_ends_with_1(warm: Warm, tmp_path: Path) -> None:
     forget = "self.optimizer.param_groups[0]['params'] = []  # which are the head's"
-    ended = train(tmp_path, 100_000, "--stop", step=forget)
+    ended = train(warm, tmp_path, 100_000, "--stop", step=forget)
     assert ended.code == 1
     assert report(tmp_path)["findings"][0]["slug"] == "head-not-in-optimizer"
     assert report(tmp_path)["global_step"] <= 20
@@ -112,8 +113,8 @@ def test_a_fatal_fault_is_said_at_once_and_ends_with_1(tmp_path: Path) -> None:
     assert "not measured: the training was ended before its first step was over" in ended.err
 
 
-def test_a_label_out_of_range_is_named_from_the_crash(tmp_path: Path) -> None:
-    ended = train(tmp_path, 70, step="labels = labels + 20 * (self.step_number > 7)")
+def test_a_label_out_of_range_is_named_from_the_crash(warm: Warm, tmp_path: Path) -> None:
+    ended = train(warm, tmp_path, 70, step="labels = labels + 20 * (self.step_number > 7)")
     assert ended.code == 1
     assert "IndexError: Target " in ended.err
     found = report(tmp_path)
@@ -154,9 +155,9 @@ def test_after_a_kill_the_facts_can_be_read(warm: Warm, tmp_path: Path) -> None:
     assert [s.step for s in facts.steps][:3] == [1, 2, 3]
 
 
-def test_the_report_is_written_where_it_began(tmp_path: Path) -> None:
+def test_the_report_is_written_where_it_began(warm: Warm, tmp_path: Path) -> None:
     (tmp_path / "elsewhere").mkdir()
     write(tmp_path, script="import os, sys; os.chdir('elsewhere'); sys.stderr.close()")
-    ended = run(tmp_path, *WATCH, "script.py")
+    ended = watch(warm, tmp_path, "script.py")
     assert ended.code == 3
     assert report(tmp_path)["verdict"] == "UNKNOWN"

@@ -28,10 +28,10 @@ from tests.warm import Process, Warm
 
 
 def start(warm: Warm, here: Path, port: int, *overrides: str, options: Sequence[str] = ()) -> Process:
-    """The launcher has torch already; its ranks are started as ever."""
+    """The launcher and its ranks have torch already; tests/watch/test_torchrun.py starts some as users do."""
     (here / "config.yaml").write_text("name: tiny\n")
-    launcher = ["torch.distributed.run", "--nproc-per-node", "2", "--master-port", str(port)]
-    command = [*launcher, "-m", "reid_smoke", "run", "config.yaml", *options, *sets(*overrides)]
+    launcher = ["torch.distributed.run", "--nproc-per-node", "2", "--master-port", str(port), "--no-python"]
+    command = [*launcher, *warm.launched(), "reid_smoke", "run", "config.yaml", *options, *sets(*overrides)]
     return warm.start(*command, "--out", "out", cwd=here)
 
 
@@ -41,7 +41,8 @@ def report_of(here: Path) -> dict[str, Any]:
 
 
 def test_two_ranks_train_one_model_on_divided_data_and_hand_over(warm: Warm, tmp_path: Path) -> None:
-    overrides = [*LEARNS, *TEXT, "data.identities=10", "rule.window=[10,18]", "handover={weights: [0.1], steps: 5}"]
+    words = [*TEXT, "data.identities=10", "rule.window=[10,18]"]
+    overrides = [*LEARNS, *words, "handover={weights: [0.1], steps: 5}"]
     out, err = (process := start(warm, tmp_path, 29621, *overrides, options=["--continue"])).communicate(timeout=120)
     assert process.returncode == 0, err
     assert out.count("GO  reid-smoke run") == 1

@@ -18,7 +18,8 @@ from torch.utils.data import DataLoader
 import reid_smoke
 from reid_smoke.report.document import Report
 from tests.checks.tiny import Crops
-from tests.watch.both import WATCH, run, write
+from tests.warm import Warm
+from tests.watch.both import watch, write
 from tests.watch.styles import (
     STYLES,
     ByHand,
@@ -30,7 +31,7 @@ from tests.watch.styles import (
     Style,
 )
 
-WINDOW, STEPS = (30, 40), 48
+WINDOW, STEPS = (20, 30), 36
 Spoil: TypeAlias = Callable[[Style], None]
 
 
@@ -312,9 +313,9 @@ SCRIPT = """
 """
 
 
-def test_on_the_command_line_with_stop(tmp_path: Path) -> None:
+def test_on_the_command_line_with_stop(warm: Warm, tmp_path: Path) -> None:
     write(tmp_path, script=SCRIPT)
-    ended = run(tmp_path, *WATCH, "--triage", "--stop", "--window", "30:40", "--out", "out", "script.py")
+    ended = watch(warm, tmp_path, "--triage", "--stop", "--window", "20:30", "--out", "out", "script.py")
     assert (ended.code, ended.out) == (1, "")
     assert "reid-smoke: kept 3 batches and the model's start for the trials: " in ended.err
     assert "The fault lies in the loop" in " ".join(ended.err.split())

@@ -13,6 +13,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.warm import Warm
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 PYTHON = (sys.executable,)
 WATCH = (str(Path(sys.executable).with_name("reid-smoke")), "watch")
@@ -61,6 +63,12 @@ def run(
         timeout=timeout,
         check=False,
     )
+    return Ended(ended.returncode, _without_addresses(ended.stdout), _without_addresses(ended.stderr))
+
+
+def watch(warm: Warm, folder: Path, *words: str) -> Ended:
+    """`reid-smoke watch *words`, where nothing depends on how Python starts and comes to torch."""
+    ended = warm.run("reid_smoke", "watch", *words, cwd=folder, environment=ENVIRONMENT)
     return Ended(ended.returncode, _without_addresses(ended.stdout), _without_addresses(ended.stderr))
 
 

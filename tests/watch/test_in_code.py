@@ -24,7 +24,8 @@ from reid_smoke.probes import measure
 from reid_smoke.probes.observer import Observer
 from reid_smoke.watch import watching
 from tests.checks.tiny import Model, TinyTraining
-from tests.watch.both import WATCH, run, write
+from tests.warm import Warm
+from tests.watch.both import watch, write
 
 
 def steps(count: int, body: Callable[[Tensor, Tensor], Tensor], *, classes: int = 4) -> None:
@@ -160,7 +161,7 @@ def test_a_crash_before_training_waited_for_nothing(tmp_path: Path) -> None:
     assert "Waited for" not in " ".join(watch.report.notes)
 
 
-def test_another_loss(tmp_path: Path) -> None:
+def test_another_loss(warm: Warm, tmp_path: Path) -> None:
     # In a process of its own: models and optimizers of other tests, which torch.compile keeps alive, are seen, too.
     write(
         tmp_path,
@@ -174,7 +175,7 @@ def test_another_loss(tmp_path: Path) -> None:
                 model(x).abs().mean().backward()
         """,
     )
-    ended = run(tmp_path, *WATCH, "script.py")
+    ended = watch(warm, tmp_path, "script.py")
     assert ended.code == 3
     assert "MseLoss < Addmm (3x), Mean < Abs < Addmm (2x)" in " ".join(ended.err.split())
 
@@ -307,19 +308,19 @@ def test_a_long_training_is_thinned(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     optimizer = torch.optim.SGD(model.parameters(), lr=1e-3)
     scheduler = torch.optim.lr_scheduler.ExponentialLR(optimizer, 0.9999)
     with reid_smoke.watch(window=(10, 20), out=tmp_path) as watch:
-        watch._observer.dense_until = 60
-        for step in range(1, 1001):
+        watch._observer.dense_until = 30
+        for step in range(1, 501):
             F.cross_entropy(model(images)[0], labels).backward()
             if step % 11 == 0:  # accumulation must not hide between the steps that are kept
                 optimizer.step()
                 optimizer.zero_grad()
                 scheduler.step()
     kept = [s.step for s in watch.ledger.steps]
-    assert kept[:60] == list(range(1, 61))
-    assert kept[60:] == [*range(66, 601, 11), *range(636, 1001, 53)]
+    assert kept[:30] == list(range(1, 31))
+    assert kept[30:] == [*range(33, 301, 11), *range(318, 501, 53)]
     end = watch.ledger.last(EndFacts)
     assert end is not None
-    assert end.step == 1000
+    assert end.step == 500
     assert len((tmp_path / "facts.jsonl").read_text().splitlines()) < len(kept) + 80
 
 

@@ -16,9 +16,10 @@ import torch
 import reid_smoke
 from reid_smoke.facts import GraphFacts, ProbeFault
 from tests.checks.tiny import TinyTraining
-from tests.watch.both import ENVIRONMENT, WATCH, run, write
+from tests.warm import Warm
+from tests.watch.both import ENVIRONMENT, WATCH, write
 
-TORCHRUN = (sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port")
+TORCHRUN = ("torch.distributed.run", "--nproc-per-node", "2", "--master-port")
 
 SCRIPT = """
 import os
@@ -65,15 +66,16 @@ if __name__ == "__main__":
 """
 
 
-def test_the_first_process_reports_for_all(tmp_path: Path) -> None:
+def test_the_first_process_reports_for_all(warm: Warm, tmp_path: Path) -> None:
     write(tmp_path, train=SCRIPT)
-    ended = run(tmp_path, *TORCHRUN, "29611", "--no-python", *WATCH, "--window", "30:45", "--stop", "train.py")
-    first, second = (line.split() for line in sorted(ended.out.splitlines()))
+    watch = [*WATCH, "--window", "30:45", "--stop", "train.py"]
+    ended = warm.run(*TORCHRUN, "29611", "--no-python", *watch, cwd=tmp_path, environment=ENVIRONMENT)
+    first, second = (line.split() for line in sorted(ended.stdout.splitlines()))
     assert (first[:2], second[:2]) == (["rank", "0"], ["rank", "1"])
     assert first[3] == second[3]  # they trained together
-    assert ended.err.count("GO  reid-smoke watch --window 30:45 --stop train.py") == 1
-    assert ended.err.count("--stop is left out") == 1
-    assert ended.code == 0
+    assert ended.stderr.count("GO  reid-smoke watch --window 30:45 --stop train.py") == 1
+    assert ended.stderr.count("--stop is left out") == 1
+    assert ended.returncode == 0
     (folder,) = (tmp_path / "runs").iterdir()  # and nothing of the ranks' meeting place
     found = json.loads((folder / "report.json").read_text())
     assert (found["verdict"], found["global_step"], found["findings"]) == ("GO", 50, [])
@@ -86,11 +88,12 @@ def test_the_first_process_reports_for_all(tmp_path: Path) -> None:
     assert len((folder / "facts-rank1.jsonl").read_text().splitlines()) > 50
 
 
-def test_a_crash_on_another_rank_is_named(tmp_path: Path) -> None:
+def test_a_crash_on_another_rank_is_named(warm: Warm, tmp_path: Path) -> None:
     write(tmp_path, train=SCRIPT)
-    ended = run(tmp_path, *TORCHRUN, "29612", "-m", "reid_smoke", "watch", "--out", "out", "train.py", "crash")
-    assert ended.code == 1  # torchrun's own word for a process that failed
-    assert "NO-GO  reid-smoke watch --out out train.py crash" in ended.err
+    watch = [*warm.launched(), "reid_smoke", "watch", "--out", "out", "train.py", "crash"]
+    ended = warm.run(*TORCHRUN, "29612", "--no-python", *watch, cwd=tmp_path)
+    assert ended.returncode == 1  # torchrun's own word for a process that failed
+    assert "NO-GO  reid-smoke watch --out out train.py crash" in ended.stderr
     found = json.loads((tmp_path / "out" / "report.json").read_text())
     assert next(finding["code"] for finding in found["findings"] if finding["primary"]) == "RS101"
     assert (found["crash"]["exception"], found["crash"]["rank"]) == ("IndexError", 1)
@@ -100,10 +103,19 @@ def test_a_crash_on_another_rank_is_named(tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
+IMPATIENT = """
+from reid_smoke import last_resort
+from reid_smoke.cli import main
+
+last_resort.SECONDS_OF_FIRST = 2.0  # instead of 8, for which nothing else happens
+main()
+"""
+
+
 def test_a_rank_that_waits_in_c_still_reports(tmp_path: Path) -> None:
     """The other one is stopped, not dead, so that no connection breaks; and python's handlers do not run in a wait."""
-    write(tmp_path, train=SCRIPT)
-    command = [*TORCHRUN, "29613", "-m", "reid_smoke", "watch", "--out", "out", "train.py", "hang"]
+    write(tmp_path, train=SCRIPT, impatient=IMPATIENT)
+    command = [sys.executable, "-m", *TORCHRUN, "29613", "impatient.py", "watch", "--out", "out", "train.py", "hang"]
     err = tmp_path / "err"
     with err.open("w") as stream:
         process = subprocess.Popen(command, cwd=tmp_path, env=ENVIRONMENT, start_new_session=True, stderr=stream)

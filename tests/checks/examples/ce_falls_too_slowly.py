@@ -4,6 +4,7 @@ from tests.checks.tiny import Crops, TinyTraining
 class HardlyTellable(TinyTraining):
     """The people drown in noise: something is learnt, and slowly."""
 
+    steps, window = 60, (40, 60)
     lr_head = 2e-3
     lr_backbone = 1e-6
 

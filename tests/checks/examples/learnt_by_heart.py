@@ -17,6 +17,8 @@ class ColourTakenAway(Backbone):
 class OnlyTheNoiseIsLeft(TinyTraining):
     """The labels fit the images. The model sees nothing but each image's own noise, and learns that by heart."""
 
+    steps, window = 60, (40, 60)
+
     def make_dataset(self) -> Crops:
         return Clothes(self.identities, images=24)
 

@@ -15,6 +15,7 @@ class NormOf31(TinyTraining):
     """A head's learning rate that a feature of norm 8 would bear, on a feature of norm 31 among many more people."""
 
     identities = 200
+    steps, window = 60, (40, 60)
     lr_head = 0.3
 
     def make_dataset(self) -> Crops:
