@@ -55,6 +55,10 @@ class Live:
             base.__name__ in SHARDING for _, root in self.roots for m in root.modules() for base in type(m).__mro__
         )
 
+    def holds(self, parameter: Tensor | None) -> bool:
+        """Whether a model has it that is trained: whoever was replaced has gone from its optimizer."""
+        return parameter is None or id(parameter) in self.names
+
     def name(self, parameter: Tensor) -> str:
         shape = "x".join(map(str, parameter.shape))
         return self.names.get(id(parameter), f"a tensor of {shape} outside of any module")

@@ -382,7 +382,7 @@ class Observer:
         structure = read_structure(root, self.step + 1, known, self._wanted)
         if structure is not None and structure.head is not None:
             self._continuity.head(structure.head, structure.live.name(structure.head))
-        if structure is not None and self._structure is not None:
+        if structure is not None and self._structure is not None and structure.live.holds(self._structure.head):
             judged, other = loss_of(self._structure), loss_of(structure)
             if self._rivals.is_beside(judged, other):
                 return None

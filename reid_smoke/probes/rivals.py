@@ -75,17 +75,14 @@ class Rivals:
 
     def is_of_a_critic(self, judged: Loss, other: Loss) -> bool:
         """Whether the wrong one was judged, which came first."""
-        if other.has_head_of(judged) or other.name == judged.name or not self._prefers(other, judged):
+        if other.has_head_of(judged) or not self._prefers(other, judged):
             return False
         self._remember(judged)
         return True
 
     def is_beside(self, judged: Loss, other: Loss) -> bool:
-        """Whether `judged` stays what is judged where `other`, found by a look, goes backward.
-
-        Not where the other head has its name: then it has taken its place.
-        """
-        if other.has_head_of(judged) or other.name == judged.name or self._prefers(other, judged):
+        """Whether `judged` stays what is judged where `other`, found by a look, goes backward."""
+        if other.has_head_of(judged) or self._prefers(other, judged):
             return False
         self._took_turns = self._took_turns or any(other.has_head_of(before) for before in self._given_up)
         if self._away >= self._patience(judged, other):

@@ -36,6 +36,7 @@ from reid_smoke.probes.groups import as_float
 from reid_smoke.probes.live import Live, find_batch_norm, find_live, strip_wrappers
 from reid_smoke.probes.margin import has_margin
 from reid_smoke.probes.nodes import Node, behind, follow, name_of, saved_storage
+from reid_smoke.probes.on_the_way import on_the_way
 from reid_smoke.probes.roles import Roles, read_roles
 
 MOST_NAMES = 64  # names listed in a fact
@@ -54,7 +55,7 @@ class Structure:
     leaves: set[int]  # ids of the parameters that the loss reaches
     graph_facts: GraphFacts
     mode_facts: ModeFacts
-    everything: Sequence[tuple[str, Tensor]] = ()  # of the models that the loss reaches, frozen or not
+    everything: Sequence[tuple[str, Tensor]] = ()  # of the models that the loss reaches, and if frozen goes through
     margin: bool = False  # the loss's logits are short of a margin
     sharded: bool = False  # no weight is to be looked at: neither `head` nor `backbone` is given
     image_path: tuple[int, ...] | None = None  # edges from the loss's node to the convolution that is fed the images
@@ -126,6 +127,7 @@ def read_structure(
     if batch is not None and product is not None and scale is not None and not sharded:
         margin = has_margin(batch, product, scale)
     weights = class_weights_of(consumer) if consumer is not None else None
+    rest = [(n, p) for n, p in everything if id(p) not in roles.head | roles.neck]
     facts = GraphFacts(
         step=step,
         num_classes=num_classes,
@@ -164,13 +166,20 @@ def read_structure(
         leaves,
         facts,
         _mode_facts(live, reached_roots, head, step),
-        [] if sharded else [(n, p) for n, p in everything if id(p) not in roles.head | roles.neck],
+        [] if sharded else _that_images_pass(found.image_path, consumer, rest),
         margin,
         sharded,
         found.image_path,
         [] if sharded else _batch_norms(live, reached_roots),
         [candidates[at] for at in alike if at not in same_logits],
     )
+
+
+def _that_images_pass(
+    image_path: tuple[int, ...] | None, consumer: Node | None, parameters: Sequence[tuple[str, Tensor]]
+) -> Sequence[tuple[str, Tensor]]:
+    """Where the graph does not go back to the images, frozen layers leave no trace in it: then all of them."""
+    return on_the_way(parameters, consumer) if image_path is not None and consumer is not None else parameters
 
 
 def read_unclassified(root: Node, step: int) -> tuple[ParameterFacts, OddLossFacts | None]:

@@ -20,6 +20,15 @@ class NewReductionCaught(TinyTraining):
         return F.cross_entropy(self.model.classifier(feature), labels)
 
 
+class OfATrainedBackbone(NewReductionCaught):
+    """The images pass it on their way, though the backbone before it learns."""
+
+    def make_model(self) -> Model:
+        model = super().make_model()
+        model.base.requires_grad_(True)
+        return model
+
+
 class FrozenOnPurpose(TinyTraining):
     """A random backbone that serves: CE falls."""
 
@@ -38,5 +47,5 @@ class FrozenAndTrained(TinyTraining):
             parameter.requires_grad_(False)
 
 
-SICK = [NewReductionCaught]
+SICK = [NewReductionCaught, OfATrainedBackbone]
 HEALTHY = [FrozenOnPurpose, FrozenAndTrained]

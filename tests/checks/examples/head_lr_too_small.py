@@ -1,4 +1,5 @@
 import torch
+from torch import nn
 
 from tests.checks.centres import WithCentres
 from tests.checks.tiny import Model, TinyTraining
@@ -57,8 +58,17 @@ class WarmUpPerStep(TinyTraining):
         return torch.optim.lr_scheduler.LinearLR(self.optimizer, 0.01, total_iters=20)
 
 
+class BesideAFrozenTower(LargeRandomHead):
+    """Prompts that an earlier stage is done with: no image passes them, random as they are."""
+
+    def make_model(self) -> Model:
+        model = super().make_model()
+        model.prompts = nn.Sequential(nn.Linear(512, 64), nn.Linear(64, 512)).requires_grad_(False)
+        return model
+
+
 SICK = [
     OneLearningRate, OneLearningRateBesideCentres, LargeRandomHead, TheRestLearns, WarmUpToTooLittle,
-    WarmUpOfThousandEpochs,
+    WarmUpOfThousandEpochs, BesideAFrozenTower,
 ]  # fmt: skip
 HEALTHY = [WarmUpPerStep]

@@ -69,6 +69,8 @@ class OfAFrozenTower(TwoTowersWithoutScale):
 
 
 class TwoTowers(TwoTowersWithoutScale):
+    steps = 60
+    window = (40, 60)
     lr = 1e-3
     scaled = True
 
