@@ -44,6 +44,8 @@ class FixedFromScratch(TinyTraining):
 class FixedAfterMeasuring(FixedFromScratch):
     """The same, with statistics of the data."""
 
+    steps, window = 60, (40, 60)
+
     def after_building(self) -> None:
         with torch.no_grad():
             for _ in range(5):
