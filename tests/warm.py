@@ -158,7 +158,8 @@ def _serve(address: str) -> list[str]:
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(address)
     listener.listen()
-    some_ended, tell = os.pipe2(os.O_NONBLOCK)
+    some_ended, tell = os.pipe()
+    os.set_blocking(tell, False)
     signal.signal(signal.SIGCHLD, lambda number, frame: None)
     signal.set_wakeup_fd(tell)
     running: dict[int, socket.socket] = {}

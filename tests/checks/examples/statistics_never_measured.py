@@ -44,8 +44,7 @@ class FixedFromScratch(TinyTraining):
 class FixedAfterMeasuring(FixedFromScratch):
     """The same, with statistics of the data."""
 
-    steps = 60
-    window = (40, 60)
+    steps, window = 60, (40, 60)
 
     def after_building(self) -> None:
         with torch.no_grad():
