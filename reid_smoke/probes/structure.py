@@ -34,7 +34,7 @@ from reid_smoke.probes.cross_entropy import (
 from reid_smoke.probes.graph import Classification, walk
 from reid_smoke.probes.groups import as_float
 from reid_smoke.probes.live import Live, find_batch_norm, find_live, strip_wrappers
-from reid_smoke.probes.margin import has_margin
+from reid_smoke.probes.margin import margin_of
 from reid_smoke.probes.nodes import Node, behind, follow, name_of, saved_storage
 from reid_smoke.probes.roles import Roles, read_roles
 
@@ -55,7 +55,7 @@ class Structure:
     graph_facts: GraphFacts
     mode_facts: ModeFacts
     everything: Sequence[tuple[str, Tensor]] = ()  # of the models that the loss reaches, frozen or not
-    margin: bool = False  # the loss's logits are short of a margin
+    margin: bool = False  # the loss's logits are short of a margin, or have too much of it
     sharded: bool = False  # no weight is to be looked at: neither `head` nor `backbone` is given
     image_path: tuple[int, ...] | None = None  # edges from the loss's node to the convolution that is fed the images
     opinions: Sequence[Classification] = ()  # with soft targets, on the same logits as the judged one, which has labels
@@ -122,9 +122,9 @@ def read_structure(
     sharded = live.is_sharded
     if sharded:
         backbone = []
-    margin = False
+    margin = 0.0
     if batch is not None and product is not None and scale is not None and not sharded:
-        margin = has_margin(batch, product, scale)
+        margin = margin_of(batch, product, scale)
     weights = class_weights_of(consumer) if consumer is not None else None
     facts = GraphFacts(
         step=step,
@@ -139,7 +139,8 @@ def read_structure(
         neck=neck_name,
         neck_feeds_head=feeds,
         neck_training=training,
-        margin=margin,
+        margin=margin > 0,
+        right_raised=max(0.0, -margin),
         unit_lengths=_unit_lengths(product, num_classes) if not sharded else None,
         reached=len(leaves),
         trainable=sum(p.requires_grad for _, p in everything),
@@ -165,7 +166,7 @@ def read_structure(
         facts,
         _mode_facts(live, reached_roots, head, step),
         [] if sharded else [(n, p) for n, p in everything if id(p) not in roles.head | roles.neck],
-        margin,
+        margin != 0,
         sharded,
         found.image_path,
         [candidates[at] for at in alike if at not in same_logits],
