@@ -30,6 +30,7 @@ from reid_smoke.probes.nodes import (
     is_a,
     name_of,
     names_below,
+    sizes_of,
 )
 from reid_smoke.probes.other_losses import COMPILED, saved_images
 
@@ -90,7 +91,12 @@ def walk(root: Node) -> Walk:
 
 def _classification(consumer: Node, log_softmax: Node, path: tuple[int, ...]) -> Classification:
     found = Classification(path, consumer.name(), int(log_softmax._sequence_nr()))
+    made = sizes_of(log_softmax)  # (B, C), but of a logsumexp or of a whole loss
+    classes = made[1:] if len(made) == 2 else ()
     for node, names, steps in _down_to_products(log_softmax):
+        sizes = sizes_of(node)
+        if classes and sizes and not any(size % classes[0] == 0 for size in sizes):
+            break  # the scores are made by something else: a function of the user's own, distances, a memory
         found.logit_path, found.product_path = names, steps
         # The forward's order, not the loss's: TransReID sums up the parts' losses before it comes to the global one.
         found.order = int(node._sequence_nr())
@@ -98,7 +104,7 @@ def _classification(consumer: Node, log_softmax: Node, path: tuple[int, ...]) ->
         if product is not None and product.feature_edge is not None:
             _describe_feature(found, node, product.feature_edge)
         break
-    else:
+    if found.product_path is None:
         found.logit_path = _down_to_compiled(log_softmax)
     return found
 

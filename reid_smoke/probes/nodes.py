@@ -34,6 +34,13 @@ def is_a(node: Node, kinds: tuple[str, ...]) -> bool:
     return any(kind in name for kind in kinds)
 
 
+def sizes_of(node: Node) -> tuple[int, ...]:
+    """Of what the operation made, of several things the first; () where it does not tell."""
+    made = getattr(node, "_input_metadata", ())  # what backward is given, forward made
+    shape = getattr(made[0], "shape", ()) if made else ()
+    return tuple(int(size) for size in shape)
+
+
 def edges(node: Node) -> list[Node | None]:
     return [edge[0] for edge in node.next_functions]
 
