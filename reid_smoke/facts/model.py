@@ -67,6 +67,7 @@ class GraphFacts(Fact):
     neck_feeds_head: bool | None = None  # None: the model has no BNNeck, or the graph does not tell
     neck_training: bool | None = None  # the neck normalised by the batch's statistics
     margin: bool = False  # the loss takes a margin from the right identity's logit; CE is measured without it
+    right_raised: float = 0.0  # what the loss adds to the right identity's logit, and to no other; CE is without it
     unit_lengths: bool | None = None  # feature and class weights have length 1, so that their product is a cosine
     reached: int  # parameters that the loss reaches
     trainable: int  # parameters with requires_grad in the same models

@@ -95,7 +95,8 @@ def walk(root: Node) -> Walk:
 
 def _classification(consumer: Node, log_softmax: Node, path: tuple[int, ...]) -> Classification:
     found = Classification(path, consumer.name(), int(log_softmax._sequence_nr()))
-    classes = shape_of(log_softmax)[1:2]
+    made = shape_of(log_softmax)  # (B, C), but of a logsumexp or of a whole loss
+    classes = made[1:] if len(made) == 2 else ()
     for node, names, steps in _down_to_products(log_softmax, classes):
         if not _makes_logits(node, names, classes):
             found.logit_path = found.logit_path or names

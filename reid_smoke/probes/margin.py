@@ -27,11 +27,12 @@ def plain_logits(product: Product, scale: float, classes: int) -> Tensor | None:
     return scale * feature @ weight
 
 
-def has_margin(batch: Batch, product: Product, scale: float) -> bool:
-    """Whether the loss's logits are the plain ones but for the right identity's. Waits for the device."""
+def margin_of(batch: Batch, product: Product, scale: float) -> float:
+    """What the loss takes from the right identity's logit, in the mean, where its logits are the plain ones but for
+    that; below 0 where it is raised instead. 0 where there is no such thing. Waits for the device."""
     plain = plain_logits(product, scale, batch.log_probs.shape[1])
     if plain is None or plain.shape != batch.log_probs.shape or batch.log_probs.shape[1] < 4:
-        return False
+        return 0.0
     log_probs = batch.log_probs.float()
     apart = log_probs - plain  # (B, C), a constant a row, but for the margin
     apart = apart - apart.median(1, keepdim=True).values
@@ -40,7 +41,9 @@ def has_margin(batch: Batch, product: Product, scale: float) -> bool:
     spread = log_probs.masked_fill(right, 0).std().item()
     elsewhere = apart.masked_fill(right, 0).abs().amax().item()
     margin = -apart[right].mean().item() if right.any() else 0.0
-    return margin > LEAST * spread and margin > 4 * elsewhere and elsewhere < LIKE * max(spread, margin)
+    size = abs(margin)
+    found = size > LEAST * spread and size > 4 * elsewhere and elsewhere < LIKE * max(spread, size)
+    return margin if found else 0.0
 
 
 def without_margin(batch: Batch, product: Product, scale: float) -> Batch:

@@ -34,7 +34,7 @@ from reid_smoke.probes.cross_entropy import (
 from reid_smoke.probes.graph import Classification, walk
 from reid_smoke.probes.groups import as_float
 from reid_smoke.probes.live import Live, find_batch_norm, find_live, strip_wrappers
-from reid_smoke.probes.margin import has_margin
+from reid_smoke.probes.margin import margin_of
 from reid_smoke.probes.nodes import Node, behind, follow, name_of, saved_storage
 from reid_smoke.probes.on_the_way import on_the_way
 from reid_smoke.probes.roles import Roles, read_roles
@@ -56,7 +56,7 @@ class Structure:
     graph_facts: GraphFacts
     mode_facts: ModeFacts
     everything: Sequence[tuple[str, Tensor]] = ()  # of the models that the loss reaches, and if frozen goes through
-    margin: bool = False  # the loss's logits are short of a margin
+    margin: bool = False  # the loss's logits are short of a margin, or have too much of it
     sharded: bool = False  # no weight is to be looked at: neither `head` nor `backbone` is given
     image_path: tuple[int, ...] | None = None  # edges from the loss's node to the convolution that is fed the images
     batch_norms: Sequence[tuple[str, _BatchNorm]] = ()  # of the models that the loss reaches; none where divided
@@ -123,9 +123,9 @@ def read_structure(
     sharded = live.is_sharded
     if sharded:
         backbone = []
-    margin = False
+    margin = 0.0
     if batch is not None and product is not None and scale is not None and not sharded:
-        margin = has_margin(batch, product, scale)
+        margin = margin_of(batch, product, scale)
     weights = class_weights_of(consumer) if consumer is not None else None
     rest = [(n, p) for n, p in everything if id(p) not in roles.head | roles.neck]
     facts = GraphFacts(
@@ -141,7 +141,8 @@ def read_structure(
         neck=neck_name,
         neck_feeds_head=feeds,
         neck_training=training,
-        margin=margin,
+        margin=margin > 0,
+        right_raised=max(0.0, -margin),
         unit_lengths=_unit_lengths(product, num_classes) if not sharded else None,
         reached=len(leaves),
         trainable=sum(p.requires_grad for _, p in everything),
@@ -167,7 +168,7 @@ def read_structure(
         facts,
         _mode_facts(live, reached_roots, head, step),
         [] if sharded else _that_images_pass(found.image_path, consumer, rest),
-        margin,
+        margin != 0,
         sharded,
         found.image_path,
         [] if sharded else _batch_norms(live, reached_roots),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from typing import Any
 
 import pytest
 import torch
@@ -274,6 +275,37 @@ class LogsumexpLessThePicked(TinyTraining):
     def loss(self, images: Tensor, labels: Tensor) -> Tensor:
         logits = self.model(images)[0]
         return (logits.logsumexp(1) - logits.gather(1, labels[:, None]).squeeze(1)).mean()
+
+
+class Memory(torch.autograd.Function):
+    """Cosines with centres that are no parameters, and follow the features while backward runs."""
+
+    @staticmethod
+    def forward(context: Any, features: Tensor, labels: Tensor, centres: Tensor) -> Tensor:
+        context.save_for_backward(features, labels, centres)
+        return features @ centres.T
+
+    @staticmethod
+    def backward(context: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
+        features, labels, centres = context.saved_tensors
+        into = gradient @ centres
+        for feature, label in zip(features, labels, strict=True):
+            centres[label] = F.normalize(0.1 * centres[label] + 0.9 * feature, dim=0)
+        return into, None, None
+
+
+class ClusterMemory(TinyTraining):
+    """Cluster-contrast: no head at all. What makes the scores is the user's own, and not the layer behind it."""
+
+    lr_backbone = 1e-3
+
+    def after_building(self) -> None:
+        self.centres = F.normalize(torch.randn(self.identities, 512))
+
+    def loss(self, images: Tensor, labels: Tensor) -> Tensor:
+        features = F.normalize(self.model.bottleneck(self.model.base(images)))
+        scores = Memory.apply(features, labels, self.centres)  # type: ignore[no-untyped-call]
+        return F.cross_entropy(scores / 0.05, labels)
 
 
 class FocalLoss(TinyTraining):
