@@ -45,7 +45,7 @@ class StatisticsFacts(Fact):
 
     kind: Literal["statistics"] = "statistics"
     step: int
-    batch_norms: int  # of the models that the loss reaches
+    batch_norms: int  # beside whose layers the loss reaches a parameter
     unmeasured: int  # in eval mode, with statistics of no data
     examples: tuple[str, ...] = ()
 

@@ -33,7 +33,10 @@ class Frozen:
         """None where the same parameters stand still as at the last look, or where none ever did.
 
         held: ids of the parameters in optimizers; those in none stand still, too. None: no optimizer is known.
+        Frozen copies of what is trained beside them are left out: they are teachers.
         """
+        copies = _frozen_copies(parameters)
+        parameters = [(n, p) for n, p in parameters if id(p) not in copies]
         still = {id(p) for _, p in parameters if not p.requires_grad or (held is not None and id(p) not in held)}
         if still == self._known:
             return None
@@ -45,6 +48,28 @@ class Frozen:
         facts = facts or FrozenFacts(step=step, weights=0, fresh=0)
         weights, fresh = _drawn(unheld)
         return facts.model_copy(update={"unheld": weights, "unheld_fresh": len(fresh)})
+
+
+def _frozen_copies(parameters: Sequence[tuple[str, Tensor]]) -> set[int]:
+    """Ids of the parameters of frozen parts most of which has a twin, of the same name and shape, in a trained part.
+
+    Most, and not all: the student's head and neck are not among the parameters. Parts are told apart by the first word
+    in which names differ: student.base.conv1.weight, teacher.base.conv1.weight.
+    """
+    words = [name.split(".") for name, _ in parameters]
+    shared = next((at for at, column in enumerate(zip(*words, strict=False)) if len(set(column)) > 1), 0)
+    parts: dict[str, dict[str, Tensor]] = {}
+    for path, (_, parameter) in zip(words, parameters, strict=True):
+        parts.setdefault(path[shared], {})[".".join(path[shared + 1 :])] = parameter
+    trained = [part for part in parts.values() if any(p.requires_grad for p in part.values())]
+    frozen = [part for part in parts.values() if not any(p.requires_grad for p in part.values())]
+    copies = [part for part in frozen if any(_is_copy(part, other) for other in trained)]
+    return {id(parameter) for part in copies for parameter in part.values()}
+
+
+def _is_copy(part: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
+    twins = sum(name in other and other[name].shape == parameter.shape for name, parameter in part.items())
+    return 2 * twins > len(part)
 
 
 def frozen_facts(parameters: Sequence[tuple[str, Tensor]], step: int) -> FrozenFacts | None:

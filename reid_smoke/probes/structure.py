@@ -59,7 +59,7 @@ class Structure:
     margin: bool = False  # the loss's logits are short of a margin, or have too much of it
     sharded: bool = False  # no weight is to be looked at: neither `head` nor `backbone` is given
     image_path: tuple[int, ...] | None = None  # edges from the loss's node to the convolution that is fed the images
-    batch_norms: Sequence[tuple[str, _BatchNorm]] = ()  # of the models that the loss reaches; none where divided
+    batch_norms: Sequence[tuple[str, _BatchNorm]] = ()  # that the loss goes through; none where weights are divided
     opinions: Sequence[Classification] = ()  # with soft targets, on the same logits as the judged one, which has labels
 
     def product_of(self, consumer: Node) -> Product | None:
@@ -171,7 +171,7 @@ def read_structure(
         margin != 0,
         sharded,
         found.image_path,
-        [] if sharded else _batch_norms(live, reached_roots),
+        [] if sharded else _batch_norms(live, reached_roots, leaves),
         [candidates[at] for at in alike if at not in same_logits],
     )
 
@@ -346,12 +346,14 @@ def _activated(classification: Classification) -> bool:
     )
 
 
-def _batch_norms(live: Live, roots: set[int]) -> list[tuple[str, _BatchNorm]]:
+def _batch_norms(live: Live, roots: set[int], leaves: set[int]) -> list[tuple[str, _BatchNorm]]:
+    """Those beside whose layers the loss reaches a parameter: of a student, and not of the teacher it is held with."""
     return [
-        (prefix + strip_wrappers(name), module)
+        (prefix + strip_wrappers(f"{name}.{child}" if name else child), norm)
         for prefix, root in (live.roots[index] for index in sorted(roots) if index < len(live.roots))
-        for name, module in root.named_modules()
-        if isinstance(module, _BatchNorm)
+        for name, holder in root.named_modules()
+        for child, norm in holder.named_children()
+        if isinstance(norm, _BatchNorm) and any(id(p) in leaves for p in holder.parameters())
     ]
 
 

@@ -25,7 +25,10 @@ def ce_falls_too_slowly(curve: Curve) -> Finding | None:
     rule, ce = curve.rule, curve.ce
     step = crossing_step(curve)
     when = f"at {ce.trend_per_100_steps:+.3f} per 100 steps it crosses at step {step}" if step else "it does not cross"
-    if step and rule.window[1] < step <= DEFAULT_WINDOW[1]:
+    begin, end = rule.window
+    if step and step <= end:
+        when += f", before the window's end: its mean is over the bar, see --window {end}:{2 * end - begin}"
+    elif step and step <= DEFAULT_WINDOW[1]:
         when += f", within the usual window: see --window {DEFAULT_WINDOW[0]}:{DEFAULT_WINDOW[1]}"
     return Finding(
         f"CE {ce.window_mean:.2f} over steps {rule.window[0]} to {rule.window[1]}, bar {rule.max_ce:.2f}; {when}; "
