@@ -1,20 +1,24 @@
+from reid_smoke.checks._gravity import grave_if_ce_fails
 from reid_smoke.checks.catalogue import Finding, check
 from reid_smoke.checks.reading import listed
 from reid_smoke.facts import GraphFacts, ParameterFacts
+from reid_smoke.rule import Curve
 
 
 @check(
     "RS305", slug="loss-does-not-reach-backbone", severity="fatal", needs=[GraphFacts, ParameterFacts],
-    explains=["RS202", "RS203"], lies_in="model",
+    uses=[Curve], explains=["RS202", "RS203"], lies_in="model",
 )  # fmt: skip
-def loss_does_not_reach_backbone(graphs: list[GraphFacts], parameters: list[ParameterFacts]) -> Finding | None:
+def loss_does_not_reach_backbone(
+    graphs: list[GraphFacts], parameters: list[ParameterFacts], curve: Curve
+) -> Finding | None:
     """The loss has no path to the backbone, although it is trainable.
 
     What it means:
         The graph behind the loss ends before the backbone, or before its convolutions: the
         feature was detached, or made under `no_grad`. Their parameters ask for gradients and never get one. (A
-        backbone frozen with `requires_grad=False` is intent, and
-        fine.)
+        backbone frozen with `requires_grad=False` is intent, and fine.) Where another loss trains the backbone, only
+        the classifier's input is cut off, which may be meant: that is a warning as long as CE falls.
 
     Why it stops learning:
         Only the head learns. CE may still fall, on features that never change, and looks just like a frozen backbone.
@@ -31,7 +35,7 @@ def loss_does_not_reach_backbone(graphs: list[GraphFacts], parameters: list[Para
     if not last.backbone_trainable:
         return None
     if last.backbone_reached:
-        return _cut_off_further_down(last, parameters[-1])
+        return _cut_off_further_down(last, parameters[-1]) or _trained_by_others(last, curve)
     names = [p.name for p in parameters[-1].parameters if p.role == "backbone" and p.requires_grad and not p.reached]
     path = " <- ".join(last.feature_path) or "nothing: the classifier's input has no gradient history"
     return Finding(
@@ -53,4 +57,16 @@ def _cut_off_further_down(last: GraphFacts, parameters: ParameterFacts) -> Findi
         f"and none of the {len(convolutions)} convolutions that the optimizer holds "
         f"({listed([p.name for p in convolutions])})",
         step=last.step,
+    )
+
+
+def _trained_by_others(last: GraphFacts, curve: Curve) -> Finding | None:
+    """Other losses reach the backbone, and CE teaches the head alone."""
+    if not last.cut_off or len(last.cut_off) < last.classifications or not last.head_trainable:
+        return None
+    return Finding(
+        f"no weight is behind the feature that {last.head} is given, and CE trains the head alone; other parts of the "
+        f"loss reach {last.backbone_reached} of {last.backbone_trainable} trainable backbone parameters",
+        step=last.step,
+        severity=grave_if_ce_fails(curve),
     )

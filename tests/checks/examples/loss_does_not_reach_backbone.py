@@ -50,6 +50,17 @@ class DetachedBesideCentres(WithCentres):
         return super().feature(images).detach()
 
 
+class DetachedForTheHead(TinyTraining):
+    """A metric loss trains the backbone; CE falls, and it is a warning."""
+
+    def loss(self, images: Tensor, labels: Tensor) -> Tensor:
+        feature = self.model.base(images)
+        pairs = (feature[:, None] - feature[None]).pow(2).mean(2)  # (B, B)
+        same = labels[:, None] == labels[None]
+        triplets = F.relu((pairs * same).amax(1) - (pairs + 1e9 * same).amin(1) + 0.3).mean()
+        return F.cross_entropy(self.model.classifier(self.model.neck(feature.detach())), labels) + triplets
+
+
 class Frozen(TinyTraining):
     """requires_grad=False is intent, and its no_grad is thrift."""
 
@@ -64,5 +75,5 @@ class Frozen(TinyTraining):
         return F.cross_entropy(self.model.classifier(self.model.neck(feature)), labels)
 
 
-SICK = [Detached, NoGrad, PartsThroughNumpy, DetachedBesideCentres]
+SICK = [Detached, NoGrad, PartsThroughNumpy, DetachedBesideCentres, DetachedForTheHead]
 HEALTHY = [Frozen]
