@@ -61,7 +61,7 @@ class Trained(TinyTraining):
     """By one of them."""
 
     lr_backbone = 1e-3
-    window = (30, 60)
+    steps, window = 60, (30, 60)
 
     def __init__(self, loss: Loss) -> None:
         self.loss_of = loss
