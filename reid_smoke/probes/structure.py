@@ -35,7 +35,18 @@ from reid_smoke.probes.graph import Classification, walk
 from reid_smoke.probes.groups import as_float
 from reid_smoke.probes.live import Live, find_batch_norm, find_live, strip_wrappers
 from reid_smoke.probes.margin import margin_of
-from reid_smoke.probes.nodes import Node, behind, follow, name_of, saved_storage
+from reid_smoke.probes.nodes import (
+    ACCUMULATE,
+    NORMS,
+    POOLS,
+    PRODUCTS,
+    Node,
+    behind,
+    follow,
+    is_a,
+    name_of,
+    saved_storage,
+)
 from reid_smoke.probes.on_the_way import on_the_way
 from reid_smoke.probes.roles import Roles, read_roles
 
@@ -95,7 +106,7 @@ def read_structure(
         live = find_live(found.leaves)
     products = [product_of(follow(root, candidate.path), candidate) for candidate in candidates]
     heads = [
-        _head(made, live) if made is not None else _compiled_in(root, candidate, found.leaves)
+        _head(made, live) if made is not None else _by_its_shape(root, candidate, found.leaves)
         for candidate, made in zip(candidates, products, strict=True)
     ]
     names = [live.name(weight) if weight is not None else None for weight in heads]
@@ -271,12 +282,15 @@ def _head(product: Product, live: Live) -> Tensor | None:
     return _the_only([p for _, p, _ in live.parameters if not p.requires_grad and tuple(p.shape) in shapes])
 
 
-def _compiled_in(root: Node, classification: Classification, leaves: Sequence[Tensor]) -> Tensor | None:
-    """The head of a model that torch.compile made into one node: its shape tells, where it is the only one of it."""
-    batch = _batch(root, classification)
-    passed = behind(follow(root, classification.path))
-    if batch is None or not any("Compiled" in name_of(node) for node in passed):
+def _by_its_shape(root: Node, classification: Classification, leaves: Sequence[Tensor]) -> Tensor | None:
+    """The head where no product makes the scores: of a model that torch.compile made into one node, or centres to which
+    distances are taken. Its shape tells, where it is the only one of it between the loss and the feature."""
+    batch, consumer = _batch(root, classification), follow(root, classification.path)
+    if batch is None or consumer is None:
         return None
+    if not any("Compiled" in name_of(node) for node in behind(consumer)):
+        near = behind(log_softmax_of(consumer), lambda node: is_a(node, PRODUCTS + NORMS + POOLS))
+        leaves = [node.variable for node in near if is_a(node, (ACCUMULATE,))]
     classes = batch.log_probs.shape[1]
     return _the_only([leaf for leaf in leaves if leaf.dim() == 2 and leaf.shape[0] == classes])
 

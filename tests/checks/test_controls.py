@@ -297,13 +297,17 @@ class Memory(torch.autograd.Function):
 class ClusterMemory(TinyTraining):
     """Cluster-contrast: no head at all. What makes the scores is the user's own, and not the layer behind it."""
 
-    lr_backbone = 1e-3
+    lr_backbone = 1e-2
+
+    def make_model(self) -> Model:
+        return Model(self.identities, width=32)  # of the last layer's channels
 
     def after_building(self) -> None:
-        self.centres = F.normalize(torch.randn(self.identities, 512))
+        self.centres = F.normalize(torch.randn(self.identities, 32))
 
     def loss(self, images: Tensor, labels: Tensor) -> Tensor:
-        features = F.normalize(self.model.bottleneck(self.model.base(images)))
+        pooled = self.model.base(images).unflatten(1, (32, -1)).mean(2)
+        features = F.normalize(self.model.bottleneck(pooled))
         scores = Memory.apply(features, labels, self.centres)  # type: ignore[no-untyped-call]
         return F.cross_entropy(scores / 0.05, labels)
 

@@ -112,6 +112,35 @@ class Attributes(TinyTraining):
         )
 
 
+class Distances(TinyTraining):
+    """To centres that are the head, though no product makes the scores."""
+
+    lr_backbone = 1e-3
+
+    def after_building(self) -> None:
+        self.centres = nn.Parameter(0.1 * torch.randn(self.identities, 512))
+        self.optimizer.add_param_group({"params": [self.centres], "lr": self.lr_head})
+
+    def loss(self, images: Tensor, labels: Tensor) -> Tensor:
+        feature = self.model.neck(self.model.base(images))
+        apart = (feature[:, None] - self.centres[None]).pow(2).sum(2)
+        return F.cross_entropy(-apart / 2, labels)
+
+
+class CentresForgotten(Distances):
+    def after_building(self) -> None:
+        self.centres = nn.Parameter(0.1 * torch.randn(self.identities, 512))
+
+
+def test_centres_are_a_head_by_their_shape() -> None:
+    ledger, judgement = run_tiny(Distances())
+    assert [(r.check.code, r.finding) for r in rank(judgement.results)] == []
+    assert judgement.verdict.word == "GO", judgement.verdict.reason
+    assert not ledger.all(ProbeFault)
+    _, judgement = run_tiny(CentresForgotten())
+    assert [r.check.code for r in rank(judgement.results)][:1] == ["RS302"]
+
+
 @pytest.mark.parametrize("name", LOSSES)
 def test_a_healthy_one_is_judged_and_left_alone(name: str) -> None:
     ledger, judgement = run_tiny(Trained(LOSSES[name]))

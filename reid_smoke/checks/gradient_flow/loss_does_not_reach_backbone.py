@@ -1,16 +1,16 @@
 from reid_smoke.checks._gravity import grave_if_ce_fails
 from reid_smoke.checks.catalogue import Finding, check
 from reid_smoke.checks.reading import listed
-from reid_smoke.facts import GraphFacts, ParameterFacts
+from reid_smoke.facts import GraphFacts, LoopFacts, ParameterFacts
 from reid_smoke.rule import Curve
 
 
 @check(
     "RS305", slug="loss-does-not-reach-backbone", severity="fatal", needs=[GraphFacts, ParameterFacts],
-    uses=[Curve], explains=["RS202", "RS203"], lies_in="model",
+    uses=[LoopFacts, Curve], explains=["RS202", "RS203"], lies_in="model",
 )  # fmt: skip
 def loss_does_not_reach_backbone(
-    graphs: list[GraphFacts], parameters: list[ParameterFacts], curve: Curve
+    graphs: list[GraphFacts], parameters: list[ParameterFacts], counts: list[LoopFacts], curve: Curve
 ) -> Finding | None:
     """The loss has no path to the backbone, although it is trainable.
 
@@ -33,7 +33,7 @@ def loss_does_not_reach_backbone(
     """
     last = graphs[-1]
     if not last.backbone_trainable:
-        return None
+        return _beside_the_head(last, counts)
     if last.backbone_reached:
         return _cut_off_further_down(last, parameters[-1]) or _trained_by_others(last, curve)
     names = [p.name for p in parameters[-1].parameters if p.role == "backbone" and p.requires_grad and not p.reached]
@@ -41,6 +41,19 @@ def loss_does_not_reach_backbone(
     return Finding(
         f"the loss reaches 0 of {last.backbone_trainable} trainable backbone parameters ({listed(names)}); "
         f"behind the classifier's input: {path}",
+        step=last.step,
+    )
+
+
+def _beside_the_head(last: GraphFacts, counts: list[LoopFacts]) -> Finding | None:
+    """The head is a model of its own, and so nothing else of the same model could be missed."""
+    if not last.left_out or len(last.cut_off) < last.classifications or last.fed_by != "detached":
+        return None
+    if counts and counts[-1].other_backwards:  # they may learn from a loss that goes backward by itself
+        return None
+    return Finding(
+        f"{last.head} is given a feature that has no gradient history, and the loss does not reach "
+        f"{len(last.left_out)} weights beside it that the same optimizer holds ({listed(last.left_out)})",
         step=last.step,
     )
 

@@ -61,6 +61,40 @@ class DetachedForTheHead(TinyTraining):
         return F.cross_entropy(self.model.classifier(self.model.neck(feature.detach())), labels) + triplets
 
 
+class DetachedBeforeAHeadOfItsOwn(TinyTraining):
+    """Simple-CCReID: the classifier is another module, and one optimizer holds both."""
+
+    steps = 40
+    window = (20, 40)
+
+    def make_model(self) -> Model:
+        model = Model(self.identities)
+        self.head = model.classifier
+        del model.classifier
+        return model
+
+    def head_parameters(self) -> list[nn.Parameter]:
+        return list(self.head.parameters())
+
+    def loss(self, images: Tensor, labels: Tensor) -> Tensor:
+        return F.cross_entropy(self.head(self.model.neck(self.model.base(images)).detach()), labels)
+
+
+class OnlyAProbe(DetachedBeforeAHeadOfItsOwn):
+    """What the features learn from goes backward by itself; the head only tells how good they are."""
+
+    steps = 60
+    window = (40, 60)
+
+    def train_step(self, images: Tensor, labels: Tensor) -> None:
+        self.optimizer.zero_grad()
+        feature = F.normalize(self.model.bottleneck(self.model.base(images)))
+        same = labels[:, None] == labels[None]
+        (-(feature @ feature.T) * (same.float() - same.float().mean())).mean().backward()
+        self.loss(images, labels).backward()
+        self.optimizer.step()
+
+
 class Frozen(TinyTraining):
     """requires_grad=False is intent, and its no_grad is thrift."""
 
@@ -75,5 +109,7 @@ class Frozen(TinyTraining):
         return F.cross_entropy(self.model.classifier(self.model.neck(feature)), labels)
 
 
-SICK = [Detached, NoGrad, PartsThroughNumpy, DetachedBesideCentres, DetachedForTheHead]
-HEALTHY = [Frozen]
+SICK = [
+    Detached, NoGrad, PartsThroughNumpy, DetachedBesideCentres, DetachedForTheHead, DetachedBeforeAHeadOfItsOwn,
+]  # fmt: skip
+HEALTHY = [Frozen, OnlyAProbe]

@@ -19,6 +19,13 @@ class MarginOfTheWrongSign(TinyTraining):
         return F.cross_entropy(self.logits(images, labels), labels)
 
 
+class MarginOfTheWrongSignBesideSmoothing(MarginOfTheWrongSign):
+    """Smoothed targets ask the right logit to come down again: the head goes uphill."""
+
+    def loss(self, images: Tensor, labels: Tensor) -> Tensor:
+        return F.cross_entropy(self.logits(images, labels), labels, label_smoothing=0.1)
+
+
 class TheLabelComesOutAgain(TinyTraining):
     def loss(self, images: Tensor, labels: Tensor) -> Tensor:
         score = self.model(images)[0]
@@ -30,5 +37,5 @@ class Margin(MarginOfTheWrongSign):
     margin = 0.2
 
 
-SICK = [MarginOfTheWrongSign, TheLabelComesOutAgain]
+SICK = [MarginOfTheWrongSign, MarginOfTheWrongSignBesideSmoothing, TheLabelComesOutAgain]
 HEALTHY = [Margin]
