@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from math import prod
 
 from torch import Tensor
 
@@ -95,7 +96,8 @@ def _classification(consumer: Node, log_softmax: Node, path: tuple[int, ...]) ->
     classes = made[1:] if len(made) == 2 else ()
     for node, names, steps in _down_to_products(log_softmax):
         sizes = sizes_of(node)
-        if classes and sizes and not any(size % classes[0] == 0 for size in sizes):
+        # A sub-centre head is a few times as wide, and maps may be flattened into scores.
+        if classes and sizes and prod(sizes[1:]) != classes[0] and not any(s % classes[0] == 0 for s in sizes):
             break  # the scores are made by something else: a function of the user's own, distances, a memory
         found.logit_path, found.product_path = names, steps
         # The forward's order, not the loss's: TransReID sums up the parts' losses before it comes to the global one.
