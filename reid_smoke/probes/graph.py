@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from math import prod
 
 from torch import Tensor
 from torch.autograd.function import BackwardCFunction
@@ -122,6 +123,8 @@ def _makes_logits(product: Node, names: tuple[str, ...], classes: tuple[int, ...
     shape = shape_of(product)
     if not classes or not shape or any(name.startswith(OF_OTHER_WIDTHS) for name in names):
         return True
+    if prod(shape[1:]) == classes[0]:
+        return True  # maps may be flattened into scores
     if any(kind.removesuffix("Backward") in name for name in names for kind in NORMS + POOLS):
         return shape[1] == classes[0]
     return any(size and size % classes[0] == 0 for size in shape)  # of several centres a class the nearest counts
