@@ -20,14 +20,7 @@ SHAPES = ("ToCopy", "View", "UnsafeView", "Reshape", "Squeeze", "Unsqueeze", "Ex
 LOSSES = ("BinaryCrossEntropyWithLogits", "BinaryCrossEntropy", "MseLoss", "MultiMarginLoss")
 ONE_BY_ONE = ("Sigmoid", "LogSigmoid")  # each class by itself
 COMPILED = "CompiledFunction"
-SCALES = (
-    1.0,
-    2.0,
-    4.0,
-    8.0,
-    16.0,
-    32.0,
-)  # a square holds scores within 0 and 1, each class by itself needs only be above 0
+SCALES = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0)  # squares hold scores within 0 and 1; BCE needs them above 0 and no more
 LEAST = 3  # classes
 
 
