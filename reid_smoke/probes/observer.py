@@ -380,8 +380,6 @@ class Observer:
             return None
         known = self._structure.live if self._structure is not None else None
         structure = read_structure(root, self.step + 1, known, self._wanted)
-        if structure is not None and structure.head is not None:
-            self._continuity.head(structure.head, structure.live.name(structure.head))
         if structure is not None and self._structure is not None and structure.live.holds(self._structure.head):
             judged, other = loss_of(self._structure), loss_of(structure)
             if self._rivals.is_beside(judged, other):
@@ -406,6 +404,8 @@ class Observer:
             self._paths = [way, *self._paths][:MOST_PATHS]
         if before is None or before.head is not structure.head:
             self._weights.follow_head(structure.head)
+            if structure.head is not None:
+                self._continuity.head(structure.head, structure.live.name(structure.head))
         if before is None or [id(p) for _, p in before.backbone] != [id(p) for _, p in structure.backbone]:
             self._weights.follow_backbone(structure.backbone)
         self._writer.if_new(structure.graph_facts)

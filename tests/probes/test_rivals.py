@@ -107,6 +107,30 @@ def test_of_two_models_that_teach_each_other_the_first_is_judged(tmp_path: Path)
     assert watch.report.findings == ()
 
 
+def test_heads_of_several_domains_take_turns_and_nobody_replaces_another(tmp_path: Path) -> None:
+    class Domains(TinyTraining):
+        steps = 40
+
+        def after_building(self) -> None:
+            self.heads = [nn.Linear(512, self.identities) for _ in range(4)]
+            for head in self.heads:
+                self.optimizer.add_param_group({"params": head.parameters(), "lr": 1e-2})
+
+        def train_step(self, images: Tensor, labels: Tensor) -> None:
+            self.optimizer.zero_grad()
+            feature = self.model.neck(self.model.base(images))
+            for head in self.heads:
+                F.cross_entropy(head(feature), labels).backward(retain_graph=True)
+            self.optimizer.step()
+
+    watch = watched(Domains(), tmp_path)
+    verdict, classes, steps = judged(watch)
+    assert (verdict, classes) == ("GO", 24)
+    assert 38 <= steps <= 42
+    assert watch.report is not None
+    assert watch.report.findings == ()
+
+
 def test_a_training_that_goes_on_to_another_head_is_followed(tmp_path: Path) -> None:
     """A second stage: the head of the first never comes back."""
 
