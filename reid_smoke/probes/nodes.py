@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 from typing import Any, TypeAlias
 
 import torch
@@ -24,13 +25,23 @@ LONGEST_PATH = 24  # nodes; beyond this the classifier's input is not "what feed
 
 def name_of(node: Node) -> str:
     """The operation's name without its overload number: `Mm`, `NativeBatchNorm`, `AccumulateGrad`."""
-    full: str = node.name().rsplit("::", 1)[-1]
-    return full.split("Backward")[0] if "Backward" in full else full
+    return _short(node.name())
 
 
 def is_a(node: Node, kinds: tuple[str, ...]) -> bool:
     """Whether the operation's full name holds one of these."""
-    name: str = node.name()
+    return _holds(node.name(), kinds)
+
+
+# A walk asks for names some thousand times, and there are a few dozen of them.
+@lru_cache(maxsize=1024)
+def _short(full: str) -> str:
+    name = full.rsplit("::", 1)[-1]
+    return name.split("Backward")[0] if "Backward" in name else name
+
+
+@lru_cache(maxsize=4096)
+def _holds(name: str, kinds: tuple[str, ...]) -> bool:
     return any(kind in name for kind in kinds)
 
 
