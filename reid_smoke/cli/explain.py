@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import textwrap
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -11,6 +11,7 @@ from reid_smoke.cli.completion import faults
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
+    from rich.text import Text
 
     from reid_smoke.checks.catalogue import Check
 
@@ -34,7 +35,8 @@ def explain(
 
     console = Console(highlight=False)
     if fault is not None:
-        console.print(_page(find_check(fault)))
+        for line in _page(find_check(fault), console.width):
+            console.print(line, soft_wrap=True)
         return
     families: dict[str, list[Check]] = {}
     for check in catalogue():
@@ -58,33 +60,31 @@ def _table(checks: list[Check]) -> RenderableType:
     return table
 
 
-def _page(check: Check) -> RenderableType:
-    """The docstring, with its prose wrapped to the terminal and its code left alone."""
-    from rich.console import Group
-    from rich.padding import Padding
+def _page(check: Check, width: int) -> Iterator[Text]:
+    """The docstring, line by line: its prose wrapped to the terminal, its code left alone, however long."""
     from rich.text import Text
 
     from reid_smoke.checks.page import TEXT_INDENT, blocks
+    from reid_smoke.report.terminal import wrapped
 
-    def section(heading: str) -> Text:
-        return Text(f"\n{heading}:", style="bold")
+    def prose(text: str, indent: int = TEXT_INDENT) -> Iterator[Text]:
+        return wrapped(Text(text), " " * indent, width)
 
-    def prose(text: str) -> Padding:
-        return Padding(Text(text), (0, 0, 0, TEXT_INDENT), expand=False)
-
-    parts: list[RenderableType] = [
-        Text.assemble((check.code, "bold"), " ", (check.slug, "bold"), f"  {check.severity}"),
-        Text(f"\n{check.title}."),
-    ]
+    yield Text.assemble((check.code, "bold"), " ", (check.slug, "bold"), f"  {check.severity}")
+    yield Text()
+    yield from prose(f"{check.title}.", 0)
     before = ""
     for kind, text in blocks(check):
+        if before != "heading":
+            yield Text()
         if kind == "heading":
-            parts.append(section(text))
+            yield Text(f"{text}:", style="bold")
+        elif kind == "code":
+            yield from (Text(" " * 2 * TEXT_INDENT + line, style="green") for line in text.splitlines())
         else:
-            parts += [] if before == "heading" else [Text()]
-            code = textwrap.indent(text, " " * 2 * TEXT_INDENT)
-            parts.append(Text(code, style="green", no_wrap=True, overflow="ignore") if kind == "code" else prose(text))
+            yield from prose(text)
         before = kind
     if check.explains:
-        parts += [section("Named before"), prose(", ".join(check.explains))]
-    return Group(*parts)
+        yield Text()
+        yield Text("Named before:", style="bold")
+        yield from prose(", ".join(check.explains))
