@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import gc
 import weakref
+from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass
 from itertools import chain, starmap
@@ -79,10 +80,13 @@ def find_live(leaves: list[Tensor]) -> Live:
     reached = {id(leaf) for leaf in leaves}
     roots.sort(key=lambda m: -sum(id(p) in reached for p in m.parameters()))
     live = Live([], {}, [], list(map(weakref.ref, optimizers)), list(map(weakref.ref, outermost(schedulers))))
+    of_class: Counter[str] = Counter()
     for index, root in enumerate(roots):
-        # The root that the loss reaches most is "the model"; others are told apart by their class.
+        # The root that the loss reaches most is "the model"; others are told apart by their class, and by a number.
         inner = getattr(root, "module", root) if isinstance(root, AVERAGING) else root
-        prefix = "" if index == 0 else f"{type(inner).__name__}."
+        name = type(inner).__name__
+        of_class[name] += index > 0
+        prefix = "" if index == 0 else f"{name}." if of_class[name] == 1 else f"{name}_{of_class[name]}."
         live.roots.append((prefix, root))
         for name, parameter in root.named_parameters():
             if id(parameter) not in live.names:

@@ -673,6 +673,7 @@ class Observer:
                 unclassified=() if self.step else tuple(self.unclassified)[:5],
                 heads=self._continuity.heads,
                 head_optimizers=self._continuity.optimizers,
+                rivals=self._rivals.names,
             )
         )
 

@@ -62,6 +62,11 @@ class Rivals:
         self._away = 0  # classifications of others since the judged one came last
         self._took_turns = False
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of the heads that were seen beside the judged one, the latest in front."""
+        return tuple(dict.fromkeys(other.name for other in self._known if other.name is not None))
+
     def judged_came(self) -> None:
         self._away = 0
 

@@ -46,15 +46,22 @@ def waited_for(ledger: Ledger, unclassified: Mapping[str, int] | None) -> tuple[
 
 def about_heads(ledger: Ledger, wanted: re.Pattern[str] | None) -> Iterator[str]:
     """Which head was judged, where there were several or another was asked for."""
-    graph = ledger.last(GraphFacts)
+    graph, counts = ledger.last(GraphFacts), ledger.last(LoopFacts)
     if graph is None or graph.head is None:
         return
+    rivals = tuple(name for name in (counts.rivals if counts is not None else ()) if name not in graph.other_heads)
     others = ", ".join(graph.other_heads)
     if wanted is not None and not wanted.search(graph.head):
-        all_heads = ", ".join((graph.head, *graph.other_heads))
-        yield f"--head {wanted.pattern} matches none of the loss's heads ({all_heads}); {graph.head} was judged."
+        all_heads = ", ".join((graph.head, *graph.other_heads, *rivals))
+        yield f"--head {wanted.pattern} matches none of the heads ({all_heads}); {graph.head} was judged."
     elif wanted is None and others:
         yield f"The loss has several heads, and {graph.head} was judged; --head REGEX chooses another of {others}."
+    if wanted is None and rivals:
+        which = ", ".join(rivals)
+        yield (
+            f"Other losses with labels go backward by themselves (heads: {which}), and {graph.head} was judged; "
+            "--head REGEX chooses another."
+        )
 
 
 def _too_few(ledger: Ledger) -> tuple[str, ...]:

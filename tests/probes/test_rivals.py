@@ -67,6 +67,8 @@ def test_a_critic_that_joins_later_is_beside(tmp_path: Path) -> None:
     watch = watched(with_turns(1, begins=10), tmp_path)
     assert judged(watch) == ("GO", 24, 40)
     assert watch.ledger.first(AnewFacts) is None
+    assert watch.report is not None
+    assert any("(heads: Linear.weight), and classifier.weight was judged" in note for note in watch.report.notes)
 
 
 def test_a_critic_that_comes_first_is_found_out(tmp_path: Path) -> None:

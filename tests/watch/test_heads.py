@@ -57,9 +57,7 @@ def test_a_head_can_be_chosen(tmp_path: Path) -> None:
 def test_a_pattern_that_matches_nothing_is_told_with_the_heads_there_are(tmp_path: Path) -> None:
     report = report_of(tmp_path, "classifer")
     assert report.rule.num_classes == 5
-    assert any(
-        "--head classifer matches none of the loss's heads (people.weight, cameras.weight)" in n for n in report.notes
-    )
+    assert any("--head classifer matches none of the heads (people.weight, cameras.weight)" in n for n in report.notes)
 
 
 def test_what_is_no_regular_expression_is_refused_before_anything_is_written(tmp_path: Path) -> None:
