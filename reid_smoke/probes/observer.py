@@ -510,7 +510,7 @@ class Observer:
         with torch.no_grad():
             self._weights.before_step(now, of_head=holds_head, eager=self._is_eager)
             with self._aside():  # a step reads the gradients, and leaves them as they are
-                self._weights.read_gradients(now, "head_grad_applied", "backbone_grad_applied")
+                self._weights.read_gradients(now, "head_grad_applied", "backbone_grad_applied", optimizer)
         # A wrapper (Lookahead, say) steps the optimizer inside of it: that is one step.
         if len(self._stepping) == 1:
             self._sharing.step(optimizer)
