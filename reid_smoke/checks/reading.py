@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from itertools import groupby
+from itertools import groupby, pairwise
 from math import isfinite
 from statistics import median
 
@@ -12,6 +12,9 @@ from reid_smoke.facts import GraphFacts, StepFacts
 # The spread of the logits over the classes. CE can fall by 0.39 only if the right logit stands about 0.4 above the
 # others; with a spread of 0.15 that would be nearly three standard deviations for every sample.
 NARROW = 0.15
+
+STILL = 1e-6  # of |w|: what rounding does to a weight that is, say, normalised in place
+SEEN = 3  # updates, after which a weight that somebody steps has moved; the first may have a warm-up's rate of 0
 
 # Names of operations in the autograd graph that make a feature, or hold such a word.
 POOLS = ("Mean", "Pool")
@@ -63,6 +66,17 @@ def by_epoch(steps: Sequence[StepFacts]) -> list[list[StepFacts]]:
 def updates(steps: Sequence[StepFacts]) -> list[StepFacts]:
     """The batches after which an optimizer stepped: all of them, or with accumulation every n-th."""
     return [step for step in steps if step.applied]
+
+
+def is_stepped_by_others(steps: Sequence[StepFacts]) -> bool | None:
+    """Whether the head goes on moving, whoever holds it: an optimizer may step fp32 masters that are copied back, and
+    some step by hand. None: there were too few updates to tell.
+    """
+    done = updates(steps)
+    moved = [step.head_moved for step in done if isfinite(step.head_moved)]
+    if any(abs(after - before) > STILL for before, after in pairwise(moved)):
+        return True
+    return False if len(done) >= SEEN else None
 
 
 def asks_which_row(steps: Sequence[StepFacts], graph: GraphFacts) -> bool:

@@ -170,28 +170,56 @@ def _down_to_products(
             queue.append((child, (*names, name_of(child)), (*steps, index)))
 
 
-def _describe_feature(found: Classification, product: Node, node: Node | None) -> None:
+def _describe_feature(found: Classification, product: Node, feature: Node) -> None:
     """Fill in the way from the classifier's input down to the norm that feeds it, or to where it ends."""
-    names: list[str] = []
-    steps: list[int] = [next(i for i, child in enumerate(edges(product)) if child is node)]
-    while node is not None and len(names) < LONGEST_PATH:
-        names.append(name_of(node))
-        if is_a(node, NORMS):
-            found.norm_steps = tuple(steps)
-            break
-        if is_a(node, (*PRODUCTS, *POOLS, ACCUMULATE)):
-            break
-        # Follow the data: a learned scale or a norm in a denominator hangs on the other edges.
+    first = next(i for i, child in enumerate(edges(product)) if child is feature)
+    names, steps, ended = _along_the_data(feature)
+    if not ended or not is_a(ended, NORMS):
+        # Two data may be multiplied or added, as a gate and what it lets through: the norm is behind either of them.
+        names, steps, ended = _to_the_nearest_norm(feature) or (names, steps, ended)
+    if ended and is_a(ended, NORMS):
+        found.norm_steps = (first, *steps)
+    found.feature_path = names
+    found.feature_steps = (first, *steps)
+    found.ends_in = names[-1] if ended else ""
+
+
+def _along_the_data(feature: Node) -> tuple[tuple[str, ...], tuple[int, ...], Node | None]:
+    """The names from `feature` down to a norm, a layer, a pool or a leaf; the edges between; the last, if any.
+
+    A scale, learned or not, and a length in a denominator hang on other edges, and are smaller than the data.
+    """
+    names: list[str] = [name_of(feature)]
+    steps: list[int] = []
+    node = feature
+    while not is_a(node, (*NORMS, *PRODUCTS, *POOLS, ACCUMULATE)):
         children = [(i, c) for i, c in enumerate(edges(node)) if c is not None]
         inner = [(i, c) for i, c in children if not is_a(c, (ACCUMULATE,))] or children
         if not inner:
-            node = None
+            return tuple(names), tuple(steps), None
+        if len(names) == LONGEST_PATH:
             break
-        steps.append(inner[0][0])
-        node = inner[0][1]
-    found.feature_path = tuple(names)
-    found.feature_steps = tuple(steps[: len(names)])
-    found.ends_in = names[-1] if names and node is not None else ""
+        step, node = next(((i, c) for i, c in inner if shape_of(c) == shape_of(node)), inner[0])
+        names.append(name_of(node))
+        steps.append(step)
+    return tuple(names), tuple(steps), node
+
+
+def _to_the_nearest_norm(feature: Node) -> tuple[tuple[str, ...], tuple[int, ...], Node] | None:
+    """The same down to a norm on any of the ways that no layer and no pool bars; None where there is none."""
+    queue: deque[tuple[Node, tuple[str, ...], tuple[int, ...]]] = deque([(feature, (name_of(feature),), ())])
+    seen = {feature}
+    while queue:
+        node, names, steps = queue.popleft()
+        if is_a(node, NORMS):
+            return names, steps, node
+        if is_a(node, (*PRODUCTS, *POOLS, ACCUMULATE)) or len(names) == LONGEST_PATH:
+            continue
+        for index, child in enumerate(edges(node)):
+            if child is not None and child not in seen:
+                seen.add(child)
+                queue.append((child, (*names, name_of(child)), (*steps, index)))
+    return None
 
 
 def is_fed_images(node: Node) -> bool:

@@ -379,13 +379,14 @@ class Observer:
             self._fruitless_walks += 1
             return None
         known = self._structure.live if self._structure is not None else None
-        structure = read_structure(root, self.step + 1, known, self._wanted)
+        judged = self._structure.head if self._structure is not None else None
+        structure = read_structure(root, self.step + 1, known, self._wanted, judged)
         if structure is not None and self._structure is not None and structure.live.holds(self._structure.head):
-            judged, other = loss_of(self._structure), loss_of(structure)
-            if self._rivals.is_beside(judged, other):
+            before, other = loss_of(self._structure), loss_of(structure)
+            if self._rivals.is_beside(before, other):
                 return None
-            if self._rivals.is_of_a_critic(judged, other):
-                self._begin_anew(judged.name)
+            if self._rivals.is_of_a_critic(before, other):
+                self._begin_anew(before.name)
         if structure is None:
             self._fruitless_walks += 1
             if self._fruitless_walks == FRUITLESS and self._structure is None:
@@ -396,17 +397,17 @@ class Observer:
                 self._write_counts()
             return None
         self._walked = self.step + 1
-        before, self._structure = self._structure, structure
+        last, self._structure = self._structure, structure
         way = (structure.classification.path, structure.classification.consumer)
-        if before is None or before.head is not structure.head:
+        if last is None or last.head is not structure.head:
             self._paths.clear()
         if way not in self._paths:
             self._paths = [way, *self._paths][:MOST_PATHS]
-        if before is None or before.head is not structure.head:
+        if last is None or last.head is not structure.head:
             self._weights.follow_head(structure.head)
             if structure.head is not None:
                 self._continuity.head(structure.head, structure.live.name(structure.head))
-        if before is None or [id(p) for _, p in before.backbone] != [id(p) for _, p in structure.backbone]:
+        if last is None or [id(p) for _, p in last.backbone] != [id(p) for _, p in structure.backbone]:
             self._weights.follow_backbone(structure.backbone)
         self._writer.if_new(structure.graph_facts)
         self._writer.if_new(structure.mode_facts)
@@ -417,7 +418,7 @@ class Observer:
             self._writer.if_new(structure.parameter_facts(self.step + 1))
         if due:
             self._write_schedules()
-        if before is None:
+        if last is None:
             self._write_resumed(structure)
         if due:
             self._write_frozen(structure)
@@ -510,7 +511,7 @@ class Observer:
         with torch.no_grad():
             self._weights.before_step(now, of_head=holds_head, eager=self._is_eager)
             with self._aside():  # a step reads the gradients, and leaves them as they are
-                self._weights.read_gradients(now, "head_grad_applied", "backbone_grad_applied")
+                self._weights.read_gradients(now, "head_grad_applied", "backbone_grad_applied", optimizer)
         # A wrapper (Lookahead, say) steps the optimizer inside of it: that is one step.
         if len(self._stepping) == 1:
             self._sharing.step(optimizer)

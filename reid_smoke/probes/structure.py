@@ -87,12 +87,17 @@ class Structure:
 
 
 def read_structure(
-    root: Node, step: int, known: Live | None, wanted: re.Pattern[str] | None = None
+    root: Node,
+    step: int,
+    known: Live | None,
+    wanted: re.Pattern[str] | None = None,
+    judged: Tensor | None = None,
 ) -> Structure | None:
     """Walk the graph behind `root` (the loss's node). None where it holds no classification.
 
     known: what was alive at an earlier walk; looked for again only when the graph has leaves that it lacks.
-    wanted: of several heads the first whose weight's name matches; where none does, the one computed first.
+    wanted: of several heads the first whose weight's name matches; where none does, `judged`.
+    judged: the head of an earlier walk; where the loss has it no more, see `_foremost`.
     """
     found = walk(root)
     if not found.classifications:
@@ -111,7 +116,11 @@ def read_structure(
     ]
     names = [live.name(weight) if weight is not None else None for weight in heads]
     cut_off = [at for at, made in enumerate(products, start=1) if made is not None and not has_weight_behind(made)]
-    index = next((i for i, name in enumerate(names) if wanted is not None and name and wanted.search(name)), 0)
+    index = next((i for i, name in enumerate(names) if wanted is not None and name and wanted.search(name)), None)
+    if index is None and judged is not None:
+        index = next((i for i, head in enumerate(heads) if head is judged), None)
+    if index is None:
+        index = _foremost(root, candidates, products, heads)
     alike = _on_the_same_logits(products, index)
     same_logits = _of_labels(root, candidates, alike)
     index = max(same_logits, key=lambda at: _weight(root, candidates[at]))
@@ -244,6 +253,38 @@ def _on_the_same_logits(products: list[Product | None], index: int) -> list[int]
 def _of_labels(root: Node, candidates: Sequence[Classification], alike: list[int]) -> list[int]:
     """Those that are given labels, where there are any: soft targets beside them are another model's opinion."""
     return [at for at in alike if (batch := _batch(root, candidates[at])) is not None and not batch.soft] or alike
+
+
+def _foremost(
+    root: Node,
+    candidates: Sequence[Classification],
+    products: Sequence[Product | None],
+    heads: Sequence[Tensor | None],
+) -> int:
+    """Of several heads the one computed first; but of those that are given the same images, the one of the most classes
+    (there are more people than cameras and colours), and none on an early stage, or with a small share of the loss."""
+    if len(candidates) == 1:
+        return 0
+    batches = [_batch(root, candidate) for candidate in candidates]
+    shapes = [tuple(batch.log_probs.shape) if batch is not None else (0, 0) for batch in batches]
+    weighed = [at for at, head in enumerate(heads) if head is not None and head.dim() >= 2]  # and not by a mere scale
+    alike = [at for at in weighed if shapes[at][0] == shapes[0][0]]
+    most = max((shapes[at][1] for at in alike), default=0)
+    widest = [at for at in alike if shapes[at][1] == most]
+    if len(widest) <= 1:
+        return widest[0] if widest else 0
+    depths = [_weights_behind(products[at]) for at in widest]
+    shares = [_weight(root, candidates[at]) for at in widest]
+    for at, depth, share in zip(widest, depths, shares, strict=True):
+        early = any(0 < 2 * len(depth) < len(other) and depth < other for other in depths)
+        if not early and 2 * share > max(shares):
+            return at
+    return widest[0]
+
+
+def _weights_behind(product: Product | None) -> set[int]:
+    edge = product.feature_edge if product is not None else None
+    return {id(node.variable) for node in behind(edge) if is_a(node, (ACCUMULATE,))}
 
 
 def _weight(root: Node, classification: Classification) -> float:

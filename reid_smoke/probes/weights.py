@@ -10,8 +10,10 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
+from torch.optim import Optimizer
 
 from reid_smoke.probes import measure
+from reid_smoke.probes.groups import group_of
 from reid_smoke.probes.under_way import Step
 from reid_smoke.probes.uphill import Uphill
 
@@ -58,10 +60,15 @@ class Weights:
         if self._head is not None:
             now.measurements |= measure.lengths({"head_grad_before": measure.gradients(self._head.parameters)})
 
-    def read_gradients(self, now: Step, head: str, backbone: str) -> None:
-        """Norms by these names, where they were not read yet."""
+    def read_gradients(self, now: Step, head: str, backbone: str, stepping: Optimizer | None = None) -> None:
+        """Norms by these names, where they were not read yet.
+
+        stepping: an optimizer that is about to step, and may do so in the midst of backward.
+        """
         sides = ((head, self._head), (backbone, self._backbone))
         wanted = {name: w.parameters for name, w in sides if w is not None and w.parameters}
+        if stepping is not None:
+            wanted = {name: some for name, some in wanted.items() if _is_due(some, stepping)}
         new = {name: measure.gradients(some) for name, some in wanted.items() if name not in now.measurements}
         now.measurements |= measure.lengths(new)
 
@@ -132,3 +139,11 @@ class Weights:
             updated.add_update({name: found.pop(name) for name in list(found) if "_update" in name})
         if ending is not None:
             ending.measurements |= found
+
+
+def _is_due(parameters: Sequence[Tensor], stepping: Optimizer) -> bool:
+    """Whether their gradients, as far as there are any, are the ones that are applied: of parameters that another
+    optimizer holds backward may still be on its way to them."""
+    if any(parameter.grad is not None for parameter in parameters):
+        return True
+    return any(group_of(stepping, parameter) is not None for parameter in parameters)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -316,6 +317,79 @@ class FocalLoss(TinyTraining):
     def loss(self, images: Tensor, labels: Tensor) -> Tensor:
         ce = F.cross_entropy(self.model(images)[0], labels, reduction="none")
         return ((1 - torch.exp(-ce)) * ce).mean()
+
+
+class Masters(TinyTraining):
+    """Weights in bfloat16, and fp32 masters in no module: the optimizer steps these, and they are copied back."""
+
+    lr_backbone = 1e-3
+
+    def make_optimizer(self) -> torch.optim.Optimizer:
+        self.model.base.bfloat16()
+        self.model.classifier.bfloat16()
+        self.trained = [p for p in self.model.parameters() if p.requires_grad]
+        self.masters = self.make_masters()
+        return torch.optim.Adam(self.masters, lr=1e-3)
+
+    def make_masters(self) -> list[nn.Parameter]:
+        return [nn.Parameter(p.detach().float()) for p in self.trained]
+
+    def loss(self, images: Tensor, labels: Tensor) -> Tensor:
+        feature = self.model.bottleneck(self.model.base(images.bfloat16()).float())
+        return F.cross_entropy(self.model.classifier(feature.bfloat16()).float(), labels)
+
+    def train_step(self, images: Tensor, labels: Tensor) -> None:
+        self.loss(images, labels).backward()
+        for weight, master in zip(self.trained, self.masters, strict=True):
+            assert weight.grad is not None
+            master.grad, weight.grad = weight.grad.float(), None
+        self.optimizer.step()
+        with torch.no_grad():
+            for weight, master in zip(self.trained, self.masters, strict=True):
+                weight.copy_(master)
+
+
+class MastersInAModel(Masters):
+    """The masters are a copy of the whole model."""
+
+    def make_masters(self) -> list[nn.Parameter]:
+        self.copy = copy.deepcopy(self.model).float()
+        return [p for p in self.copy.parameters() if p.requires_grad]
+
+
+class HeadSteppedByHand(TinyTraining):
+    def make_optimizer(self) -> torch.optim.Optimizer:
+        return torch.optim.AdamW(self.other_parameters(), lr=1e-4)
+
+    def train_step(self, images: Tensor, labels: Tensor) -> None:
+        super().train_step(images, labels)
+        weight = self.model.classifier.weight
+        with torch.no_grad():
+            weight -= 0.5 * weight.grad
+        weight.grad = None
+
+
+class SteppedInBackward(TinyTraining):
+    """An optimizer for each parameter, which steps as soon as its gradient is there, and gives that back."""
+
+    def after_building(self) -> None:
+        for group in self.optimizer.param_groups:
+            for parameter in group["params"]:
+                if parameter.requires_grad:
+                    parameter.register_post_accumulate_grad_hook(self.stepper_of(parameter, group["lr"]))
+        del self.optimizer
+
+    def stepper_of(self, parameter: Tensor, lr: float) -> Callable[[Tensor], None]:
+        own = torch.optim.AdamW([parameter], lr=lr)
+
+        def step(_: Tensor) -> None:
+            own.step()
+            own.zero_grad()
+
+        return step
+
+    def train_step(self, images: Tensor, labels: Tensor) -> None:
+        self.loss(images, labels).backward()
 
 
 CONTROLS = [

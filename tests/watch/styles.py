@@ -363,6 +363,43 @@ class Margin(Style):
         return F.cross_entropy(logits, labels), self.scale * cosine  # CE is judged without the margin
 
 
+class ScaledInFront(Style):
+    """CLIP: a learned temperature, its exponential in front of the feature: `scale.exp() * feat @ prototypes.T`."""
+
+    head = "prototypes"
+
+    class Model(Baseline):
+        def __init__(self) -> None:
+            super().__init__()
+            del self.classifier
+            self.prototypes = nn.Parameter(torch.randn(IDENTITIES, WIDTH))
+            self.logit_scale = nn.Parameter(torch.tensor(2.66))
+
+        def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+            feat = self.feature(images)
+            unit = F.normalize(self.bottleneck(feat))
+            return self.logit_scale.exp() * unit @ F.normalize(self.prototypes).t(), feat
+
+    def make_model(self) -> nn.Module:
+        return self.Model()
+
+
+class GateInFront(Style):
+    """Channels weighted by an attention that is written in front of what it weighs."""
+
+    class Model(Baseline):
+        def __init__(self) -> None:
+            super().__init__()
+            self.gate = nn.Sequential(nn.Linear(WIDTH, 32), nn.ReLU(), nn.Linear(32, WIDTH), nn.Sigmoid())
+
+        def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+            feat = self.feature(images)
+            return self.classifier(self.gate(feat) * self.bottleneck(feat)), feat
+
+    def make_model(self) -> nn.Module:
+        return self.Model()
+
+
 # --- how it is trained ----------------------------------------------------------------------------------------------
 
 
@@ -435,5 +472,5 @@ STYLES = [
     Style, Lists, DictOfLosses, HeadWithBias, HeadInTheLoss, HeadOfItsOwn, CenterLoss, ByHand, SmoothedByHand,
     SmoothedByTorch,
     Gathered, Indexed, SmoothedAndGathered, Probabilities, LogOfSoftmax, Margin, ScaledAndAccumulated, TwoBackwards,
-    Checkpointed, Compiled, CompiledEagerly,
+    Checkpointed, Compiled, CompiledEagerly, ScaledInFront, GateInFront,
 ]  # fmt: skip

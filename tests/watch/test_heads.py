@@ -11,8 +11,9 @@ from torch.nn import functional as F
 
 import reid_smoke
 from reid_smoke.errors import UsageError
+from reid_smoke.facts import GraphFacts
 from reid_smoke.report.document import Report
-from tests.checks.tiny import TinyTraining
+from tests.checks.tiny import TinyTraining, run_tiny
 
 
 class TwoHeads(nn.Module):
@@ -46,6 +47,65 @@ def test_the_first_head_is_judged_and_the_report_names_the_other(tmp_path: Path)
     report = report_of(tmp_path, None)
     assert report.rule.num_classes == 5
     assert any("people.weight was judged; --head REGEX chooses another of cameras.weight" in n for n in report.notes)
+
+
+class Stages(TinyTraining):
+    """A classifier on an early stage, computed first: of cameras, or of people to supervise it deeply."""
+
+    outputs, share = 24, 1.0
+
+    def after_building(self) -> None:
+        self.early = nn.Linear(16, self.outputs)
+        self.optimizer.add_param_group({"params": self.early.parameters(), "lr": 1e-3})
+
+    def loss(self, images: Tensor, labels: Tensor) -> Tensor:
+        base = self.model.base
+        stage = F.relu(base.bn1(base.conv1(images)))
+        first = self.early(stage.mean((2, 3)))
+        last = self.model.classifier(self.model.neck(F.relu(base.bn2(base.conv2(stage))).flatten(1)))
+        return self.share * F.cross_entropy(first, labels % self.outputs) + F.cross_entropy(last, labels)
+
+
+class OfCameras(Stages):
+    outputs = 3
+
+
+class OfASmallShare(Stages):
+    share = 0.3
+
+
+@pytest.mark.parametrize("training", [OfCameras, OfASmallShare])
+def test_the_head_of_the_identities_is_judged_and_not_one_beside_it(training: type[Stages]) -> None:
+    ledger, judgement = run_tiny(training())
+    graph = ledger.last(GraphFacts)
+    assert graph is not None
+    assert (graph.head, graph.num_classes) == ("classifier.weight", 24)
+    assert judgement.verdict.word == "GO", judgement.verdict.reason
+
+
+class DeepStages(Stages):
+    """Of the same share: what is early is known by how few of the weights lie behind it."""
+
+    def make_model(self) -> nn.Module:
+        model = super().make_model()
+        model.extra = nn.Sequential(*(nn.Linear(512, 512) for _ in range(2)))
+        return model
+
+    def loss(self, images: Tensor, labels: Tensor) -> Tensor:
+        base = self.model.base
+        stage = F.relu(base.bn1(base.conv1(images)))
+        first = self.early(stage.mean((2, 3)))
+        pooled = F.relu(base.bn2(base.conv2(stage))).flatten(1)
+        last = self.model.classifier(self.model.neck(pooled + 0.1 * self.model.extra(pooled)))
+        return F.cross_entropy(first, labels) + F.cross_entropy(last, labels)
+
+
+def test_an_early_head_is_known_by_what_lies_behind_it() -> None:
+    ledger, judgement = run_tiny(DeepStages())
+    graph = ledger.last(GraphFacts)
+    assert graph is not None
+    assert graph.head == "classifier.weight"
+    assert judgement.verdict.word == "GO", judgement.verdict.reason
 
 
 def test_a_head_can_be_chosen(tmp_path: Path) -> None:

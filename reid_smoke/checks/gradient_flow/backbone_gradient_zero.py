@@ -33,7 +33,8 @@ def backbone_gradient_zero(steps: list[StepFacts], graphs: list[GraphFacts]) -> 
     last = graphs[-1]
     if not last.backbone_trainable or last.backbone_reached < REACHED * last.backbone_trainable:
         return None
-    step = first_run(updates(steps), lambda s: s.backbone_grad == 0 and s.ce > LEARNT, STEPS)
+    held = [s for s in updates(steps) if s.lr_backbone is not None]
+    step = first_run(held, lambda s: s.backbone_grad == 0 and s.ce > LEARNT, STEPS)
     if step is None:
         return None
     return Finding(

@@ -30,7 +30,8 @@ def head_gradient_zero(steps: list[StepFacts], graphs: list[GraphFacts]) -> Find
     """
     if not graphs[-1].head_trainable:
         return None
-    step = first_run(updates(steps), lambda s: s.head_grad == 0 and s.ce > LEARNT, STEPS)
+    held = [s for s in updates(steps) if s.lr_head is not None]
+    step = first_run(held, lambda s: s.head_grad == 0 and s.ce > LEARNT, STEPS)
     if step is None:
         return None
     return Finding(

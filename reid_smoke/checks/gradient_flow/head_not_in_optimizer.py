@@ -1,20 +1,23 @@
 from reid_smoke.checks._gravity import grave_if_ce_fails
 from reid_smoke.checks.catalogue import Finding, check
-from reid_smoke.checks.reading import listed
-from reid_smoke.facts import GraphFacts, ParameterFacts
+from reid_smoke.checks.reading import is_stepped_by_others, listed
+from reid_smoke.facts import GraphFacts, ParameterFacts, StepFacts
 from reid_smoke.rule import Curve
 
 
 @check(
     "RS302", slug="head-not-in-optimizer", severity="fatal", needs=[ParameterFacts, GraphFacts],
-    uses=[Curve],
+    uses=[Curve, StepFacts],
     explains=["RS202", "RS203", "RS309"],
 )  # fmt: skip
-def head_not_in_optimizer(parameters: list[ParameterFacts], graphs: list[GraphFacts], curve: Curve) -> Finding | None:
+def head_not_in_optimizer(
+    parameters: list[ParameterFacts], graphs: list[GraphFacts], curve: Curve, steps: list[StepFacts]
+) -> Finding | None:
     """The classifier's weight is in no optimizer.
 
     What it means:
-        The loss reaches the head and gives it a gradient, but no parameter group of any optimizer holds it.
+        The loss reaches the head and gives it a gradient, but no parameter group of any optimizer holds it, and it does
+        not move, as it would if fp32 masters or a line of the loop stepped it.
         Of a model with several heads it may be the others, and not the one that is judged; where CE falls all the same,
         nothing is said of those.
 
@@ -40,6 +43,8 @@ def head_not_in_optimizer(parameters: list[ParameterFacts], graphs: list[GraphFa
     if last.optimizer_holds_head:
         return _other_heads(last, graphs[-1], curve)
     if last.optimizer_holds_head is not False or not graphs[-1].head_trainable:
+        return None
+    if is_stepped_by_others(steps) is not False:
         return None
     record = next((p for p in last.parameters if p.name == head), None)
     shape = " x ".join(map(str, record.shape)) if record else "?"

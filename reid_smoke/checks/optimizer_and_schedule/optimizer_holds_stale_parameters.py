@@ -1,12 +1,14 @@
 from reid_smoke.checks.catalogue import Finding, check
-from reid_smoke.facts import ParameterFacts
+from reid_smoke.checks.reading import is_stepped_by_others
+from reid_smoke.facts import ParameterFacts, StepFacts
 
 
 @check(
     "RS404", slug="optimizer-holds-stale-parameters", severity="fatal", needs=[ParameterFacts],
+    uses=[StepFacts],
     explains=["RS202", "RS203", "RS302"],
 )  # fmt: skip
-def optimizer_holds_stale_parameters(parameters: list[ParameterFacts]) -> Finding | None:
+def optimizer_holds_stale_parameters(parameters: list[ParameterFacts], steps: list[StepFacts]) -> Finding | None:
     """The optimizer holds parameters that no model has any more.
 
     What it means:
@@ -25,6 +27,8 @@ def optimizer_holds_stale_parameters(parameters: list[ParameterFacts]) -> Findin
     last = parameters[-1]
     if not last.orphans:
         return None
+    if last.optimizer_holds_head is False and is_stepped_by_others(steps) is not False:
+        return None  # fp32 masters of a model in half precision
     shapes = ", ".join(" x ".join(map(str, shape)) for shape in last.orphan_shapes)
     missing = [p.name for p in last.parameters if p.requires_grad and p.reached and p.group is None]
     instead = f"; {missing[0]} is trained by no group" if missing else ""
