@@ -114,7 +114,7 @@ class AtBackward:
             product = self.structure.product_of(consumer) if self.structure is not None else None
             feature = product.feature if product is not None else None
             mixed = batch.mixed[rows] if batch.mixed is not None else None
-            seen.add(images, batch.labels[rows], mixed, feature)
+            seen.add(images, batch.labels[rows], mixed, feature, batch.log_probs[rows])
 
     def _rows_of(self, consumer: Node, images: int, labels: int) -> slice | None:
         """Those of the loss that hold a batch's images in their order; None where that is not told.
