@@ -95,3 +95,5 @@ class LikenessFacts(Fact):
     batches: int = 0  # whose features were compared with their images
     carried: float = nan  # correlation, over the pairs of a batch, between distances of images and of features; mean
     carried_error: float = nan  # of that mean
+    carried_to_loss: float = nan  # the same, of the loss's log-probabilities in place of the features
+    carried_to_loss_error: float = nan

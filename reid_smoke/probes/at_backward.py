@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.autograd.function import BackwardCFunction
 
 from reid_smoke.probes import measure
-from reid_smoke.probes.classifier import norm_input, scale_of_logits, takes_weight_as_it_is
+from reid_smoke.probes.classifier import norm_input, part_of_rows, scale_of_logits, takes_weight_as_it_is
 from reid_smoke.probes.cross_entropy import Batch, is_cross_entropy, log_softmax_of, weight_of_ce
 from reid_smoke.probes.graph import images_of, is_fed_images
 from reid_smoke.probes.guard import Accountable, guarded
@@ -107,9 +107,25 @@ class AtBackward:
         path = self.structure.image_path if self.structure is not None else None
         node = follow(root, path) if path is not None else None
         images = images_of(node) if node is not None and is_fed_images(node) else None
-        if images is not None and images.shape[0] == batch.labels.shape[0] and not self._shows_two():
+        if images is None or self._shows_two():
+            return
+        rows = self._rows_of(consumer, images.shape[0], batch.labels.shape[0])
+        if rows is not None:
             product = self.structure.product_of(consumer) if self.structure is not None else None
-            seen.add(images, batch.labels, batch.mixed, product.feature if product is not None else None)
+            feature = product.feature if product is not None else None
+            mixed = batch.mixed[rows] if batch.mixed is not None else None
+            seen.add(images, batch.labels[rows], mixed, feature, batch.log_probs[rows])
+
+    def _rows_of(self, consumer: Node, images: int, labels: int) -> slice | None:
+        """Those of the loss that hold a batch's images in their order; None where that is not told.
+
+        Scores of several parts may stand below each other, and each part has all the images.
+        """
+        if images == labels:
+            return slice(None)
+        path = self.structure.classification.product_path if self.structure is not None else None
+        part = part_of_rows(log_softmax_of(consumer), path, images) if path is not None else None
+        return slice(part * images, (part + 1) * images) if part is not None else None
 
     def _shows_two(self) -> bool:
         """Each image is two people's: two losses on the same logits, as mixup has them."""

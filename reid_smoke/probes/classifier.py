@@ -15,8 +15,10 @@ from reid_smoke.probes.nodes import (
     Node,
     behind,
     edges,
+    follow,
     is_a,
     name_of,
+    shape_of,
 )  # fmt: skip
 
 AS_IT_IS = ("T", "Transpose", "Permute", "ToCopy", "View", "Alias")
@@ -135,6 +137,24 @@ def scale_of_logits(log_softmax: Node, path: tuple[int, ...]) -> float:
             scale = scale * factor if name == "Mul" else scale / factor
         node = node.next_functions[index][0]
     return float(scale)
+
+
+def part_of_rows(log_softmax: Node | None, path: tuple[int, ...], rows: int) -> int | None:
+    """Of scores put together by rows, which part the classifier at the path's end makes, from 0 on.
+
+    None where they were put together another way, or of parts with other than so many rows each.
+    """
+    part, node = None, log_softmax
+    for index in path:
+        if node is None:
+            return None
+        if name_of(node) == "Cat":
+            of_rows = getattr(node, "_saved_dim", None) in (0, 2**64 - 2)
+            if part is not None or not of_rows or any(shape_of(c)[:1] != (rows,) for c in edges(node) if c is not None):
+                return None
+            part = index
+        node = follow(node, (index,))
+    return part
 
 
 def norm_input(node: Node) -> Tensor | None:

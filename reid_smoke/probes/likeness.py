@@ -56,13 +56,15 @@ def alike(
     return len(close), float(farther.mean() / (2 * len(others)))
 
 
-def distances(described: Tensor, feature: Tensor) -> Tensor:
-    """Distances of images, and those of their features, over the pairs of a batch.
+def distances(described: Tensor, *made: Tensor) -> Tensor:
+    """Distances of images, and those of what was made of each, over the pairs of a batch.
 
-    (B, N), (B, D) -> (2, B (B - 1) / 2), on the device.
+    (B, N), M of (B, D) -> (1 + M, B (B - 1) / 2), on the device.
     """
     described = (described - described.mean(0)) / (described.std(0) + 1e-6)
-    return torch.stack([F.pdist(described), F.pdist(feature.detach().float())])  # no mask: that would wait for a GPU
+    return torch.stack(
+        [F.pdist(described), *(F.pdist(one.detach().float()) for one in made)]
+    )  # no mask: that would wait for a GPU
 
 
 def carried_over(pairs: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -93,12 +95,21 @@ class Likeness:
     def wants_more(self) -> bool:
         return self._images < ENOUGH
 
-    def add(self, images: Tensor, labels: Tensor, mixed: Tensor | None = None, feature: Tensor | None = None) -> None:
+    def add(
+        self,
+        images: Tensor,
+        labels: Tensor,
+        mixed: Tensor | None = None,
+        feature: Tensor | None = None,
+        log_probs: Tensor | None = None,
+    ) -> None:
         """images (B, C, H, W), labels (B,), mixed (B,) bool: of several labels, left out; feature (B, D): what feeds
-        the classifier. All stays on the device."""
+        the classifier; log_probs (B, C): as the loss has them. All stays on the device."""
         described = stripes(images)
         if feature is not None and feature.dim() == 2 and len(feature) == len(images) >= LEAST:
-            pairs = distances(described, feature)
+            # In half precision those of a fresh head are all the same.
+            fine = log_probs is not None and log_probs.dtype is torch.float32
+            pairs = distances(described, feature, *([log_probs] if log_probs is not None and fine else []))
             if not self._pairs or pairs.shape == self._pairs[0].shape:  # the last batch may have other places
                 self._pairs.append(pairs)
         if mixed is not None:
@@ -116,8 +127,12 @@ class Likeness:
         batches = np.repeat(np.arange(len(self._seen)), [len(label) for _, label in self._seen])
         whole = np.isfinite(descriptions).all(1)
         pairs, auc = alike(descriptions[whole], labels[whole], batches[whole])
-        carried = carried_over(torch.stack(self._pairs).cpu().numpy()) if len(self._pairs) > 1 else np.zeros(0)
-        carried = carried[np.isfinite(carried)]
+        compared = torch.stack(self._pairs).cpu().numpy() if len(self._pairs) > 1 else None
+        carried, to_loss = np.zeros(0, np.float32), np.zeros(0, np.float32)
+        if compared is not None:
+            carried = _finite(carried_over(compared[:, :2]))
+        if compared is not None and compared.shape[1] > 2:
+            to_loss = _finite(carried_over(compared[:, ::2]))
         return LikenessFacts(
             step=step,
             images=int(whole.sum()),
@@ -125,5 +140,16 @@ class Likeness:
             auc=auc,
             batches=len(carried),
             carried=float(carried.mean()) if len(carried) else float("nan"),
-            carried_error=float(carried.std(ddof=1) / np.sqrt(len(carried))) if len(carried) > 1 else float("nan"),
+            carried_error=_error(carried),
+            carried_to_loss=float(to_loss.mean()) if len(to_loss) else float("nan"),
+            carried_to_loss_error=_error(to_loss),
         )
+
+
+def _finite(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    return values[np.isfinite(values)]
+
+
+def _error(values: NDArray[np.float32]) -> float:
+    """Of the mean; NaN of fewer than two."""
+    return float(values.std(ddof=1) / np.sqrt(len(values))) if len(values) > 1 else float("nan")

@@ -1,5 +1,5 @@
 from itertools import pairwise
-from math import ceil
+from math import ceil, isfinite
 from statistics import fmean
 
 from reid_smoke.checks.catalogue import Finding, check
@@ -30,7 +30,8 @@ def warm_up_outlasts_window(
     What it means:
         The head's learning rate rises, and at the window's end it is not yet where its schedule leads, so that most of
         the steps that CE is judged by were taken with a small part of it. That says nothing against the training; it
-        says that the window came too early.
+        says that the window came too early. Under SGD a factor before the loss is as good as one before the learning
+        rate: where it rises from step to step, that product is what is looked at.
 
     Why it stops learning:
         It does not, as far as can be seen. A classifier that starts from nothing stays near chance until the learning
@@ -43,12 +44,16 @@ def warm_up_outlasts_window(
             scheduler = WarmupMultiStepLR(optimizer, milestones, warmup_iters=2, warmup_factor=0.1)
 
     Seen in:
-        reid-strong-baseline, TransReID and fast-reid: a linear warm-up over ten epochs that begins at a hundredth.
+        reid-strong-baseline, TransReID and fast-reid: a linear warm-up over ten epochs that begins at a hundredth;
+        layumi's baseline, whose warm-up multiplies the loss.
     """
     if curve.word not in ("flat", "slow"):
         return None
     end = curve.rule.window[1]
     judged = [s for s in steps if s.applied and s.lr_head is not None and s.step <= end]
+    by_the_loss = _loss_warms_up(judged, parameters)
+    if by_the_loss:
+        judged = [s.model_copy(update={"lr_head": s.ce_weight * (s.lr_head or 0.0)}) for s in judged]
     rates = [s.lr_head or 0.0 for s in judged]
     rises = _rises(judged)
     if not rises or any(after < before * (1 - 1e-6) for before, after in pairwise(rates)):
@@ -60,7 +65,8 @@ def warm_up_outlasts_window(
     known = goal if goal is not None and goal > last else None  # some rise beyond it: that many times the batch's size
     if last < RISEN * rates[0] or fmean(rates) > HALF_WAY * (known or last) or not _goes_on(rises, end):
         return None
-    now = f"head lr {rates[0]:.3g} at step {judged[0].step}, {last:.3g} at step {judged[-1].step} and still rising"
+    what = "head lr times the factor before CE" if by_the_loss else "head lr"
+    now = f"{what} {rates[0]:.3g} at step {judged[0].step}, {last:.3g} at step {judged[-1].step} and still rising"
     if known is None:
         return Finding(
             f"{now}, {fmean(rates) / last:.0%} of that in the mean; how far it is to rise is not known; {_ce(curve)}",
@@ -75,6 +81,15 @@ def warm_up_outlasts_window(
         step=end,
         mend=_later(curve, there, runs),
     )
+
+
+def _loss_warms_up(judged: list[StepFacts], parameters: list[ParameterFacts]) -> bool:
+    """The factor before CE rises towards 1, and the optimizer does not divide it out again."""
+    names = parameters[-1].optimizer.split(", ") if parameters else []
+    factors = [s.ce_weight for s in judged]
+    if not names or any(name != "SGD" for name in names) or not all(isfinite(w) and 0 < w <= 1 for w in factors):
+        return False
+    return len(set(factors)) > 1 and all(before <= after for before, after in pairwise(factors))
 
 
 def _goal(parameters: list[ParameterFacts], schedules: list[ScheduleFacts]) -> float | None:

@@ -1,5 +1,5 @@
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.data import Dataset
 
@@ -45,6 +45,27 @@ class LabelsOfTheBatchBefore(Dressed):
         return F.cross_entropy(self.model(images)[0], labels if before is None else before)
 
 
+class PartsInAnotherOrder(Dressed):
+    """The scores of two parts stand below each other, part by part; the labels image by image."""
+
+    def make_model(self) -> Model:
+        model = Model(self.identities)
+        model.of_part = nn.Linear(512, self.identities, bias=False)
+        return model
+
+    def scores(self, images: Tensor) -> Tensor:  # (2 B, C)
+        score, feature = self.model(images)
+        return torch.cat([score, self.model.of_part(self.model.neck(feature))])
+
+    def loss(self, images: Tensor, labels: Tensor) -> Tensor:
+        return F.cross_entropy(self.scores(images), labels.repeat_interleave(2))
+
+
+class PartsInOneOrder(PartsInAnotherOrder):
+    def loss(self, images: Tensor, labels: Tensor) -> Tensor:
+        return F.cross_entropy(self.scores(images), labels.repeat(2))
+
+
 class OneColourForAll(TinyTraining):
     """Everybody wears the school's uniform: colours tell nothing, and the model learns by faces."""
 
@@ -58,5 +79,5 @@ class OneColourForAll(TinyTraining):
         return Model(self.identities)
 
 
-SICK = [PathsSortedLabelsNot, SmoothedByHand, LabelsOfTheBatchBefore]
-HEALTHY = [Dressed, OneColourForAll]
+SICK = [PathsSortedLabelsNot, SmoothedByHand, LabelsOfTheBatchBefore, PartsInAnotherOrder]
+HEALTHY = [Dressed, PartsInOneOrder, OneColourForAll]

@@ -74,6 +74,29 @@ class ByHand(OverManySteps):
         super().train_step(images, labels)
 
 
+class OfTheLoss(OverManySteps):
+    """As layumi writes it: the loss is multiplied, and the learning rate stands from the start."""
+
+    lr_head = lr_backbone = 0.02
+
+    def make_optimizer(self) -> torch.optim.Optimizer:
+        return torch.optim.SGD(self.model.parameters(), self.lr_head, momentum=0.9, nesterov=True)
+
+    def make_scheduler(self) -> lr_scheduler.LRScheduler:
+        return lr_scheduler.StepLR(self.optimizer, 1000)
+
+    def loss(self, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        return super().loss(images, labels) * self.factor()
+
+    def factor(self) -> float:
+        return min(1.0, self.step_number / 3000)
+
+
+class OfTheLossOver(OfTheLoss):
+    def factor(self) -> float:
+        return min(1.0, 0.1 + 0.9 * self.step_number / 40)
+
+
 class EndsBeforeTheWindow(TinyTraining):
     def make_scheduler(self) -> lr_scheduler.LRScheduler:
         return lr_scheduler.LinearLR(self.optimizer, 0.001, total_iters=40)
@@ -84,5 +107,5 @@ class LearnsAllTheSame(TinyTraining):
         return lr_scheduler.LinearLR(self.optimizer, 0.05, total_iters=600)
 
 
-SICK = [PerEpoch, OverManySteps, InSequence, ByAFunction, OneCycle, ByHand]
-HEALTHY = [EndsBeforeTheWindow, LearnsAllTheSame]
+SICK = [PerEpoch, OverManySteps, InSequence, ByAFunction, OneCycle, ByHand, OfTheLoss]
+HEALTHY = [EndsBeforeTheWindow, OfTheLossOver, LearnsAllTheSame]
