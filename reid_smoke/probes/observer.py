@@ -378,9 +378,7 @@ class Observer:
         if self._fruitless_walks > 50 and self._fruitless_walks % 50:
             self._fruitless_walks += 1
             return None
-        known = self._structure.live if self._structure is not None else None
-        judged = self._structure.head if self._structure is not None else None
-        structure = read_structure(root, self.step + 1, known, self._wanted, judged)
+        structure = read_structure(root, self.step + 1, self._structure, self._wanted)
         if structure is not None and self._structure is not None and structure.live.holds(self._structure.head):
             before, other = loss_of(self._structure), loss_of(structure)
             if self._rivals.is_beside(before, other):

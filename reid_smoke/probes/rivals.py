@@ -14,13 +14,12 @@ from torch import Tensor
 
 from reid_smoke.probes.graph import Classification
 from reid_smoke.probes.nodes import Node, follow
-from reid_smoke.probes.structure import Structure, product_of
+from reid_smoke.probes.structure import FAR_MORE, Structure, product_of
 
 PATIENCE = 2  # classifications of others in a row, after which the training has gone on to another head
 LONG_PATIENCE = (
     100  # where others take many turns in a row: a critic's, or those of a head that was given up and is back
 )
-FEWER = 3  # times as few parameters: what a critic trains, beside what the identities train
 MOST = 4  # rivals that are known again without a look
 
 
@@ -106,7 +105,7 @@ class Rivals:
     def _prefers(self, one: Loss, other: Loss) -> bool:
         """One is to be judged and not the other, whichever came first: its name is wanted, or it trains far more."""
         named, other_named = self._is_wanted(one), self._is_wanted(other)
-        return named if named != other_named else one.parameters >= FEWER * other.parameters
+        return named if named != other_named else one.parameters >= FAR_MORE * other.parameters
 
     def _is_wanted(self, one: Loss) -> bool:
         return self._wanted is not None and one.name is not None and self._wanted.search(one.name) is not None

@@ -50,6 +50,7 @@ from reid_smoke.probes.nodes import (
 from reid_smoke.probes.on_the_way import on_the_way
 from reid_smoke.probes.roles import Roles, read_roles
 
+FAR_MORE = 3  # times as many parameters: what the identities train, beside what a critic trains
 MOST_NAMES = 64  # names listed in a fact
 MOST = 0.9  # of a dropout's input: beyond what anybody drops on purpose
 
@@ -87,17 +88,13 @@ class Structure:
 
 
 def read_structure(
-    root: Node,
-    step: int,
-    known: Live | None,
-    wanted: re.Pattern[str] | None = None,
-    judged: Tensor | None = None,
+    root: Node, step: int, before: Structure | None, wanted: re.Pattern[str] | None = None
 ) -> Structure | None:
     """Walk the graph behind `root` (the loss's node). None where it holds no classification.
 
-    known: what was alive at an earlier walk; looked for again only when the graph has leaves that it lacks.
-    wanted: of several heads the first whose weight's name matches; where none does, `judged`.
-    judged: the head of an earlier walk; where the loss has it no more, see `_foremost`.
+    before: what an earlier walk found. What was alive then is looked for again only when the graph has leaves that it
+        lacks; its head stays the judged one where this loss has it, too, unless this one trains far more.
+    wanted: of several heads the first whose weight's name matches, whatever was judged before.
     """
     found = walk(root)
     if not found.classifications:
@@ -105,7 +102,7 @@ def read_structure(
     candidates = _candidates(root, found.classifications)
     if not candidates:
         return None
-    live = known
+    live = before.live if before is not None else None
     if live is None or any(id(leaf) not in live.names for leaf in found.leaves):
         gc.collect()  # models and optimizers that are held by nothing but their own cycles are dead
         live = find_live(found.leaves)
@@ -117,8 +114,8 @@ def read_structure(
     names = [live.name(weight) if weight is not None else None for weight in heads]
     cut_off = [at for at, made in enumerate(products, start=1) if made is not None and not has_weight_behind(made)]
     index = next((i for i, name in enumerate(names) if wanted is not None and name and wanted.search(name)), None)
-    if index is None and judged is not None:
-        index = next((i for i, head in enumerate(heads) if head is judged), None)
+    if index is None and before is not None and len(found.leaves) < FAR_MORE * len(before.leaves):
+        index = next((i for i, head in enumerate(heads) if head is not None and head is before.head), None)
     if index is None:
         index = _foremost(root, candidates, products, heads)
     alike = _on_the_same_logits(products, index)

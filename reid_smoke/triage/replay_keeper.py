@@ -24,7 +24,6 @@ from reid_smoke.probes.classifier import scale_of_logits
 from reid_smoke.probes.cross_entropy import Batch as CrossEntropyBatch
 from reid_smoke.probes.cross_entropy import log_softmax_of, read_batch
 from reid_smoke.probes.groups import held_by
-from reid_smoke.probes.live import Live
 from reid_smoke.probes.nodes import Node, follow, root_of
 from reid_smoke.probes.observer import Observer
 from reid_smoke.probes.structure import Structure, read_structure
@@ -66,7 +65,7 @@ class Keeper:
         self._thread = threading.get_ident()
         self._backwards = 0
         self._loss: tuple[Tensor, Tensor, int] | None = None  # logits, labels, ignore_index: the step's first
-        self._live: Live | None = None  # what these found
+        self._walked: Structure | None = None  # what the last of these found
         self._never_backward = False  # what is kept are such losses as did not go backward
         self._is_second_step = False  # since a classification went backward
         self._undo: list[Callable[[], None]] = []
@@ -302,11 +301,11 @@ class Keeper:
             with torch.enable_grad():
                 root = F.cross_entropy(attached, labels, ignore_index=ignore_index).grad_fn
         self._loss = None  # after that one, of which the observer tells, too
-        structure = read_structure(root, 1, self._live) if root is not None else None
+        structure = read_structure(root, 1, self._walked) if root is not None else None
         batch = self._batch_behind(structure, root) if structure is not None and root is not None else None
         if structure is None or root is None or batch is None:
             return
-        self._live, self._never_backward = structure.live, True
+        self._walked, self._never_backward = structure, True
         try:
             self._keep(structure, root, batch)
         except CannotReplay as reason:

@@ -83,6 +83,18 @@ def test_a_critic_that_takes_five_turns_at_each_step(tmp_path: Path) -> None:
     assert judged(watched(with_turns(5), tmp_path)) == ("GO", 24, 40)
 
 
+def test_a_critic_that_the_identities_loss_goes_through_as_well(tmp_path: Path) -> None:
+    class Adversarial(WithCritic):
+        turns = 5
+
+        def loss(self, images: Tensor, labels: Tensor) -> Tensor:
+            feature = self.model.base(images)
+            fooled = F.cross_entropy(self.critic.head(feature), labels % 2)
+            return F.cross_entropy(self.model.classifier(self.model.neck(feature)), labels) - 0.01 * fooled
+
+    assert judged(watched(Adversarial(), tmp_path)) == ("GO", 24, 40)
+
+
 def test_who_is_asked_for_by_name_is_judged_whoever_came_first(tmp_path: Path) -> None:
     for name, turns in (("later", 1), ("often", 5)):
         watch = watched(with_turns(turns, begins=5), tmp_path / name, head=r"^(Linear\.)?weight$")
