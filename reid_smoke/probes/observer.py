@@ -22,7 +22,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from typing import Any
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, WeakSet
 
 import torch
 from torch import Tensor, nn
@@ -115,6 +115,7 @@ class Observer:
         self._continuity = Continuity()
         self._rivals = Rivals(head)
         self._labels_due: int | None = None  # with which step they are told of, besides every hundredth
+        self._optimizers: WeakSet[Optimizer] = WeakSet()  # that stepped
         self._stepping: list[bool] = []  # of each optimizer that steps now, the outermost first: is the head in it
         self._closures = 0  # backwards within the optimizer's step
         self._scale: Tensor | None = None
@@ -379,7 +380,7 @@ class Observer:
             self._fruitless_walks += 1
             return None
         known = self._structure.live if self._structure is not None else None
-        structure = read_structure(root, self.step + 1, known, self._wanted)
+        structure = read_structure(root, self.step + 1, known, self._wanted, self._optimizers)
         if structure is not None and structure.head is not None:
             self._continuity.head(structure.head, structure.live.name(structure.head))
         if structure is not None and self._structure is not None and structure.live.holds(self._structure.head):
@@ -497,6 +498,7 @@ class Observer:
     @guarded
     def step_begins(self, optimizer: Optimizer) -> None:
         self._stepped = True
+        self._optimizers.add(optimizer)
         group = group_of(optimizer, self._structure.head) if self._structure is not None else None
         holds_head = group is not None and group.get("lr") is not None
         inside = any(self._stepping)
