@@ -79,6 +79,7 @@ class GraphFacts(Fact):
     over_batch: bool = False  # the softmax is taken over the samples, not over the classes
     same_logits: int = 1  # classifications that share the judged one's logits: two with mixup
     left_out: tuple[str, ...] = ()  # of such: weights not reached, in an optimizer that holds others which are
+    stepped_in_vain: tuple[str, ...] = ()  # of such: weights of optimizers that step, of which the loss reaches nothing
     weights_zero: int | None = None  # identities whose weight in the loss is 0; None: it has no weights for classes
     kl_div_of: tuple[str, ...] = ()  # operations behind what a kl_div was given, where none of them takes a log
     weights_not_finite: int = 0  # those whose weight is infinite or no number

@@ -22,7 +22,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from typing import Any
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, WeakSet
 
 import torch
 from torch import Tensor, nn
@@ -115,6 +115,7 @@ class Observer:
         self._continuity = Continuity()
         self._rivals = Rivals(head)
         self._labels_due: int | None = None  # with which step they are told of, besides every hundredth
+        self._optimizers: WeakSet[Optimizer] = WeakSet()  # that stepped
         self._stepping: list[bool] = []  # of each optimizer that steps now, the outermost first: is the head in it
         self._closures = 0  # backwards within the optimizer's step
         self._scale: Tensor | None = None
@@ -378,7 +379,7 @@ class Observer:
         if self._fruitless_walks > 50 and self._fruitless_walks % 50:
             self._fruitless_walks += 1
             return None
-        structure = read_structure(root, self.step + 1, self._structure, self._wanted)
+        structure = read_structure(root, self.step + 1, self._structure, self._wanted, self._optimizers)
         if structure is not None and self._structure is not None and structure.live.holds(self._structure.head):
             before, other = loss_of(self._structure), loss_of(structure)
             if self._rivals.is_beside(before, other):
@@ -496,6 +497,7 @@ class Observer:
     @guarded
     def step_begins(self, optimizer: Optimizer) -> None:
         self._stepped = True
+        self._optimizers.add(optimizer)
         group = group_of(optimizer, self._structure.head) if self._structure is not None else None
         holds_head = group is not None and group.get("lr") is not None
         inside = any(self._stepping)

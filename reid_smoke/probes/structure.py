@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import gc
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.dropout import _DropoutNd
+from torch.optim import Optimizer
 
 from reid_smoke.facts import GraphFacts, ModeFacts, OddLossFacts, ParameterFacts, ParameterRecord
 from reid_smoke.probes.classifier import (
@@ -88,13 +89,18 @@ class Structure:
 
 
 def read_structure(
-    root: Node, step: int, before: Structure | None, wanted: re.Pattern[str] | None = None
+    root: Node,
+    step: int,
+    before: Structure | None,
+    wanted: re.Pattern[str] | None = None,
+    stepped: Collection[Optimizer] = (),
 ) -> Structure | None:
     """Walk the graph behind `root` (the loss's node). None where it holds no classification.
 
     before: what an earlier walk found. What was alive then is looked for again only when the graph has leaves that it
         lacks; its head stays the judged one where this loss has it, too, unless this one trains far more.
     wanted: of several heads the first whose weight's name matches, whatever was judged before.
+    stepped: optimizers that have taken a step.
     """
     found = walk(root)
     if not found.classifications:
@@ -174,6 +180,7 @@ def read_structure(
         weights_not_finite=int((~weights.isfinite()).sum()) if weights is not None else 0,
         kl_div_of=found.divergence or (),
         left_out=_left_out(live, leaves, roles.head | roles.neck) if cut_off else (),
+        stepped_in_vain=_stepped_in_vain(live, leaves, stepped) if cut_off else (),
     )
     return Structure(
         classification,
@@ -225,6 +232,22 @@ def _left_out(live: Live, leaves: set[int], besides: frozenset[int]) -> tuple[st
         if any(id(p) in leaves for p in held):
             left = (p for p in held if p.requires_grad and p.dim() >= 2 and id(p) not in leaves | besides)
             names += [live.name(p) for p in left]
+    return tuple(names)
+
+
+def _stepped_in_vain(live: Live, leaves: set[int], stepped: Collection[Optimizer]) -> tuple[str, ...]:
+    """Trainable weights of optimizers that step, and of which the loss reaches nothing.
+
+    A single one is no model: centres, say. A learning rate of 0 is intent.
+    """
+    names = []
+    for optimizer in live.optimizers:
+        groups = optimizer.param_groups
+        if optimizer not in stepped or any(id(p) in leaves for group in groups for p in group["params"]):
+            continue
+        moved = [p for group in groups if as_float(group.get("lr")) != 0 for p in group["params"]]
+        idle = [live.name(p) for p in moved if p.requires_grad and p.dim() >= 2 and id(p) in live.names]
+        names += idle if len(idle) > 1 else []
     return tuple(names)
 
 

@@ -47,14 +47,25 @@ def loss_does_not_reach_backbone(
 
 def _beside_the_head(last: GraphFacts, counts: list[LoopFacts]) -> Finding | None:
     """The head is a model of its own, and so nothing else of the same model could be missed."""
-    if not last.left_out or len(last.cut_off) < last.classifications or last.fed_by != "detached":
+    if len(last.cut_off) < last.classifications or last.fed_by != "detached":
         return None
     if counts and counts[-1].other_backwards:  # they may learn from a loss that goes backward by itself
         return None
+    given = f"{last.head} is given a feature that has no gradient history, and the loss does not reach"
+    if last.left_out:
+        return Finding(
+            f"{given} {len(last.left_out)} weights beside it that the same optimizer holds ({listed(last.left_out)})",
+            step=last.step,
+        )
+    idle = last.stepped_in_vain
+    if not idle:
+        return None
+    # The features may be kept for the first epochs on purpose: there is time until the window's end to let them go.
     return Finding(
-        f"{last.head} is given a feature that has no gradient history, and the loss does not reach "
-        f"{len(last.left_out)} weights beside it that the same optimizer holds ({listed(last.left_out)})",
+        f"{given} {len(idle)} weights of another optimizer ({listed(idle)}), which steps all the same; no other "
+        f"backward was seen that could have reached them",
         step=last.step,
+        severity="fail",
     )
 
 

@@ -80,6 +80,22 @@ class DetachedBeforeAHeadOfItsOwn(TinyTraining):
         return F.cross_entropy(self.head(self.model.neck(self.model.base(images)).detach()), labels)
 
 
+class DetachedBetweenTwoOptimizers(DetachedBeforeAHeadOfItsOwn):
+    def make_optimizer(self) -> torch.optim.Optimizer:
+        self.of_backbone = torch.optim.AdamW(self.model.parameters(), self.lr_backbone)
+        return torch.optim.AdamW(self.head_parameters(), self.lr_head)
+
+    def train_step(self, images: Tensor, labels: Tensor) -> None:
+        self.of_backbone.zero_grad()
+        super().train_step(images, labels)
+        self.of_backbone.step()
+
+
+class TwoOptimizers(DetachedBetweenTwoOptimizers):
+    def loss(self, images: Tensor, labels: Tensor) -> Tensor:
+        return F.cross_entropy(self.head(self.model.neck(self.model.base(images))), labels)
+
+
 class OnlyAProbe(DetachedBeforeAHeadOfItsOwn):
     """What the features learn from goes backward by itself; the head only tells how good they are."""
 
@@ -111,5 +127,6 @@ class Frozen(TinyTraining):
 
 SICK = [
     Detached, NoGrad, PartsThroughNumpy, DetachedBesideCentres, DetachedForTheHead, DetachedBeforeAHeadOfItsOwn,
+    DetachedBetweenTwoOptimizers,
 ]  # fmt: skip
-HEALTHY = [Frozen, OnlyAProbe]
+HEALTHY = [Frozen, OnlyAProbe, TwoOptimizers]

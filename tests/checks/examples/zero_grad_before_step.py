@@ -23,6 +23,28 @@ class BetweenSetToZero(TinyTraining):
         self.optimizer.step()
 
 
+class BeforeEachBatchOfFour(TinyTraining):
+    """Accumulates over four batches, of which the last is left."""
+
+    lr_head = 1e-3
+
+    def train_step(self, images: Tensor, labels: Tensor) -> None:
+        self.optimizer.zero_grad()
+        (self.loss(images, labels) / 4).backward()
+        if self.step_number % 4 == 0:
+            self.optimizer.step()
+
+
+class AfterEachFour(TinyTraining):
+    steps, window = 100, (60, 100)
+
+    def train_step(self, images: Tensor, labels: Tensor) -> None:
+        (self.loss(images, labels) / 4).backward()
+        if self.step_number % 4 == 0:
+            self.optimizer.step()
+            self.optimizer.zero_grad()
+
+
 class AfterTheStep(TinyTraining):
     def train_step(self, images: Tensor, labels: Tensor) -> None:
         self.loss(images, labels).backward()
@@ -30,5 +52,5 @@ class AfterTheStep(TinyTraining):
         self.optimizer.zero_grad()
 
 
-SICK = [Between, BetweenSetToZero]
-HEALTHY = [AfterTheStep]
+SICK = [Between, BetweenSetToZero, BeforeEachBatchOfFour]
+HEALTHY = [AfterTheStep, AfterEachFour]
