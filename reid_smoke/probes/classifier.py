@@ -34,6 +34,7 @@ class Product:
     weight_value: Tensor | None  # as saved for backward, transposed or not; to find a frozen head by its storage
     feature: Tensor | None  # (B, D); None where backward has no need of it
     bias: Tensor | None
+    nearest: tuple[tuple[int, ...], int] | None = None  # of several centres a class: a row's shape, and which dim of it
 
 
 def read_product(node: Node) -> Product | None:
@@ -89,6 +90,24 @@ def divided(node: Node | None) -> Tensor | None:
     above = getattr(node, "_saved_self", None) if node is not None and name_of(node) == "Div" else None
     below = getattr(node, "_saved_other", None)
     return above.detach() / below.detach() if isinstance(above, Tensor) and isinstance(below, Tensor) else None
+
+
+def nearest_of_several(log_softmax: Node, path: tuple[int, ...]) -> tuple[tuple[int, ...], int] | None:
+    """Where the largest of a class's several scores counts: the shape that a row of them has, (C, K) or (K, C), and the
+    dimension of it over which the largest is taken. None where there is no such thing on the path to the product."""
+    node: Node | None = log_softmax
+    for index in path:
+        node = edges(node)[index] if node is not None else None
+        if node is None:
+            return None
+        if name_of(node) in ("Max", "Amax"):
+            shape, dim = shape_of(edges(node)[0]), getattr(node, "_saved_dim", None)
+            dim = dim[0] if isinstance(dim, (tuple, list)) and len(dim) == 1 else dim
+            if len(shape) != 3 or not isinstance(dim, int):
+                return None
+            dim = dim - 2**64 if dim >= 2**63 else dim  # torch < 2.9 shows the int64 as unsigned
+            return (shape[1:], dim % 3 - 1) if dim % 3 else None
+    return None
 
 
 def takes_weight_as_it_is(product: Product) -> bool:

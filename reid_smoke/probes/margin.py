@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from math import prod
 
 import torch
 from torch import Tensor
@@ -20,11 +21,16 @@ def plain_logits(product: Product, scale: float, classes: int) -> Tensor | None:
     if feature is None or weight is None or feature.dim() != 2 or weight.dim() != 2:
         return None
     feature, weight = feature.detach().float(), weight.detach().float()
-    if weight.shape == (classes, feature.shape[1]):
+    columns = classes if product.nearest is None else prod(product.nearest[0])
+    if weight.shape == (columns, feature.shape[1]):
         weight = weight.T
-    if weight.shape != (feature.shape[1], classes):
+    if weight.shape != (feature.shape[1], columns):
         return None
-    return scale * feature @ weight
+    plain = feature @ weight
+    if product.nearest is not None:
+        row, dim = product.nearest
+        plain = plain.reshape(-1, *row).amax(dim + 1)  # (B, C)
+    return scale * plain
 
 
 def margin_of(batch: Batch, product: Product, scale: float) -> float:

@@ -515,7 +515,8 @@ class Observer:
         # A wrapper (Lookahead, say) steps the optimizer inside of it: that is one step.
         if len(self._stepping) == 1:
             self._sharing.step(optimizer)
-        if holds_head and not inside:
+        for_another = now.head_steps > 0 and "x" in now.events.rsplit("s", 1)[-1]  # a loss that went backward since
+        if holds_head and not inside and not for_another:
             now.head_steps += 1
             now.head_optimizers.add(id(optimizer))
             self._continuity.stepped(optimizer)

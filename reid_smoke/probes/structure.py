@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import re
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -18,6 +18,7 @@ from reid_smoke.probes.classifier import (
     Product,
     divided,
     has_weight_behind,
+    nearest_of_several,
     norm_training,
     read_product,
     scale_of_logits,
@@ -318,7 +319,10 @@ def product_of(consumer: Node | None, classification: Classification) -> Product
     if consumer is None or classification.product_path is None:
         return None
     node = follow(log_softmax_of(consumer), classification.product_path)
-    return read_product(node) if node is not None else None
+    product = read_product(node) if node is not None else None
+    if product is None:
+        return None
+    return replace(product, nearest=nearest_of_several(log_softmax_of(consumer), classification.product_path))
 
 
 def _logit_scale(consumer: Node | None, classification: Classification) -> float | None:

@@ -369,6 +369,23 @@ class HeadSteppedByHand(TinyTraining):
         weight.grad = None
 
 
+class TwoSetsInTurns(TinyTraining):
+    """A batch of one data set, then one of another with a head of its own; one optimizer steps for both."""
+
+    lr_backbone = 1e-3
+
+    def after_building(self) -> None:
+        self.second = nn.Linear(512, 20, bias=False)
+        self.optimizer.add_param_group({"params": self.second.parameters(), "lr": 1e-2})
+
+    def train_step(self, images: Tensor, labels: Tensor) -> None:
+        super().train_step(images, labels)
+        self.optimizer.zero_grad()
+        feature = self.model.neck(self.model.base(images.flip(3)))
+        F.cross_entropy(self.second(feature), labels % 20).backward()
+        self.optimizer.step()
+
+
 class SteppedInBackward(TinyTraining):
     """An optimizer for each parameter, which steps as soon as its gradient is there, and gives that back."""
 

@@ -400,6 +400,22 @@ class GateInFront(Style):
         return self.Model()
 
 
+class SubCentres(Margin):
+    """Several centres a class, of which the nearest counts."""
+
+    def make_model(self) -> nn.Module:
+        model = super().make_model()
+        model.weight = nn.Parameter(torch.empty(IDENTITIES * 3, WIDTH))
+        nn.init.xavier_uniform_(model.weight)
+        return model
+
+    def loss(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        cosine = self.model(images).view(-1, IDENTITIES, 3).max(2)[0]  # (B, C)
+        margin = 0.2 * F.one_hot(labels, IDENTITIES)
+        logits = self.scale * (torch.acos(cosine.clamp(-1 + 1e-7, 1 - 1e-7)) + margin).cos()
+        return F.cross_entropy(logits, labels), self.scale * cosine
+
+
 # --- how it is trained ----------------------------------------------------------------------------------------------
 
 
@@ -472,5 +488,5 @@ STYLES = [
     Style, Lists, DictOfLosses, HeadWithBias, HeadInTheLoss, HeadOfItsOwn, CenterLoss, ByHand, SmoothedByHand,
     SmoothedByTorch,
     Gathered, Indexed, SmoothedAndGathered, Probabilities, LogOfSoftmax, Margin, ScaledAndAccumulated, TwoBackwards,
-    Checkpointed, Compiled, CompiledEagerly, ScaledInFront, GateInFront,
+    Checkpointed, Compiled, CompiledEagerly, ScaledInFront, GateInFront, SubCentres,
 ]  # fmt: skip
