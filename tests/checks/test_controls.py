@@ -390,11 +390,18 @@ class SteppedInBackward(TinyTraining):
     """An optimizer for each parameter, which steps as soon as its gradient is there, and gives that back."""
 
     def after_building(self) -> None:
+        self.hooks = []
         for group in self.optimizer.param_groups:
             for parameter in group["params"]:
                 if parameter.requires_grad:
-                    parameter.register_post_accumulate_grad_hook(self.stepper_of(parameter, group["lr"]))
+                    stepper = self.stepper_of(parameter, group["lr"])
+                    self.hooks.append(parameter.register_post_accumulate_grad_hook(stepper))
         del self.optimizer
+
+    def train(self) -> None:
+        super().train()
+        for hook in self.hooks:  # parameter, hook and optimizer hold each other, where no garbage collector looks
+            hook.remove()
 
     def stepper_of(self, parameter: Tensor, lr: float) -> Callable[[Tensor], None]:
         own = torch.optim.AdamW([parameter], lr=lr)
