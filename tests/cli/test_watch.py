@@ -110,6 +110,13 @@ def test_a_fatal_fault_is_said_at_once_and_ends_with_1(warm: Warm, tmp_path: Pat
     assert report(tmp_path)["findings"][0]["slug"] == "head-not-in-optimizer"
     assert report(tmp_path)["global_step"] <= 20
     assert "head-not-in-optimizer" in ended.err.splitlines()[0]
+
+
+def test_what_the_graph_alone_tells_ends_before_the_first_step_is_over(warm: Warm, tmp_path: Path) -> None:
+    cut_off = "self.model.base.register_forward_hook(lambda module, given, made: made.detach())"
+    ended = train(warm, tmp_path, 100_000, "--stop", step=cut_off)
+    assert ended.code == 1
+    assert "loss-does-not-reach-backbone" in ended.err.splitlines()[0]
     assert "not measured: the training was ended before its first step was over" in ended.err
 
 
