@@ -7,7 +7,7 @@ from itertools import groupby, pairwise
 from math import isfinite
 from statistics import median
 
-from reid_smoke.facts import GraphFacts, StepFacts
+from reid_smoke.facts import CrashFacts, GraphFacts, StepFacts
 
 # The spread of the logits over the classes. CE can fall by 0.39 only if the right logit stands about 0.4 above the
 # others; with a spread of 0.15 that would be nearly three standard deviations for every sample.
@@ -68,15 +68,15 @@ def updates(steps: Sequence[StepFacts]) -> list[StepFacts]:
     return [step for step in steps if step.applied]
 
 
-def is_stepped_by_others(steps: Sequence[StepFacts]) -> bool | None:
+def is_stepped_by_others(steps: Sequence[StepFacts], crashes: Sequence[CrashFacts]) -> bool | None:
     """Whether the head goes on moving, whoever holds it: an optimizer may step fp32 masters that are copied back, and
-    some step by hand. None: there were too few updates to tell.
+    some step by hand. None: there were too few updates to tell, and more may come.
     """
     done = updates(steps)
     moved = [step.head_moved for step in done if isfinite(step.head_moved)]
     if any(abs(after - before) > STILL for before, after in pairwise(moved)):
         return True
-    return False if len(done) >= SEEN else None
+    return False if len(done) >= SEEN or crashes else None
 
 
 def asks_which_row(steps: Sequence[StepFacts], graph: GraphFacts) -> bool:

@@ -120,6 +120,14 @@ def test_what_the_graph_alone_tells_ends_before_the_first_step_is_over(warm: War
     assert "not measured: the training was ended before its first step was over" in ended.err
 
 
+def test_an_optimizer_of_another_copy_is_named_though_the_second_step_crashes(warm: Warm, tmp_path: Path) -> None:
+    """As GradScaler does where no parameter of the optimizer has a gradient; three updates are waited for otherwise."""
+    copied = "self.model, self.original = __import__('copy').deepcopy(self.model), self.model"
+    ended = train(warm, tmp_path, 70, step=f"assert self.step_number < 2; {copied}")
+    assert "AssertionError" in ended.err
+    assert report(tmp_path)["findings"][0]["slug"] == "optimizer-holds-a-copy"
+
+
 def test_a_label_out_of_range_is_named_from_the_crash(warm: Warm, tmp_path: Path) -> None:
     ended = train(warm, tmp_path, 70, step="labels = labels + 20 * (self.step_number > 7)")
     assert ended.code == 1

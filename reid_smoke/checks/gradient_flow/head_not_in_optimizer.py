@@ -1,17 +1,21 @@
 from reid_smoke.checks._gravity import grave_if_ce_fails
 from reid_smoke.checks.catalogue import Finding, check
 from reid_smoke.checks.reading import is_stepped_by_others, listed
-from reid_smoke.facts import GraphFacts, ParameterFacts, StepFacts
+from reid_smoke.facts import CrashFacts, GraphFacts, ParameterFacts, StepFacts
 from reid_smoke.rule import Curve
 
 
 @check(
     "RS302", slug="head-not-in-optimizer", severity="fatal", needs=[ParameterFacts, GraphFacts],
-    uses=[Curve, StepFacts],
+    uses=[Curve, StepFacts, CrashFacts],
     explains=["RS202", "RS203", "RS309"],
 )  # fmt: skip
 def head_not_in_optimizer(
-    parameters: list[ParameterFacts], graphs: list[GraphFacts], curve: Curve, steps: list[StepFacts]
+    parameters: list[ParameterFacts],
+    graphs: list[GraphFacts],
+    curve: Curve,
+    steps: list[StepFacts],
+    crashes: list[CrashFacts],
 ) -> Finding | None:
     """The classifier's weight is in no optimizer.
 
@@ -44,7 +48,7 @@ def head_not_in_optimizer(
         return _other_heads(last, graphs[-1], curve)
     if last.optimizer_holds_head is not False or not graphs[-1].head_trainable:
         return None
-    if is_stepped_by_others(steps) is not False:
+    if is_stepped_by_others(steps, crashes) is not False:
         return None
     record = next((p for p in last.parameters if p.name == head), None)
     shape = " x ".join(map(str, record.shape)) if record else "?"

@@ -2,17 +2,19 @@ from collections import Counter
 
 from reid_smoke.checks.catalogue import Finding, check
 from reid_smoke.checks.reading import is_stepped_by_others, listed
-from reid_smoke.facts import ParameterFacts, StepFacts
+from reid_smoke.facts import CrashFacts, ParameterFacts, StepFacts
 
 ALIKE = 0.8  # of the shapes that are held: a copy whose head was replaced afterwards is still a copy
 
 
 @check(
     "RS405", slug="optimizer-holds-a-copy", severity="fatal", needs=[ParameterFacts],
-    uses=[StepFacts],
+    uses=[StepFacts, CrashFacts],
     explains=["RS202", "RS203", "RS302", "RS401", "RS404"],
 )  # fmt: skip
-def optimizer_holds_a_copy(parameters: list[ParameterFacts], steps: list[StepFacts]) -> Finding | None:
+def optimizer_holds_a_copy(
+    parameters: list[ParameterFacts], steps: list[StepFacts], crashes: list[CrashFacts]
+) -> Finding | None:
     """The optimizer steps another copy of the model than the one that is trained.
 
     What it means:
@@ -40,7 +42,7 @@ def optimizer_holds_a_copy(parameters: list[ParameterFacts], steps: list[StepFac
     )
     if not whole or not held:
         return None
-    if is_stepped_by_others(steps) is not False:
+    if is_stepped_by_others(steps, crashes) is not False:
         return None  # the copy is one of fp32 masters, and is copied back
     alike = sum((Counter(p.shape for p in missed) & Counter(p.shape for p in held)).values())
     is_copy = alike >= ALIKE * min(len(held), len(missed))

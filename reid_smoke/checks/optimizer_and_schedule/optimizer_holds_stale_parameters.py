@@ -1,14 +1,16 @@
 from reid_smoke.checks.catalogue import Finding, check
 from reid_smoke.checks.reading import is_stepped_by_others
-from reid_smoke.facts import ParameterFacts, StepFacts
+from reid_smoke.facts import CrashFacts, ParameterFacts, StepFacts
 
 
 @check(
     "RS404", slug="optimizer-holds-stale-parameters", severity="fatal", needs=[ParameterFacts],
-    uses=[StepFacts],
+    uses=[StepFacts, CrashFacts],
     explains=["RS202", "RS203", "RS302"],
 )  # fmt: skip
-def optimizer_holds_stale_parameters(parameters: list[ParameterFacts], steps: list[StepFacts]) -> Finding | None:
+def optimizer_holds_stale_parameters(
+    parameters: list[ParameterFacts], steps: list[StepFacts], crashes: list[CrashFacts]
+) -> Finding | None:
     """The optimizer holds parameters that no model has any more.
 
     What it means:
@@ -27,7 +29,7 @@ def optimizer_holds_stale_parameters(parameters: list[ParameterFacts], steps: li
     last = parameters[-1]
     if not last.orphans:
         return None
-    if last.optimizer_holds_head is False and is_stepped_by_others(steps) is not False:
+    if last.optimizer_holds_head is False and is_stepped_by_others(steps, crashes) is not False:
         return None  # fp32 masters of a model in half precision
     shapes = ", ".join(" x ".join(map(str, shape)) for shape in last.orphan_shapes)
     missing = [p.name for p in last.parameters if p.requires_grad and p.reached and p.group is None]
