@@ -318,11 +318,12 @@ def product_of(consumer: Node | None, classification: Classification) -> Product
     """The classifier behind the node that holds the labels, by the way that a walk found."""
     if consumer is None or classification.product_path is None:
         return None
-    node = follow(log_softmax_of(consumer), classification.product_path)
+    log_softmax = log_softmax_of(consumer)
+    node = follow(log_softmax, classification.product_path)
     product = read_product(node) if node is not None else None
     if product is None:
         return None
-    return replace(product, nearest=nearest_of_several(log_softmax_of(consumer), classification.product_path))
+    return replace(product, nearest=nearest_of_several(log_softmax, classification.product_path))
 
 
 def _logit_scale(consumer: Node | None, classification: Classification) -> float | None:
