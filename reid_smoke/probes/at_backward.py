@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -30,6 +30,13 @@ PLAIN = {*SHAPES, "Mul", "Div", "Add"}  # operations between classifier and loss
 MOST_PLACES = 4  # between a classifier without a neck and its pooling, where another loss may join
 
 
+class Features(NamedTuple):
+    """Of a batch: what feeds the classifier (B, D), and what feeds the neck (B, D, ...) where that is looked at."""
+
+    fed: Tensor | None = None
+    compared: Tensor | None = None
+
+
 class AtBackward:
     """The probes of one backward. Each is guarded by itself: where one fails, the others still measure."""
 
@@ -44,30 +51,26 @@ class AtBackward:
         return self._faults.disabled(probe)
 
     @guarded
-    def features(self, consumer: Node, now: Step, *, compared: bool) -> tuple[Tensor, ...]:
-        """Measures what feeds the classifier, and returns what it read for that.
-
-        compared: those of a batch with each other, too.
-        """
+    def features(self, consumer: Node, *, compared: bool) -> Features:
+        """What feeds the classifier, as backward keeps it. compared: those of a batch with each other, too."""
         product = self.structure.product_of(consumer) if self.structure is not None else None
         if self.structure is None or product is None:
-            return ()
-        known = self.structure.classification
-        read = []
-        if product.feature is not None:
-            norms = now.measurements["feat_norms"] = measure.feature_norms(product.feature)
-            read.append(product.feature)
-            if compared:
-                now.measurements["feat_total"] = measure.feature_total(product.feature, norms)
+            return Features()
         if not compared:
-            return tuple(read)
+            return Features(product.feature)
+        known = self.structure.classification
         norm = follow(product.node, known.norm_steps) if known.norm_steps is not None else None
         value = norm_input(norm) if norm is not None and "BatchNorm" in norm.name() else None
-        value = value if value is not None else product.feature
-        if value is not None:
-            now.measurements["channels_alive"] = measure.channels_alive(value)
-            read.append(value)
-        return tuple(read)
+        return Features(product.feature, compared=value if value is not None else product.feature)
+
+    @guarded
+    def feature_lengths(self, features: Features, now: Step) -> None:
+        if features.fed is not None:
+            norms = now.measurements["feat_norms"] = measure.feature_norms(features.fed)
+            if features.compared is not None:
+                now.measurements["feat_total"] = measure.feature_total(features.fed, norms)
+        if features.compared is not None:
+            now.measurements["channels_alive"] = measure.channels_alive(features.compared)
 
     @guarded
     def plain(self, consumer: Node, batch: Batch) -> Batch:

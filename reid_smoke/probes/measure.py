@@ -151,19 +151,32 @@ class Watched:
     GPU does the next thing with all of them in one launch only where each lies in one piece.
 
     start, before, after: copies of the samples, float32: as they were at first, and memory for those around a step.
+    earlier: what `after` of the first had been, see `keep_after`.
     """
 
     def __init__(self, parameters: Sequence[Tensor], most: int) -> None:
         self.parameters = list(parameters)
         self._rows = [max(1, most * p.shape[0] // max(p.numel(), 1)) if p.dim() else 0 for p in self.parameters]
+        self._lay_at: list[int] = []  # the addresses where `_sample` lies
+        self._sample: list[Tensor] = []
         self.start = [t.to(torch.float32, copy=True) for t in self.sample()]
         self.lengths = list(_norms_of(self.start))
         self.before = [torch.empty_like(t) for t in self.start]
         self.after = [torch.empty_like(t) for t in self.start]
+        self.earlier = torch.empty_like(self.start[0]) if self.start else torch.empty(0)
+
+    def keep_after(self) -> None:
+        """As `earlier`, however often `after` is written again."""
+        self.earlier, self.after[0] = self.after[0], self.earlier
 
     def sample(self) -> list[Tensor]:
-        each = zip(self.parameters, self._rows, strict=True)
-        return [p.detach()[:rows] if p.dim() else p.detach() for p, rows in each]
+        """Views of the parameters as they are now. They are made anew where a parameter's memory is another."""
+        addresses = [p.data_ptr() for p in self.parameters]
+        if addresses != self._lay_at:
+            each = zip(self.parameters, self._rows, strict=True)
+            self._sample = [p.detach()[:rows] if p.dim() else p.detach() for p, rows in each]
+            self._lay_at = addresses
+        return self._sample
 
     def sample_of_gradient(self) -> Tensor | None:
         """Of the first parameter's gradient what `sample` has of its values; None where it has none."""

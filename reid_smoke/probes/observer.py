@@ -15,6 +15,7 @@ hides between them.
 
 from __future__ import annotations
 
+import functools
 import math
 import re
 import time
@@ -36,18 +37,19 @@ from reid_smoke.facts import (
 )
 from reid_smoke.ledger import Ledger
 from reid_smoke.probes import measure
-from reid_smoke.probes.at_backward import AtBackward
+from reid_smoke.probes.at_backward import AtBackward, Features
 from reid_smoke.probes.beside import Beside
 from reid_smoke.probes.checkpoint import not_arrived
 from reid_smoke.probes.continuity import Continuity
-from reid_smoke.probes.cross_entropy import log_softmax_of, read_batch
+from reid_smoke.probes.cross_entropy import Batch, log_softmax_of, read_batch
 from reid_smoke.probes.figures import counted_labels, read_figures, turned_by
 from reid_smoke.probes.freshness import Frozen
 from reid_smoke.probes.groups import as_float, group_of, held_by
-from reid_smoke.probes.guard import guarded
+from reid_smoke.probes.guard import Method, guarded
 from reid_smoke.probes.labels import LabelCounts, LabelsBeforeLoss
 from reid_smoke.probes.likeness import Likeness
 from reid_smoke.probes.loading import Loading
+from reid_smoke.probes.meanwhile import Meanwhile
 from reid_smoke.probes.nodes import Node, follow, loss_in_words, root_of, scalar_of
 from reid_smoke.probes.outbox import Outbox
 from reid_smoke.probes.resume import Resumed, rates_of
@@ -76,8 +78,20 @@ OFTEN = 1000  # steps within which whatever changed is written each time
 COUNTS = ("backwards", "other_backwards", "leaf_backwards", "optimizer_steps", "skipped", "zero_grads")
 
 
+def told(method: Method) -> Method:
+    """A method that a hook calls: guarded, and begun when nothing of ours runs beside it any more."""
+    safe = guarded(method)
+
+    @functools.wraps(method)
+    def alone(self: Observer, *args: Any, **kwargs: Any) -> Any:
+        self.meanwhile.wait()
+        return safe(self, *args, **kwargs)
+
+    return alone  # type: ignore[return-value]  # functools.wraps keeps the signature, which mypy cannot see
+
+
 class Observer:
-    """Writes the facts of one training to `ledger`. Every method that a hook calls is guarded."""
+    """Writes the facts of one training to `ledger`."""
 
     def __init__(self, ledger: Ledger, *, started: float | None = None, head: re.Pattern[str] | None = None) -> None:
         """started: `time.perf_counter()` at the process's start, for the start-up time.
@@ -101,6 +115,7 @@ class Observer:
         self._outbox = Outbox()
         self._captured: WeakKeyDictionary[object, Recorded] = WeakKeyDictionary()  # by CUDA graph
         self._beside = Beside()
+        self.meanwhile = Meanwhile()
         self._before_capture: dict[str, int] | None = None  # the counts; None: nothing is being captured
         self._before = ""  # events since the last step closed
         self._loading = Loading(ledger)
@@ -138,7 +153,7 @@ class Observer:
         promised = self._loading.current.batch_size
         return promised if promised is not None or not self.ledger.steps else self.ledger.steps[-1].batch
 
-    @guarded
+    @told
     def loaded(self, module: nn.Module, state_dict: object, result: Any, where: str) -> None:
         """A checkpoint was loaded with strict=False."""
         facts = not_arrived(module, state_dict, result, where) if self._loads < MOST_LOADS else None
@@ -146,38 +161,38 @@ class Observer:
             self._loads += 1
             self.ledger.add(facts)
 
-    @guarded
+    @told
     def model_loaded(self, module: nn.Module, state_dict: object) -> None:
         self._resumed.model_loaded(module, state_dict)
 
-    @guarded
+    @told
     def rates_before_load(self, optimizer: Optimizer) -> list[float | None]:
         return rates_of(optimizer)
 
-    @guarded
+    @told
     def optimizer_loaded(self, optimizer: Optimizer, rates_before: list[float | None] | None, where: str) -> None:
         self._resumed.optimizer_loaded(optimizer, rates_before or [], where)
 
     # --- batches ---
 
-    @guarded
+    @told
     def batch_requested(self, iterator: object) -> None:
         if self._open is not None and self._open.compute_s is None:
             self._open.compute_s = time.perf_counter() - self._open.arrived
 
-    @guarded
+    @told
     def batch_fetched(self, iterator: object, seconds: float, promised: int | None) -> None:
         self._stepping.clear()  # a step that raised never ended
         self._loading.fetched(iterator, seconds, promised)
 
-    @guarded
+    @told
     def epoch_ended(self, iterator: object) -> None:
         if self._loading.exhausted(iterator):
             self._labels_due = self.step
 
     # --- the loss ---
 
-    @guarded
+    @told
     def labels_go_in(self, logits: object, labels: object, ignore_index: object) -> None:
         """A classification loss is about to be computed."""
         if isinstance(logits, Tensor) and isinstance(labels, Tensor) and isinstance(ignore_index, int):
@@ -201,8 +216,17 @@ class Observer:
     def _is_walked(self, step: int) -> bool:
         return step in WALK_AT or step % 100 == 0 or step - self._walked > 100
 
-    @guarded
+    @told
     def backward_begins(self, tensors: object) -> None:
+        self._begin_backward(tensors)
+        self.meanwhile.begin()
+
+    @told
+    def backward_ended(self) -> None:
+        """Nothing of ours outlives it."""
+
+    @guarded
+    def _begin_backward(self, tensors: object) -> None:
         self._asks_only = False
         root = root_of(tensors)
         if root is None:
@@ -225,6 +249,8 @@ class Observer:
                 self._fruitless_walks = 0
             consumer, walked = self._look(root), True
         batch = read_batch(consumer) if consumer is not None and measured else None
+        if batch is not None and not walked and self._may_wait:
+            self.meanwhile.put_off(batch.log_probs.device)
         if consumer is None or (measured and batch is None):
             self._note("x")
             if not self.step and len(self.unclassified) < 16:
@@ -232,7 +258,7 @@ class Observer:
                 self.unclassified[words] = self.unclassified.get(words, 0) + 1
             return
         within = self._stepping.copy()  # the backward is a closure's: the optimizer's step goes on after it
-        self.settle()
+        self._settle()
         self._stepping = within
         self._closures += bool(within)
         self._rivals.judged_came()
@@ -254,10 +280,11 @@ class Observer:
         with torch.no_grad():
             self._weights.before_backward(now)
             with self._aside():
-                features = probes.features(consumer, now, compared=self._is_compared) or ()  # None: the probe failed
+                features = probes.features(consumer, compared=self._is_compared) or Features()  # None: it failed
                 self._beside.reads(batch.log_probs, batch.targets, *features)
                 plain = probes.plain(consumer, batch) or batch
-                measurements.update(measure.classification_rows(plain))
+                self.meanwhile.do(lambda: probes.feature_lengths(features, now))
+                self.meanwhile.do(lambda: self._measure_rows(plain, now))
                 loss = scalar_of(tensors)
                 if loss is not None:
                     measurements["loss"] = loss / scale if scale is not None else loss
@@ -278,7 +305,7 @@ class Observer:
                 probes.turned(consumer, now)
                 probes.targets(root, consumer, now)
 
-    @guarded
+    @told
     def gradients_asked(self, outputs: object, inputs: object, *, is_last: bool) -> None:
         """torch.autograd.grad is about to be called; is_last: the graph goes with it."""
         wanted = [inputs] if isinstance(inputs, Tensor) else inputs if isinstance(inputs, (list, tuple)) else []
@@ -291,6 +318,17 @@ class Observer:
                 self._open.measurements.pop("head_grad_before", None)  # nothing is added to what is there
         else:
             self._counts["other_backwards"] += 1
+
+    @guarded
+    def _measure_rows(self, batch: Batch, now: Step) -> None:
+        now.measurements.update(measure.classification_rows(batch))
+
+    @property
+    def _may_wait(self) -> bool:
+        """What belongs to this step's batch and to the last step's end may be measured while backward runs."""
+        if not self._is_eager or self.step < WAITED_FOR or self._stepping:
+            return False
+        return not self._weights.uphill.wants_more
 
     @property
     def _is_eager(self) -> bool:
@@ -310,20 +348,20 @@ class Observer:
 
     # --- CUDA graphs ---
 
-    @guarded
+    @told
     def capture_begins(self) -> None:
         """From now on nothing is computed, only recorded."""
         self.settle()
         self._before_capture = dict(self._counts)
 
-    @guarded
+    @told
     def capture_ends(self) -> None:
         """While it still records: the row is part of the graph, too."""
         self._beside.join()
         if self._open is not None and self._open.applied and "classes" in self._open.measurements:
             self._open.row = self._close(self._open)
 
-    @guarded
+    @told
     def capture_ended(self, graph: object) -> None:
         before, self._before_capture = self._before_capture, None
         recorded, self._open = self._open, None
@@ -335,12 +373,12 @@ class Observer:
         if recorded is not None and counts["backwards"] == 1:
             self._captured[graph] = Recorded(recorded, counts)
 
-    @guarded
+    @told
     def replay_begins(self) -> None:
         """The figures of the last replay are about to be written over."""
         self.settle()
 
-    @guarded
+    @told
     def replayed(self, graph: object) -> None:
         recorded = self._captured.get(graph)
         if recorded is None:
@@ -427,8 +465,8 @@ class Observer:
 
     def _begin_anew(self, before: str | None) -> None:
         """What was written so far is of a loss beside the one that is judged from now on."""
-        self.settle()
-        self.fetch()
+        self._settle()
+        self._fetch(wait=True)
         self._labels, self._likeness = LabelCounts(), Likeness()
         self.ledger.add(AnewFacts(step=self.step, before=before))
         self._writer.forget()
@@ -453,12 +491,12 @@ class Observer:
 
     # --- between backward and the next batch ---
 
-    @guarded
+    @told
     def zeroed(self) -> None:
         self._counts["zero_grads"] += 1
         self._note("z")
 
-    @guarded
+    @told
     def scaled(self, scaler: Any) -> None:
         """GradScaler multiplied a loss; the next backward carries its scale."""
         scale = getattr(scaler, "_scale", None)
@@ -466,16 +504,16 @@ class Observer:
             self._scale = scale.detach().clone()
             self._before += "a"
 
-    @guarded
+    @told
     def unscaled(self) -> None:
         self._note("u")
 
-    @guarded
+    @told
     def clip_begins(self) -> None:
         if self._open is not None and self._open.measured:
             self._weights.read_gradients(self._open, "head_grad", "backbone_grad")
 
-    @guarded
+    @told
     def clip_ended(self, total: object, at: object) -> None:
         self._note("c")
         if self._open is not None:
@@ -484,17 +522,17 @@ class Observer:
                 self._open.measurements["grad_norm_total"] = total.detach().reshape(())
             self._open.clip_at = as_float(at)
 
-    @guarded
+    @told
     def scaler_step_begins(self) -> None:
         self._stepped = False
 
-    @guarded
+    @told
     def scaler_step_ended(self) -> None:
         if not self._stepped:
             self._counts["skipped"] += 1
             self._note("k")
 
-    @guarded
+    @told
     def step_begins(self, optimizer: Optimizer) -> None:
         self._stepped = True
         self._optimizers.add(optimizer)
@@ -523,7 +561,7 @@ class Observer:
         self._read_lr(now, "lr_head", group)
         self._read_lr(now, "lr_backbone", group_of(optimizer, self._weights.sentinel))
 
-    @guarded
+    @told
     def step_ended(self, optimizer: Optimizer) -> None:
         holds_head = self._stepping.pop() if self._stepping else False
         self._counts["optimizer_steps"] += 1
@@ -568,21 +606,28 @@ class Observer:
 
     # --- the end of a step, and of all ---
 
-    @guarded
+    @told
     def settle(self) -> None:
         """Close the step that is under way, where there is one."""
+        self._settle()
+
+    def _settle(self) -> None:
         now, self._open = self._open, None
         self._stepping.clear()  # a step that raised never ended
         if now is None or self._before_capture is not None:
             return
         if now.compute_s is None:
             now.compute_s = time.perf_counter() - now.arrived
+        self.meanwhile.do(lambda: self._send(now))
+
+    @guarded
+    def _send(self, now: Step) -> None:
         if not now.measured:
             self._writer.count(now)
             return
         row = self._close(now) if now.row is None else now.row
         self._outbox.put(now, row)
-        self.fetch(wait=row.device.type == "cpu" or self.step <= WAITED_FOR or self._outbox.is_full)
+        self._fetch(wait=row.device.type == "cpu" or self.step <= WAITED_FOR or self._outbox.is_full)
 
     def _close(self, now: Step) -> Tensor:
         """Measure what is left to be measured; all of it in one row."""
@@ -592,6 +637,10 @@ class Observer:
 
     def fetch(self, *, wait: bool = True) -> None:
         """Write the steps that have arrived; with `wait` all of them, as soon as they have."""
+        self.meanwhile.wait()
+        self._fetch(wait=wait)
+
+    def _fetch(self, *, wait: bool) -> None:
         stop: BaseException | None = None
         for step, row in self._outbox.take(wait=wait):
             try:
@@ -679,7 +728,7 @@ class Observer:
             )
         )
 
-    @guarded
+    @told
     def finish(self, how: Any) -> None:
         """Write what is still pending and how the training ended: finished, stopped, interrupted or crashed."""
         self.settle()
@@ -690,6 +739,7 @@ class Observer:
         self._write_counts()
         now = time.perf_counter()
         self._writer.end(self.step, how, started=self._started, begun=self._first_batch or now, now=now)
+        self.meanwhile.close()
 
     # --- faults of our own ---
 

@@ -30,6 +30,7 @@ class Weights:
         self._is_before = False  # `before` of each has what it was as the optimizer began, which has not ended
         self._updated: Step | None = None  # `before` and `after` have an update of this step that is not measured yet
         self._is_after = False  # `after` of the head has what the last step left
+        self._apart: Step | None = None  # `before` and `earlier` of the head lie before this step, not compared yet
         self.uphill = Uphill()
 
     def follow_head(self, weight: Tensor | None) -> None:
@@ -80,18 +81,17 @@ class Weights:
         known, self._is_after = self._is_after, False
         if self._head is None or not eager:
             return
-        before, after = self._head.before[0], self._head.after[0]
-        if known and before.dim() > 1 and "head_apart" not in now.measurements:
-            # Nearly always nothing has changed, and the look is free where nobody waits for a device.
-            same = before.device.type == "cpu" and torch.equal(before, after)
-            now.measurements["head_apart"] = 0.0 if same else measure.apart(before[:MOST_ROWS], after[:MOST_ROWS])
+        if known and self._head.before[0].dim() > 1 and "head_apart" not in now.measurements:
+            self._head.keep_after()
+            self._apart = now
         if of_head and self.uphill.wants_more:
             cosine = self.uphill.gradient(self._head.sample_of_gradient())
             if cosine is not None:
                 now.measurements["head_grad_cosine"] = cosine
 
     def after_step(self, now: Step, *, of_head: bool, eager: bool) -> None:
-        self._measure()  # of an optimizer inside of this one
+        if self._updated is not None:
+            self._measure()  # of an optimizer inside of this one
         self._copy("after")
         self._is_after = eager
         if not self._is_before:
@@ -126,6 +126,9 @@ class Weights:
 
     def _measure(self, ending: Step | None = None) -> None:
         """What the last update changed, before its copies are written over; with it what belongs to a step's end."""
+        if self._apart is not None and self._head is not None:
+            self._apart.measurements["head_apart"] = _apart(self._head)
+            self._apart = None
         updated, self._updated = self._updated, None
         changes, wholes = {}, {}
         if updated is not None:
@@ -139,6 +142,14 @@ class Weights:
             updated.add_update({name: found.pop(name) for name in list(found) if "_update" in name})
         if ending is not None:
             ending.measurements |= found
+
+
+def _apart(head: measure.Watched) -> float | Tensor:
+    before, earlier = head.before[0], head.earlier
+    # Nearly always nothing has changed, and the look is free where nobody waits for a device.
+    if before.device.type == "cpu" and torch.equal(before, earlier):
+        return 0.0
+    return measure.apart(before[:MOST_ROWS], earlier[:MOST_ROWS])
 
 
 def _is_due(parameters: Sequence[Tensor], stepping: Optimizer) -> bool:

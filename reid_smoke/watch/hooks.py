@@ -123,7 +123,9 @@ def _backward(original: Callable[..., Any], observer: Observer) -> Callable[...,
     @functools.wraps(original)
     def backward(tensors: Any, *args: Any, **kwargs: Any) -> Any:
         observer.backward_begins(tensors)
-        return original(tensors, *args, **kwargs)
+        result = original(tensors, *args, **kwargs)
+        observer.backward_ended()
+        return result
 
     return backward
 

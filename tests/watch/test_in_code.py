@@ -242,7 +242,7 @@ def test_a_probe_that_fails_changes_nothing_and_is_named(tmp_path: Path, monkeyp
     with reid_smoke.watch(window=(10, 20), out=tmp_path) as watch:
         got = weights(train(20))
     assert all(map(torch.equal, got, expected))
-    assert {f.probe for f in watch.ledger.all(ProbeFault)} == {"features"}
+    assert {f.probe for f in watch.ledger.all(ProbeFault)} == {"feature_lengths"}
     assert watch.report is not None
     assert any("a probe of ours" in note for note in watch.report.notes), watch.report.notes
 
