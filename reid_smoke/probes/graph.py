@@ -35,6 +35,7 @@ from reid_smoke.probes.nodes import (
     shape_of,
 )
 from reid_smoke.probes.other_losses import COMPILED, saved_images
+from reid_smoke.probes.recomputed import recomputed_parameters
 
 OF_OTHER_WIDTHS = ("Cat", "Slice", "Split", "Index", "Gather", "Narrow", "Select", "Pad", "ConstantPad")
 
@@ -77,6 +78,7 @@ def walk(root: Node) -> Walk:
         if is_a(node, (ACCUMULATE,)):
             found.leaves.append(node.variable)
             continue
+        found.leaves += recomputed_parameters(node)
         log_softmax = log_softmax_of(node)
         if log_softmax is not None:
             found.classifications.append(_classification(node, log_softmax, path))

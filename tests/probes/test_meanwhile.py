@@ -85,7 +85,7 @@ def test_the_end_of_a_training_comes_through(beside: None, tmp_path: Path) -> No
     with Watch(window=(20, 30), out=tmp_path, stop=True) as watch:
         training.train()
     assert watch.report is not None
-    assert watch.report.verdict in {"GO", "NO_GO"}
+    assert watch.report.verdict in {"GO", "NO-GO"}
     assert training.step_number < training.steps
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("reid-smoke")]
 

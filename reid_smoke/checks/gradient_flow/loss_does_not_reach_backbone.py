@@ -16,7 +16,8 @@ def loss_does_not_reach_backbone(
 
     What it means:
         The graph behind the loss ends before the backbone, or before its convolutions: the
-        feature was detached, or made under `no_grad`. Their parameters ask for gradients and never get one. (A
+        feature was detached, or made under `no_grad`, or by a checkpoint with `use_reentrant=True` none of whose
+        inputs asks for a gradient. Their parameters ask for gradients and never get one. (A
         backbone frozen with `requires_grad=False` is intent, and fine.) Where another loss trains the backbone, only
         the classifier's input is cut off, which may be meant: that is a warning as long as CE falls.
 
@@ -27,6 +28,10 @@ def loss_does_not_reach_backbone(
         Take away the `.detach()` or `torch.no_grad()` around the backbone. If it is meant to be frozen, say so:
 
             backbone.requires_grad_(False)
+
+        Where a checkpoint stands there:
+
+            checkpoint(block, x, use_reentrant=False)
 
     Seen in:
         Feature extraction code turned into training code; a stop-gradient meant for another branch.
