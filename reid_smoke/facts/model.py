@@ -85,6 +85,27 @@ class GraphFacts(Fact):
     weights_not_finite: int = 0  # those whose weight is infinite or no number
 
 
+class HeadRecord(Fact):
+    """A head beside the judged one, of as many classes and for as many rows."""
+
+    name: str
+    ce: float  # nats, plain; of this batch
+    same_labels: float  # share of the rows whose label is the judged head's, 0..1
+    reordered: bool = False  # the labels are the judged head's, in another order
+    moved: bool = False  # since it was first seen
+
+
+class HeadsFacts(Fact):
+    """Several heads of one loss, beside each other. Written at the walks."""
+
+    kind: Literal["heads"] = "heads"
+    step: int
+    judged: str | None
+    num_classes: int
+    ce: float  # nats, of the judged one in this batch
+    heads: tuple[HeadRecord, ...]
+
+
 class OddLossFacts(Fact):
     """A loss that picks labels' values, or weighs them with targets, and not those of a log-softmax."""
 

@@ -45,6 +45,7 @@ from reid_smoke.probes.figures import counted_labels, read_figures, turned_by
 from reid_smoke.probes.freshness import Frozen
 from reid_smoke.probes.groups import as_float, group_of, held_by
 from reid_smoke.probes.guard import guarded
+from reid_smoke.probes.heads import Heads
 from reid_smoke.probes.labels import LabelCounts, LabelsBeforeLoss
 from reid_smoke.probes.likeness import Likeness
 from reid_smoke.probes.loading import Loading
@@ -112,6 +113,7 @@ class Observer:
         self._resumed = Resumed()
         self._frozen = Frozen()
         self._statistics = Statistics()
+        self._heads = Heads()
         self._continuity = Continuity()
         self._rivals = Rivals(head)
         self._labels_due: int | None = None  # with which step they are told of, besides every hundredth
@@ -422,6 +424,7 @@ class Observer:
         if due:
             self._write_frozen(structure)
             self._write_statistics(structure)
+            self._write_heads(root, structure)
         self._write_counts()
         return follow(root, structure.classification.path)
 
@@ -642,6 +645,13 @@ class Observer:
     @guarded
     def _write_statistics(self, structure: Structure) -> None:
         facts = self._statistics.facts(structure.batch_norms, self.step + 1)
+        if facts is not None:
+            self.ledger.add(facts)
+
+    @guarded
+    def _write_heads(self, root: Node, structure: Structure) -> None:
+        judged, name = structure.classification, structure.graph_facts.head
+        facts = self._heads.facts(root, judged, name, structure.beside, self.step + 1)
         if facts is not None:
             self.ledger.add(facts)
 

@@ -35,6 +35,7 @@ from reid_smoke.probes.cross_entropy import (
 )
 from reid_smoke.probes.graph import Classification, walk
 from reid_smoke.probes.groups import as_float
+from reid_smoke.probes.heads import Beside
 from reid_smoke.probes.live import Live, find_batch_norm, find_live, strip_wrappers
 from reid_smoke.probes.margin import margin_of
 from reid_smoke.probes.nodes import (
@@ -75,6 +76,7 @@ class Structure:
     image_path: tuple[int, ...] | None = None  # edges from the loss's node to the convolution that is fed the images
     batch_norms: Sequence[tuple[str, _BatchNorm]] = ()  # that the loss goes through; none where weights are divided
     opinions: Sequence[Classification] = ()  # with soft targets, on the same logits as the judged one, which has labels
+    beside: Sequence[Beside] = ()  # classifications of other heads; none where weights are divided
 
     def product_of(self, consumer: Node) -> Product | None:
         """The classifier in the graph of a step's own, behind the node that holds its labels."""
@@ -198,7 +200,21 @@ def read_structure(
         found.image_path,
         [] if sharded else _batch_norms(live, reached_roots, leaves),
         [candidates[at] for at in alike if at not in same_logits],
+        [] if sharded else _beside(candidates, heads, names, head),
     )
+
+
+def _beside(
+    candidates: Sequence[Classification],
+    heads: Sequence[Tensor | None],
+    names: Sequence[str | None],
+    judged: Tensor | None,
+) -> list[Beside]:
+    return [
+        Beside(name, weight, candidate)
+        for candidate, weight, name in zip(candidates, heads, names, strict=True)
+        if weight is not None and name is not None and weight is not judged
+    ]
 
 
 def _that_images_pass(
