@@ -122,7 +122,7 @@ class Observer:
         self._closures = 0  # backwards within the optimizer's step
         self._scale: Tensor | None = None
         self._stepped = False
-        self._without_gradient = 0
+        self._without_gradient = self._with_gradient = 0  # cross-entropies, by what their logits ask for
         self._asks_only = True  # for gradients, by torch.autograd.grad, and never goes backward
         self._counts = dict.fromkeys(COUNTS, 0)
         self._fruitless_walks = 0
@@ -183,8 +183,9 @@ class Observer:
     def labels_go_in(self, logits: object, labels: object, ignore_index: object) -> None:
         """A classification loss is about to be computed."""
         if isinstance(logits, Tensor) and isinstance(labels, Tensor) and isinstance(ignore_index, int):
-            if not logits.requires_grad and logits.dim() == 2 and torch.is_grad_enabled():
-                self._without_gradient += 1
+            if logits.dim() == 2 and torch.is_grad_enabled():
+                self._without_gradient += not logits.requires_grad
+                self._with_gradient += logits.requires_grad
             if labels.is_cuda:
                 self.labels_before.note(logits, labels, ignore_index)
             if self.on_loss is not None:
@@ -682,6 +683,7 @@ class Observer:
                 zero_grads=counts["zero_grads"],
                 leaf_backwards=counts["leaf_backwards"],
                 losses_without_gradient=self._without_gradient,
+                losses_left_out=0 if self.step else self._with_gradient,
                 unclassified=() if self.step else tuple(self.unclassified)[:5],
                 heads=self._continuity.heads,
                 head_optimizers=self._continuity.optimizers,
