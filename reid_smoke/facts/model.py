@@ -82,6 +82,7 @@ class GraphFacts(Fact):
     stepped_in_vain: tuple[str, ...] = ()  # of such: weights of optimizers that step, of which the loss reaches nothing
     weights_zero: int | None = None  # identities whose weight in the loss is 0; None: it has no weights for classes
     kl_div_of: tuple[str, ...] = ()  # operations behind what a kl_div was given, where none of them takes a log
+    pairs_by_label: bool = False  # the loss compares the batch's features, and picks pairs by who is under one label
     weights_not_finite: int = 0  # those whose weight is infinite or no number
 
 

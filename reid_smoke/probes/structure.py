@@ -51,6 +51,7 @@ from reid_smoke.probes.nodes import (
     saved_storage,
 )
 from reid_smoke.probes.on_the_way import on_the_way
+from reid_smoke.probes.pairs import picks_by_label
 from reid_smoke.probes.roles import Roles, read_roles
 
 FAR_MORE = 3  # times as many parameters: what the identities train, beside what a critic trains
@@ -181,6 +182,7 @@ def read_structure(
         same_logits=len(same_logits),
         weights_zero=int((weights == 0).sum()) if weights is not None else None,
         weights_not_finite=int((~weights.isfinite()).sum()) if weights is not None else 0,
+        pairs_by_label=_picks_pairs(root, batch, before),
         kl_div_of=found.divergence or (),
         left_out=_left_out(live, leaves, roles.head | roles.neck) if cut_off else (),
         stepped_in_vain=_stepped_in_vain(live, leaves, stepped) if cut_off else (),
@@ -202,6 +204,13 @@ def read_structure(
         [candidates[at] for at in alike if at not in same_logits],
         [] if sharded else _beside(candidates, heads, names, head),
     )
+
+
+def _picks_pairs(root: Node, batch: Batch | None, before: Structure | None) -> bool:
+    """Once seen it stays: a batch whose labels are all different tells nothing."""
+    if before is not None and before.graph_facts.pairs_by_label:
+        return True
+    return batch is not None and picks_by_label(root, batch.targets)
 
 
 def _beside(
