@@ -20,6 +20,8 @@ from reid_smoke.facts.model import (
     FreezeFacts,
     FrozenFacts,
     GraphFacts,
+    HeadRecord,
+    HeadsFacts,
     ModeFacts,
     OddLossFacts,
     StatisticsFacts,
@@ -64,6 +66,8 @@ __all__ = [
     "HandoverEndFacts",
     "HandoverFacts",
     "HandoverPlanFacts",
+    "HeadRecord",
+    "HeadsFacts",
     "ImageFacts",
     "LabelFacts",
     "LikenessFacts",
@@ -110,6 +114,7 @@ AnyFact: TypeAlias = Annotated[
     | ResumeFacts
     | ScheduleFacts
     | GraphFacts
+    | HeadsFacts
     | ModeFacts
     | StatisticsFacts
     | StepFacts

@@ -92,6 +92,10 @@ class LikenessFacts(Fact):
     images: int  # the first ones of the training
     pairs: int  # of two images under one label
     auc: float  # probability that such a pair is closer than a pair under two labels; 0.5: no more alike
+    shift: int = (
+        0  # places within the batch, by which the labels would have to move to fit best; 0: they fit as they are
+    )
+    shifted_auc: float = nan  # the same as auc, with them moved
     batches: int = 0  # whose features were compared with their images
     carried: float = nan  # correlation, over the pairs of a batch, between distances of images and of features; mean
     carried_error: float = nan  # of that mean

@@ -82,7 +82,29 @@ class GraphFacts(Fact):
     stepped_in_vain: tuple[str, ...] = ()  # of such: weights of optimizers that step, of which the loss reaches nothing
     weights_zero: int | None = None  # identities whose weight in the loss is 0; None: it has no weights for classes
     kl_div_of: tuple[str, ...] = ()  # operations behind what a kl_div was given, where none of them takes a log
+    pairs_by_label: bool = False  # the loss compares the batch's features, and picks pairs by who is under one label
     weights_not_finite: int = 0  # those whose weight is infinite or no number
+
+
+class HeadRecord(Fact):
+    """A head beside the judged one, of as many classes and for as many rows."""
+
+    name: str
+    ce: float  # nats, plain; of this batch
+    same_labels: float  # share of the rows whose label is the judged head's, 0..1
+    reordered: bool = False  # the labels are the judged head's, in another order
+    moved: bool = False  # since it was first seen
+
+
+class HeadsFacts(Fact):
+    """Several heads of one loss, beside each other. Written at the walks."""
+
+    kind: Literal["heads"] = "heads"
+    step: int
+    judged: str | None
+    num_classes: int
+    ce: float  # nats, of the judged one in this batch
+    heads: tuple[HeadRecord, ...]
 
 
 class OddLossFacts(Fact):

@@ -6,6 +6,8 @@ lines does so for drawings. Where they say nothing at all, the labels belong to 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -17,6 +19,7 @@ from reid_smoke.facts import LikenessFacts
 STRIPES = 8
 LEAST = 4  # images of a batch whose features are compared with them
 ENOUGH = 1024  # images; their pairs are half a million
+SHIFTS = (1, -1, 2, -2)  # places within a batch, by which its labels are moved to see whether they fit better
 SAME_IMAGE = 0.02  # of the median distance: closer pairs may be one image twice, which proves nothing
 
 
@@ -38,22 +41,35 @@ def alike(
     the ROC curve, by counting: Mann & Whitney 1947). (N, D), (N,), (N,) -> pairs, 0..1; NaN where there is no pair of
     either. Only pairs from two batches count: labels of another batch still fit each other within one.
     """
-    if len(labels) < 2:
-        return 0, float("nan")
+    return all_alike(descriptions, [labels], batches)[0]
+
+
+def all_alike(
+    descriptions: NDArray[np.float32], labellings: Sequence[NDArray[np.int64]], batches: NDArray[np.int64]
+) -> list[tuple[int, float]]:
+    """The same for several labellings of the same images."""
+    if len(batches) < 2:
+        return [(0, float("nan")) for _ in labellings]
     scaled = (descriptions - descriptions.mean(0)) / (descriptions.std(0) + 1e-6)
     squares = (scaled * scaled).sum(1)
     distances = squares[:, None] + squares[None] - 2 * scaled @ scaled.T  # (N, N)
     counted = np.triu(batches[:, None] != batches[None], 1)  # each pair once
-    distance, same = distances[counted], (labels[:, None] == labels[None])[counted]
-    if len(distance):
-        kept = distance > SAME_IMAGE * np.median(distance)
-        distance, same = distance[kept], same[kept]
-    close, others = distance[same], np.sort(distance[~same])
-    if not len(close) or not len(others):
+    if counted.any():
+        counted &= distances > SAME_IMAGE * np.median(distances[counted])
+    in_order = np.sort(distances[counted])  # once, for all the labellings
+    sames = ((labels[:, None] == labels[None]) & counted for labels in labellings)
+    return [_are_closer(distances[same], in_order) for same in sames]
+
+
+def _are_closer(close: NDArray[np.float32], in_order: NDArray[np.float32]) -> tuple[int, float]:
+    """close: distances of pairs under one label; in_order: those of all pairs."""
+    others = len(in_order) - len(close)
+    if not len(close) or not others:
         return len(close), float("nan")
     # A half for a tie. Values alone are sorted several times as quickly as their ranks are told.
-    farther = 2 * len(others) - np.searchsorted(others, close, "left") - np.searchsorted(others, close, "right")
-    return len(close), float(farther.mean() / (2 * len(others)))
+    farther = 2 * len(in_order) - np.searchsorted(in_order, close, "left") - np.searchsorted(in_order, close, "right")
+    among_themselves = len(close) ** 2  # each pair of them is once the farther one, and each is level with itself
+    return len(close), float((farther.sum() - among_themselves) / (2 * others * len(close)))
 
 
 def distances(described: Tensor, *made: Tensor) -> Tensor:
@@ -124,9 +140,16 @@ class Likeness:
         self._told = self._images
         descriptions = torch.cat([seen for seen, _ in self._seen]).cpu().numpy()
         labels = torch.cat([label for _, label in self._seen]).cpu().numpy()
+        per_batch = np.split(labels, np.cumsum([len(label) for _, label in self._seen])[:-1])
         batches = np.repeat(np.arange(len(self._seen)), [len(label) for _, label in self._seen])
         whole = np.isfinite(descriptions).all(1)
-        pairs, auc = alike(descriptions[whole], labels[whole], batches[whole])
+        moved = [np.concatenate([np.roll(label, by) for label in per_batch]) for by in SHIFTS]
+        (pairs, auc), *others = all_alike(
+            descriptions[whole], [labels[whole], *(labelling[whole] for labelling in moved)], batches[whole]
+        )
+        shifted_auc, shift = max(
+            ((fit, by) for (_, fit), by in zip(others, SHIFTS, strict=True) if fit > auc), default=(float("nan"), 0)
+        )
         compared = torch.stack(self._pairs).cpu().numpy() if len(self._pairs) > 1 else None
         carried, to_loss = np.zeros(0, np.float32), np.zeros(0, np.float32)
         if compared is not None:
@@ -138,6 +161,8 @@ class Likeness:
             images=int(whole.sum()),
             pairs=pairs,
             auc=auc,
+            shift=shift,
+            shifted_auc=shifted_auc,
             batches=len(carried),
             carried=float(carried.mean()) if len(carried) else float("nan"),
             carried_error=_error(carried),

@@ -46,6 +46,7 @@ from reid_smoke.probes.figures import counted_labels, read_figures, turned_by
 from reid_smoke.probes.freshness import Frozen
 from reid_smoke.probes.groups import as_float, group_of, held_by
 from reid_smoke.probes.guard import Method, guarded
+from reid_smoke.probes.heads import Heads
 from reid_smoke.probes.labels import LabelCounts, LabelsBeforeLoss
 from reid_smoke.probes.likeness import Likeness
 from reid_smoke.probes.loading import Loading
@@ -127,6 +128,7 @@ class Observer:
         self._resumed = Resumed()
         self._frozen = Frozen()
         self._statistics = Statistics()
+        self._heads = Heads()
         self._continuity = Continuity()
         self._rivals = Rivals(head)
         self._labels_due: int | None = None  # with which step they are told of, besides every hundredth
@@ -135,7 +137,7 @@ class Observer:
         self._closures = 0  # backwards within the optimizer's step
         self._scale: Tensor | None = None
         self._stepped = False
-        self._without_gradient = 0
+        self._without_gradient = self._with_gradient = 0  # cross-entropies, by what their logits ask for
         self._asks_only = True  # for gradients, by torch.autograd.grad, and never goes backward
         self._counts = dict.fromkeys(COUNTS, 0)
         self._fruitless_walks = 0
@@ -196,8 +198,9 @@ class Observer:
     def labels_go_in(self, logits: object, labels: object, ignore_index: object) -> None:
         """A classification loss is about to be computed."""
         if isinstance(logits, Tensor) and isinstance(labels, Tensor) and isinstance(ignore_index, int):
-            if not logits.requires_grad and logits.dim() == 2 and torch.is_grad_enabled():
-                self._without_gradient += 1
+            if logits.dim() == 2 and torch.is_grad_enabled():
+                self._without_gradient += not logits.requires_grad
+                self._with_gradient += logits.requires_grad
             if labels.is_cuda:
                 self.labels_before.note(logits, labels, ignore_index)
             if self.on_loss is not None:
@@ -460,6 +463,7 @@ class Observer:
         if due:
             self._write_frozen(structure)
             self._write_statistics(structure)
+            self._write_heads(root, structure)
         self._write_counts()
         return follow(root, structure.classification.path)
 
@@ -695,6 +699,13 @@ class Observer:
             self.ledger.add(facts)
 
     @guarded
+    def _write_heads(self, root: Node, structure: Structure) -> None:
+        judged, name = structure.classification, structure.graph_facts.head
+        facts = self._heads.facts(root, judged, name, structure.beside, self.step + 1)
+        if facts is not None:
+            self.ledger.add(facts)
+
+    @guarded
     def _write_schedules(self) -> None:
         """Where a schedule is stepped at an epoch's end, it has been by the third step of the next."""
         if self._structure is None:
@@ -721,6 +732,7 @@ class Observer:
                 zero_grads=counts["zero_grads"],
                 leaf_backwards=counts["leaf_backwards"],
                 losses_without_gradient=self._without_gradient,
+                losses_left_out=0 if self.step else self._with_gradient,
                 unclassified=() if self.step else tuple(self.unclassified)[:5],
                 heads=self._continuity.heads,
                 head_optimizers=self._continuity.optimizers,

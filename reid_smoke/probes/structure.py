@@ -35,6 +35,7 @@ from reid_smoke.probes.cross_entropy import (
 )
 from reid_smoke.probes.graph import Classification, walk
 from reid_smoke.probes.groups import as_float
+from reid_smoke.probes.heads import Beside
 from reid_smoke.probes.live import Live, find_batch_norm, find_live, strip_wrappers
 from reid_smoke.probes.margin import margin_of
 from reid_smoke.probes.nodes import (
@@ -50,6 +51,7 @@ from reid_smoke.probes.nodes import (
     saved_storage,
 )
 from reid_smoke.probes.on_the_way import on_the_way
+from reid_smoke.probes.pairs import picks_by_label
 from reid_smoke.probes.roles import Roles, read_roles
 
 FAR_MORE = 3  # times as many parameters: what the identities train, beside what a critic trains
@@ -75,6 +77,7 @@ class Structure:
     image_path: tuple[int, ...] | None = None  # edges from the loss's node to the convolution that is fed the images
     batch_norms: Sequence[tuple[str, _BatchNorm]] = ()  # that the loss goes through; none where weights are divided
     opinions: Sequence[Classification] = ()  # with soft targets, on the same logits as the judged one, which has labels
+    beside: Sequence[Beside] = ()  # classifications of other heads; none where weights are divided
 
     def product_of(self, consumer: Node) -> Product | None:
         """The classifier in the graph of a step's own, behind the node that holds its labels."""
@@ -179,6 +182,7 @@ def read_structure(
         same_logits=len(same_logits),
         weights_zero=int((weights == 0).sum()) if weights is not None else None,
         weights_not_finite=int((~weights.isfinite()).sum()) if weights is not None else 0,
+        pairs_by_label=_picks_pairs(root, batch, before),
         kl_div_of=found.divergence or (),
         left_out=_left_out(live, leaves, roles.head | roles.neck) if cut_off else (),
         stepped_in_vain=_stepped_in_vain(live, leaves, stepped) if cut_off else (),
@@ -198,7 +202,28 @@ def read_structure(
         found.image_path,
         [] if sharded else _batch_norms(live, reached_roots, leaves),
         [candidates[at] for at in alike if at not in same_logits],
+        [] if sharded else _beside(candidates, heads, names, head),
     )
+
+
+def _picks_pairs(root: Node, batch: Batch | None, before: Structure | None) -> bool:
+    """Once seen it stays: a batch whose labels are all different tells nothing."""
+    if before is not None and before.graph_facts.pairs_by_label:
+        return True
+    return batch is not None and picks_by_label(root, batch.targets)
+
+
+def _beside(
+    candidates: Sequence[Classification],
+    heads: Sequence[Tensor | None],
+    names: Sequence[str | None],
+    judged: Tensor | None,
+) -> list[Beside]:
+    return [
+        Beside(name, weight, candidate)
+        for candidate, weight, name in zip(candidates, heads, names, strict=True)
+        if weight is not None and name is not None and weight is not judged
+    ]
 
 
 def _that_images_pass(

@@ -55,3 +55,18 @@ def test_no_pair_says_nothing() -> None:
     assert facts is not None
     assert (facts.images, facts.pairs) == (3, 0)
     assert np.isnan(facts.auc)
+
+
+def test_labels_moved_within_the_batch_are_told_by_how_far() -> None:
+    people = torch.rand(12, 3, 8, 1, generator=torch.Generator().manual_seed(2))
+    likeness = Likeness()
+    for seed in range(4):
+        draw = torch.Generator().manual_seed(seed)
+        labels = torch.randperm(12, generator=draw)
+        images = people[labels] + 0.05 * torch.rand(12, 3, 8, 4, generator=draw)
+        likeness.add(images, labels.roll(2))
+    facts = likeness.facts(4)
+    assert facts is not None
+    assert facts.shift == -2
+    assert facts.shifted_auc > 0.95
+    assert facts.auc < 0.7

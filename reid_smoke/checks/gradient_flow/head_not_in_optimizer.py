@@ -1,13 +1,13 @@
 from reid_smoke.checks._gravity import grave_if_ce_fails
 from reid_smoke.checks.catalogue import Finding, check
-from reid_smoke.checks.reading import is_stepped_by_others, listed
-from reid_smoke.facts import CrashFacts, GraphFacts, ParameterFacts, StepFacts
+from reid_smoke.checks.reading import SEEN, is_stepped_by_others, listed, updates
+from reid_smoke.facts import CrashFacts, GraphFacts, HeadsFacts, ParameterFacts, StepFacts
 from reid_smoke.rule import Curve
 
 
 @check(
     "RS302", slug="head-not-in-optimizer", severity="fatal", needs=[ParameterFacts, GraphFacts],
-    uses=[Curve, StepFacts, CrashFacts],
+    uses=[Curve, StepFacts, CrashFacts, HeadsFacts],
     explains=["RS202", "RS203", "RS309"],
 )  # fmt: skip
 def head_not_in_optimizer(
@@ -16,6 +16,7 @@ def head_not_in_optimizer(
     curve: Curve,
     steps: list[StepFacts],
     crashes: list[CrashFacts],
+    heads: list[HeadsFacts],
 ) -> Finding | None:
     """The classifier's weight is in no optimizer.
 
@@ -23,7 +24,7 @@ def head_not_in_optimizer(
         The loss reaches the head and gives it a gradient, but no parameter group of any optimizer holds it, and it does
         not move, as it would if fp32 masters or a line of the loop stepped it.
         Of a model with several heads it may be the others, and not the one that is judged; where CE falls all the same,
-        nothing is said of those.
+        those over the same identities are warned of.
 
     Why it stops learning:
         The head stays as it was initialised. With weights of 0.001 all logits stay near 0, and CE near log C.
@@ -45,7 +46,7 @@ def head_not_in_optimizer(
     last = parameters[-1]
     head = graphs[-1].head
     if last.optimizer_holds_head:
-        return _other_heads(last, graphs[-1], curve)
+        return _other_heads(last, graphs[-1], curve, steps, heads)
     if last.optimizer_holds_head is not False or not graphs[-1].head_trainable:
         return None
     if is_stepped_by_others(steps, crashes) is not False:
@@ -60,15 +61,29 @@ def head_not_in_optimizer(
     )
 
 
-def _other_heads(last: ParameterFacts, graph: GraphFacts, curve: Curve) -> Finding | None:
+def _other_heads(
+    last: ParameterFacts, graph: GraphFacts, curve: Curve, steps: list[StepFacts], heads: list[HeadsFacts]
+) -> Finding | None:
     records = {p.name: p for p in last.parameters}
     others = [records[name] for name in graph.other_heads if name in records]
     left = [p.name for p in others if p.requires_grad and p.reached and p.group is None]
-    if not left or grave_if_ce_fails(curve) == "warn":  # a head beside that only turns gradients, on purpose
+    severity = grave_if_ce_fails(curve)
+    if severity == "warn":  # a head beside, of other classes, may be there to turn gradients only
+        left = [name for name in left if _stands_still(name, steps, heads)]
+    if not left:
         return None
     return Finding(
         f"{listed(left)}: {len(left)} of {len(others) + 1} heads get a gradient, and are in none of the groups of "
         f"{last.optimizer}",
         step=last.step,
-        severity="fail",
+        severity=severity,
     )
+
+
+def _stands_still(name: str, steps: list[StepFacts], heads: list[HeadsFacts]) -> bool:
+    """A head of the identities that has not moved by the last look, after a few updates."""
+    found = [(look.step, head.moved) for look in heads for head in look.heads if head.name == name]
+    if not found or any(moved for _, moved in found):
+        return False
+    first, last = found[0][0], found[-1][0]
+    return sum(first <= s.step < last for s in updates(steps)) >= SEEN

@@ -49,6 +49,22 @@ class OnlyOneOfTwoHeads(TinyTraining):
         return F.cross_entropy(first, labels) + F.cross_entropy(second, labels)
 
 
+class OnePartForgotten(OnlyOneOfTwoHeads):
+    """CE of the judged head falls all the same."""
+
+    lr_head = 1e-2
+
+
+class OnePartSteppedByHand(OnePartForgotten):
+    def train_step(self, images: Tensor, labels: Tensor) -> None:
+        super().train_step(images, labels)
+        weight = self.second.weight
+        with torch.no_grad():
+            if weight.grad is not None:
+                weight -= 0.1 * weight.grad
+        weight.grad = None
+
+
 class TwoOptimizers(TinyTraining):
     """The head has an optimizer of its own."""
 
@@ -62,5 +78,5 @@ class TwoOptimizers(TinyTraining):
         self.second.step()
 
 
-SICK = [OnlyTheBackbone, HeadOutsideOfTheModel, OnlyOneOfTwoHeads]
-HEALTHY = [TwoOptimizers]
+SICK = [OnlyTheBackbone, HeadOutsideOfTheModel, OnlyOneOfTwoHeads, OnePartForgotten]
+HEALTHY = [TwoOptimizers, OnePartSteppedByHand]

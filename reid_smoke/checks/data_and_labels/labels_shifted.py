@@ -1,0 +1,54 @@
+from math import sqrt
+
+from reid_smoke.checks.catalogue import Finding, check
+from reid_smoke.facts import LikenessFacts
+
+PAIRS = 130
+OF_ONE_PAIR = 0.29  # spread of a pair's rank where labels are drawn at random
+ERRORS = 4.0  # of the difference: several shifts are tried
+LEAST = 0.05  # of the difference
+FITS = 0.6  # labels moved to where they belong; real and rendered people lie between 0.63 and 0.80
+KEPT = 0.09  # correlation: the features stand in the order of the images
+
+
+@check(
+    "RS125", slug="labels-shifted", severity="fail", when="end", needs=[LikenessFacts],
+    explains=["RS115", "RS118", "RS202", "RS203", "RS204", "RS401", "RS403", "RS408"],
+)  # fmt: skip
+def labels_shifted(likeness: list[LikenessFacts]) -> Finding | None:
+    """The labels are shifted against the images of their batch.
+
+    What it means:
+        Moved a place or two within the batch, the labels fit the colours of the images far better than where they
+        stand. With PK sampling the images of an identity stand side by side, and a shift by one leaves most of them
+        with their own label: CE falls, only too slowly, and no figure of the loss shows why.
+
+    Why it stops learning:
+        Of K images side by side one or more carry the label of the neighbour, in every batch and always others: that is
+        a share of 1 / K of the labels wrong, and all of them where K is 1.
+
+    Mend:
+        Look for a `roll`, and for two iterators, queues or lists of which one is a step ahead of the other. Keep image
+        and label in one tuple from the data set to the loss.
+
+            loss = F.cross_entropy(model(images), labels)            # not: labels.roll(1)
+
+    Seen in:
+        A `roll` that was meant for the copy that images are mixed with, and was given to the loss.
+    """
+    last = likeness[-1]
+    if not last.shift or last.pairs < PAIRS or not last.shifted_auc > FITS:
+        return None
+    error = OF_ONE_PAIR / sqrt(last.pairs)
+    if last.shifted_auc - last.auc < max(LEAST, ERRORS * sqrt(2) * error):
+        return None
+    if not last.carried - 2 * last.carried_error > KEPT:  # rows of the loss that stand in another order than the images
+        return None
+    places = f"{abs(last.shift)} place" + ("s" if abs(last.shift) > 1 else "")
+    return Finding(
+        f"two images under one label are more alike in colour than two under different labels in {last.auc:.0%} of the "
+        f"cases, and in {last.shifted_auc:.0%} with the labels moved {places} "
+        f"{'on' if last.shift > 0 else 'back'} within the batch (± {error:.0%}; 50% is chance), {last.pairs} pairs "
+        f"among {last.images} images",
+        step=last.step,
+    )
