@@ -686,6 +686,7 @@ class Observer:
                 losses_left_out=0 if self.step else self._with_gradient,
                 unclassified=() if self.step else tuple(self.unclassified)[:5],
                 heads=self._continuity.heads,
+                heads_carried_on=self._continuity.carried_on,
                 head_optimizers=self._continuity.optimizers,
                 rivals=self._rivals.names,
             )
