@@ -96,6 +96,9 @@ class LikenessFacts(Fact):
         0  # places within the batch, by which the labels would have to move to fit best; 0: they fit as they are
     )
     shifted_auc: float = nan  # the same as auc, with them moved
+    later_pairs: int = 0  # under one label, of an image of the first epoch and one of the second
+    later_auc: float = nan  # the same as auc, of those
+    later_own_auc: float = nan  # of the second epoch's images among themselves
     batches: int = 0  # whose features were compared with their images
     carried: float = nan  # correlation, over the pairs of a batch, between distances of images and of features; mean
     carried_error: float = nan  # of that mean

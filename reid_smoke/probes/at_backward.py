@@ -106,7 +106,7 @@ class AtBackward:
             now.measurements["head_grad_of_ce"] = asked
 
     @guarded
-    def likeness(self, root: Node, consumer: Node, batch: Batch, seen: Likeness) -> None:
+    def likeness(self, root: Node, consumer: Node, batch: Batch, seen: Likeness, epoch: int) -> None:
         path = self.structure.image_path if self.structure is not None else None
         node = follow(root, path) if path is not None else None
         images = images_of(node) if node is not None and is_fed_images(node) else None
@@ -117,7 +117,8 @@ class AtBackward:
             product = self.structure.product_of(consumer) if self.structure is not None else None
             feature = product.feature if product is not None else None
             mixed = batch.mixed[rows] if batch.mixed is not None else None
-            seen.add(images, batch.labels[rows], mixed, feature, batch.log_probs[rows])
+            head = self.structure.head if self.structure is not None else None
+            seen.add(images, batch.labels[rows], mixed, feature, batch.log_probs[rows], epoch=epoch, head=head)
 
     def _rows_of(self, consumer: Node, images: int, labels: int) -> slice | None:
         """Those of the loss that hold a batch's images in their order; None where that is not told.

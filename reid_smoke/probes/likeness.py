@@ -6,7 +6,9 @@ lines does so for drawings. Where they say nothing at all, the labels belong to 
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -19,6 +21,7 @@ from reid_smoke.facts import LikenessFacts
 STRIPES = 8
 LEAST = 4  # images of a batch whose features are compared with them
 ENOUGH = 1024  # images; their pairs are half a million
+LATER = 384  # of the second epoch
 SHIFTS = (1, -1, 2, -2)  # places within a batch, by which its labels are moved to see whether they fit better
 SAME_IMAGE = 0.02  # of the median distance: closer pairs may be one image twice, which proves nothing
 
@@ -98,18 +101,50 @@ def carried_over(pairs: NDArray[np.float32]) -> NDArray[np.float32]:
         return np.asarray(products / np.sqrt((pairs**2).sum(2).prod(1)))
 
 
+@dataclass
+class Described:
+    """Images by their colours, with their labels, batch by batch."""
+
+    batches: list[tuple[Tensor, Tensor]] = field(default_factory=list)  # (B, N) and (B,)
+    images: int = 0
+
+    def add(self, images: Tensor, labels: Tensor, mixed: Tensor | None) -> Tensor:
+        described = stripes(images)
+        kept = described if mixed is None else described.masked_fill(mixed.to(described.device)[:, None], torch.nan)
+        self.batches.append((kept, labels.detach().clone()))
+        self.images += len(labels)
+        return described
+
+    def fetch(
+        self, shifts: Sequence[int] = ()
+    ) -> tuple[NDArray[np.float32], list[NDArray[np.int64]], NDArray[np.int64]]:
+        """Descriptions (N, D), labels (N,) as they are and moved within their batches, batches (N,); none of images
+        with several labels."""
+        descriptions = torch.cat([one for one, _ in self.batches]).cpu().numpy()
+        labels = torch.cat([label for _, label in self.batches]).cpu().numpy()
+        sizes = [len(label) for _, label in self.batches]
+        each = np.split(labels, np.cumsum(sizes)[:-1])
+        labellings = [np.concatenate([np.roll(label, by) for label in each]) for by in (0, *shifts)]
+        whole = np.isfinite(descriptions).all(1)
+        numbers = np.repeat(np.arange(len(sizes)), sizes)[whole]
+        return descriptions[whole], [labelling[whole] for labelling in labellings], numbers
+
+
 class Likeness:
-    """Collects the first `ENOUGH` images of the first epoch."""
+    """Collects the first `ENOUGH` images of the first epoch, and a few of the second: do labels still mean the same?"""
 
     def __init__(self) -> None:
-        self._seen: list[tuple[Tensor, Tensor]] = []
+        self._first = Described()
+        self._later = Described()
+        self._head: weakref.ref[Tensor] | None = None
         self._pairs: list[Tensor] = []  # (2, P) a batch
-        self._images = 0
-        self._told = 0
+        self._told = (0, 0)  # images
+        self._of_first: LikenessFacts | None = None
 
-    @property
-    def wants_more(self) -> bool:
-        return self._images < ENOUGH
+    def wants_more(self, epoch: int) -> bool:
+        if epoch <= 1:
+            return self._first.images < ENOUGH
+        return epoch == 2 and self._first.images > 0 and self._later.images < LATER
 
     def add(
         self,
@@ -118,35 +153,42 @@ class Likeness:
         mixed: Tensor | None = None,
         feature: Tensor | None = None,
         log_probs: Tensor | None = None,
+        *,
+        epoch: int = 1,
+        head: Tensor | None = None,
     ) -> None:
         """images (B, C, H, W), labels (B,), mixed (B,) bool: of several labels, left out; feature (B, D): what feeds
-        the classifier; log_probs (B, C): as the loss has them. All stays on the device."""
-        described = stripes(images)
+        the classifier; log_probs (B, C): as the loss has them; head: the classifier's weight. All stays on the device.
+        """
+        if epoch > 1:
+            if head is not None and self._head is not None and self._head() is head:
+                self._later.add(images, labels, mixed)
+            return
+        self._head = weakref.ref(head) if head is not None else None
+        described = self._first.add(images, labels, mixed)
         if feature is not None and feature.dim() == 2 and len(feature) == len(images) >= LEAST:
             # In half precision those of a fresh head are all the same.
             fine = log_probs is not None and log_probs.dtype is torch.float32
             pairs = distances(described, feature, *([log_probs] if log_probs is not None and fine else []))
             if not self._pairs or pairs.shape == self._pairs[0].shape:  # the last batch may have other places
                 self._pairs.append(pairs)
-        if mixed is not None:
-            described = described.masked_fill(mixed.to(described.device)[:, None], torch.nan)
-        self._seen.append((described, labels.detach().clone()))
-        self._images += len(labels)
 
     def facts(self, step: int) -> LikenessFacts | None:
         """Fetches them; None where nothing was added since the last time."""
-        if self._told == self._images:
+        if self._told == (self._first.images, self._later.images):
             return None
-        self._told = self._images
-        descriptions = torch.cat([seen for seen, _ in self._seen]).cpu().numpy()
-        labels = torch.cat([label for _, label in self._seen]).cpu().numpy()
-        per_batch = np.split(labels, np.cumsum([len(label) for _, label in self._seen])[:-1])
-        batches = np.repeat(np.arange(len(self._seen)), [len(label) for _, label in self._seen])
-        whole = np.isfinite(descriptions).all(1)
-        moved = [np.concatenate([np.roll(label, by) for label in per_batch]) for by in SHIFTS]
-        (pairs, auc), *others = all_alike(
-            descriptions[whole], [labels[whole], *(labelling[whole] for labelling in moved)], batches[whole]
-        )
+        if self._of_first is None or self._told[0] != self._first.images:
+            self._of_first = self._facts_of_first(step)
+        self._told = (self._first.images, self._later.images)
+        if not self._later.images:
+            return self._of_first
+        pairs, auc, own_auc = self._across()
+        across = {"later_pairs": pairs, "later_auc": auc, "later_own_auc": own_auc}
+        return self._of_first.model_copy(update={"step": step, **across})
+
+    def _facts_of_first(self, step: int) -> LikenessFacts:
+        descriptions, labellings, batches = self._first.fetch(SHIFTS)
+        (pairs, auc), *others = all_alike(descriptions, labellings, batches)
         shifted_auc, shift = max(
             ((fit, by) for (_, fit), by in zip(others, SHIFTS, strict=True) if fit > auc), default=(float("nan"), 0)
         )
@@ -158,7 +200,7 @@ class Likeness:
             to_loss = _finite(carried_over(compared[:, ::2]))
         return LikenessFacts(
             step=step,
-            images=int(whole.sum()),
+            images=len(batches),
             pairs=pairs,
             auc=auc,
             shift=shift,
@@ -169,6 +211,15 @@ class Likeness:
             carried_to_loss=float(to_loss.mean()) if len(to_loss) else float("nan"),
             carried_to_loss_error=_error(to_loss),
         )
+
+    def _across(self) -> tuple[int, float, float]:
+        """Pairs of an image of the first epoch and one of the second under the same label, how much more alike they
+        are, and how much more alike are those of the second among themselves."""
+        first, (labels,), _ = self._first.fetch()
+        later, (its_labels,), its_batches = self._later.fetch()
+        epochs = np.repeat([1, 2], [len(labels), len(its_labels)])
+        pairs, auc = alike(np.concatenate([first, later]), np.concatenate([labels, its_labels]), epochs)
+        return pairs, auc, alike(later, its_labels, its_batches)[1]
 
 
 def _finite(values: NDArray[np.float32]) -> NDArray[np.float32]:

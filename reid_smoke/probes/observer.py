@@ -292,8 +292,8 @@ class Observer:
                 if loss is not None:
                     measurements["loss"] = loss / scale if scale is not None else loss
                 probes.weight(root, consumer, batch, now, scale)
-            if self._loading.epoch <= 1 and self._likeness.wants_more and self._is_eager:
-                probes.likeness(root, consumer, batch, self._likeness)
+            if self._is_eager and self._likeness.wants_more(self._loading.epoch):
+                probes.likeness(root, consumer, batch, self._likeness, now.epoch)
             rows = self._weights.rows_that_go_uphill if self._is_eager else None
             if self._closures > 1:  # a line search: where it goes is not what its last look alone asks for
                 self._weights.uphill.forget()
@@ -735,6 +735,7 @@ class Observer:
                 losses_left_out=0 if self.step else self._with_gradient,
                 unclassified=() if self.step else tuple(self.unclassified)[:5],
                 heads=self._continuity.heads,
+                heads_carried_on=self._continuity.carried_on,
                 head_optimizers=self._continuity.optimizers,
                 rivals=self._rivals.names,
             )

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from reid_smoke.facts import LikenessFacts
 from reid_smoke.probes.likeness import Likeness, alike, stripes
 
 
@@ -70,3 +71,32 @@ def test_labels_moved_within_the_batch_are_told_by_how_far() -> None:
     assert facts.shift == -2
     assert facts.shifted_auc > 0.95
     assert facts.auc < 0.7
+
+
+def of_two_epochs(move: int, *, same_head: bool = True) -> LikenessFacts:
+    """Twelve people, whose labels move by so many from the first epoch to the second."""
+    people = torch.rand(12, 3, 8, 1, generator=torch.Generator().manual_seed(2))
+    likeness, heads = Likeness(), [torch.zeros(12, 4), torch.zeros(12, 4)]
+    for seed in range(8):
+        draw = torch.Generator().manual_seed(seed)
+        later = seed > 3
+        labels = torch.randperm(12, generator=draw)
+        images = people[labels] + 0.05 * torch.rand(12, 3, 8, 4, generator=draw)
+        head = heads[later and not same_head]
+        likeness.add(images, (labels + later * move) % 12, epoch=1 + later, head=head)
+    facts = likeness.facts(8)
+    assert facts is not None
+    return facts
+
+
+def test_labels_that_mean_others_in_the_second_epoch() -> None:
+    as_before, moved = of_two_epochs(0), of_two_epochs(5)
+    assert (as_before.images, as_before.later_pairs) == (moved.images, moved.later_pairs) == (48, 16 * 12)
+    assert as_before.later_auc > 0.95
+    assert moved.later_auc < 0.6
+    assert moved.auc > 0.95
+    assert moved.later_own_auc > 0.95
+
+
+def test_a_new_head_may_have_labels_of_its_own() -> None:
+    assert of_two_epochs(5, same_head=False).later_pairs == 0

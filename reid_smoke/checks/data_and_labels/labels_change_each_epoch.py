@@ -1,11 +1,11 @@
 from dataclasses import dataclass
 from itertools import pairwise
-from math import isfinite, log
+from math import isfinite, log, sqrt
 from statistics import fmean, median
 
 from reid_smoke.checks.catalogue import Finding, check
 from reid_smoke.checks.reading import by_epoch, figures
-from reid_smoke.facts import GraphFacts, LoopFacts, StepFacts
+from reid_smoke.facts import GraphFacts, LikenessFacts, LoopFacts, StepFacts
 from reid_smoke.rule import BELOW_CHANCE
 
 BATCHES = 5  # of an epoch; in fewer nothing much is learnt
@@ -14,21 +14,27 @@ JUMPS = 3  # in a row
 JUMP = 0.7  # nats, mean of them
 OVER_NOISE = 3  # times the usual difference between two batches
 NEAR_CHANCE = 0.25  # nats: the spread of a single batch
+OF_ONE_PAIR = 0.29  # spread of a pair's rank where labels are drawn at random
+ERRORS = 6.0
+TELLS = 0.1  # of the colours over chance
+STANDS = 2  # epochs that begin at chance
 UNTOUCHED = 0.05  # of |w|; a head that is drawn or loaded anew changes by far more
 
 
 @check(
     "RS120", slug="labels-change-each-epoch", severity="fail", needs=[StepFacts, GraphFacts, LoopFacts],
+    uses=[LikenessFacts],
     explains=["RS115", "RS202", "RS203", "RS204", "RS210", "RS401", "RS403", "RS408"],
 )  # fmt: skip
 def labels_change_each_epoch(
-    steps: list[StepFacts], graphs: list[GraphFacts], counts: list[LoopFacts]
+    steps: list[StepFacts], graphs: list[GraphFacts], counts: list[LoopFacts], likeness: list[LikenessFacts]
 ) -> Finding | None:
     """The identities are numbered anew in each epoch.
 
     What it means:
         CE falls within each epoch, and the first batch of the next stands at chance or above, though the head is as the
-        last update left it and no update has come in between: what was right a batch ago is wrong now.
+        last update left it and no update has come in between: what was right a batch ago is wrong now. Where CE is too
+        noisy to show it, colours do: images under one label are alike within an epoch, and across two they are not.
 
     Why it stops learning:
         What the head has learnt of label 7 was somebody else. It unlearns that first, and then has one epoch to learn
@@ -64,7 +70,28 @@ def labels_change_each_epoch(
             f"in the first batch of the epoch after; chance is {chance:.2f}, and the head had not changed in between",
             step=after[0].step,
         )
-    return None
+    return _by_colours(likeness[-1], steps, chance) if likeness else None
+
+
+def _by_colours(last: LikenessFacts, steps: list[StepFacts], chance: float) -> Finding | None:
+    """Labels of the second epoch fit its own images, and not those of the first."""
+    told, kept = last.auc - 0.5, last.later_auc - 0.5
+    error = OF_ONE_PAIR / sqrt(max(1, min(last.pairs, last.later_pairs)))
+    if not told > max(TELLS, ERRORS * error) or not last.later_own_auc - 0.5 > told / 2 or not kept < told / 4:
+        return None
+    firsts = [epoch[0] for epoch in by_epoch(steps)[1:] if epoch[0].step_in_epoch == 1]
+    if len(firsts) < STANDS or not all(s.ce >= chance - NEAR_CHANCE for s in firsts):
+        return None
+    if any(s.head_overwritten > UNTOUCHED for s in firsts):  # a head that is drawn or filled anew
+        return None
+    stood = ", ".join(f"{s.ce:.2f}" for s in firsts[:JUMPS])
+    return Finding(
+        f"two images under one label are more alike in colour than two under different labels in {last.auc:.0%} of the "
+        f"cases within the first epoch, in {last.later_own_auc:.0%} within the second, and in {last.later_auc:.0%} "
+        f"where one is of the first and one of the second (± {error:.0%}; 50% is chance); CE stood at {stood} in the "
+        f"first batches of the epochs from the second on, and chance is {chance:.2f}",
+        step=firsts[-1].step,
+    )
 
 
 @dataclass(frozen=True)

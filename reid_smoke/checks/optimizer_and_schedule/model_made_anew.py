@@ -14,7 +14,8 @@ def model_made_anew(counts: list[LoopFacts], graphs: list[GraphFacts], curve: Cu
     """The model, or its head, is made anew within the loop.
 
     What it means:
-        The loss went through several heads of the same name and shape, one after the other.
+        The loss went through several heads of the same name and shape, one after the other, and none of them begins
+        where one before had come to. (Copies of one model that are averaged after each round do: they do not count.)
 
     Why it stops learning:
         What the one before had learnt is gone, and an optimizer that was built for it steps weights that nobody uses.
@@ -30,10 +31,11 @@ def model_made_anew(counts: list[LoopFacts], graphs: list[GraphFacts], curve: Cu
         `model = build_model(...)` indented into the epoch loop; a classifier that is built anew after each clustering
         (unsupervised ReID) and goes with an optimizer of before.
     """
-    if counts[-1].heads < HEADS:
+    anew = counts[-1].heads - counts[-1].heads_carried_on
+    if anew < HEADS:
         return None
     return Finding(
-        f"{counts[-1].heads} different heads of the name {graphs[-1].head} and of one shape went through the loss in "
+        f"{anew} different heads of the name {graphs[-1].head} and of one shape went through the loss in "
         f"{counts[-1].step} steps",
         step=counts[-1].step,
         severity=grave_if_ce_fails(curve),

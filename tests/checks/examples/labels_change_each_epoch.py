@@ -1,9 +1,11 @@
 from collections.abc import Callable, Iterator
 
 import torch
-from torch import Tensor
-from torch.utils.data import DataLoader
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.utils.data import DataLoader, Dataset
 
+from tests.checks.examples.labels_unrelated_to_images import Clothes
 from tests.checks.tiny import Crops, TinyTraining
 
 
@@ -32,6 +34,34 @@ class TwoBatchesAhead(NumberedAnew):
                     yield ahead.pop(0)
             yield from ahead
             self.after_epoch()
+
+
+class ShiftedByTheEpoch(TinyTraining):
+    """Cosines times 30: CE jumps about so much from batch to batch that no epoch's beginning stands out."""
+
+    steps = 75
+
+    def make_dataset(self) -> Dataset[tuple[Tensor, int]]:
+        return Clothes(self.identities, images=16)
+
+    def after_building(self) -> None:
+        self.epoch = 0
+        nn.init.normal_(self.model.classifier.weight)
+
+    def after_epoch(self) -> None:
+        self.epoch += 1
+
+    def number(self, labels: Tensor) -> Tensor:
+        return (labels + 7 * self.epoch) % self.identities
+
+    def loss(self, images: Tensor, labels: Tensor) -> Tensor:
+        feature = F.normalize(self.model.neck(self.model.base(images)))
+        return F.cross_entropy(30 * F.linear(feature, F.normalize(self.model.classifier.weight)), self.number(labels))
+
+
+class Cosines(ShiftedByTheEpoch):
+    def number(self, labels: Tensor) -> Tensor:
+        return labels
 
 
 class RestartsEachEpoch(TinyTraining):
@@ -72,5 +102,5 @@ class SomePeople:
         return iter(DataLoader(self.crops, batch_sampler=draws))
 
 
-SICK = [NumberedAnew, TwoBatchesAhead]
-HEALTHY = [RestartsEachEpoch, SetsInTurn, OthersEachEpoch]
+SICK = [NumberedAnew, TwoBatchesAhead, ShiftedByTheEpoch]
+HEALTHY = [Cosines, RestartsEachEpoch, SetsInTurn, OthersEachEpoch]

@@ -1,3 +1,8 @@
+import copy
+
+import torch
+from torch import Tensor, nn
+
 from tests.checks.tiny import TinyTraining
 
 
@@ -18,5 +23,31 @@ class SecondStage(TinyTraining):
             self.optimizer = self.make_optimizer()
 
 
+class Rounds(TinyTraining):
+    """Federated: each client trains a copy of the server's model, and the server takes their mean."""
+
+    clients, updates = 4, 12
+    steps = 2 * clients * updates
+    window = (60, 96)
+
+    def after_building(self) -> None:
+        self.server, self.round = copy.deepcopy(self.model), list[nn.Module]()
+        self.optimizer = self.make_optimizer()
+
+    def train_step(self, images: Tensor, labels: Tensor) -> None:
+        if (self.step_number - 1) % self.updates == 0:
+            self.next_client()
+        super().train_step(images, labels)
+
+    def next_client(self) -> None:
+        if len(self.round) == self.clients:
+            states = [client.state_dict() for client in self.round]
+            self.server.load_state_dict({k: sum(s[k] for s in states) / len(states) for k in states[0]})
+            self.round = []
+        self.model = copy.deepcopy(self.server)
+        self.optimizer = torch.optim.Adam(self.model.parameters(), 1e-3)
+        self.round.append(self.model)
+
+
 SICK = [BuiltInEachEpoch]
-HEALTHY = [SecondStage]
+HEALTHY = [SecondStage, Rounds]
