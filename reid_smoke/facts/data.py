@@ -81,6 +81,7 @@ class ImageFacts(Fact):
     twins_of_another_label: int  # and under another label
     checksum: float  # the same for the same images in any order
     grain: float = nan  # variance between neighbouring pixels, over that between any two of the image; noise: 1
+    contrast: float = nan  # std over the pixels of a channel; of the batch's images the lower quartile
 
 
 class LikenessFacts(Fact):

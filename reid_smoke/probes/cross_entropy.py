@@ -6,6 +6,7 @@ multiplied with targets, or put together from a logsumexp. For other losses over
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -355,7 +356,7 @@ def weight_of_ce(root: Node, path: tuple[int, ...]) -> Tensor | float | None:
                     other = other.item()
             elif not isinstance(other, (int, float)):
                 return None
-            weight = weight * other if name == "Mul" else weight / other
+            weight = weight * other if name == "Mul" else _divided(weight, other)
         elif name == "Neg" or (name == "Sub" and index == 1) or name == "Rsub":
             weight = -weight
         elif name not in SUMS:
@@ -366,6 +367,13 @@ def weight_of_ce(root: Node, path: tuple[int, ...]) -> Tensor | float | None:
     if name_of(node) == COMPILED:
         return None  # there are more factors within it
     return weight if name_of(node).startswith(("NllLoss", *LOSSES)) else _sign_of_picked(node, weight)
+
+
+def _divided(weight: Tensor | float, other: Tensor | float) -> Tensor | float:
+    """As torch divides: by 0 it is infinite, or no number, and nothing is raised."""
+    if isinstance(other, Tensor) or other != 0:
+        return weight / other
+    return weight * math.copysign(math.inf, other)
 
 
 def _sign_of_picked(consumer: Node, weight: Tensor | float) -> Tensor | float | None:

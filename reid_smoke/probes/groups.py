@@ -14,6 +14,10 @@ def group_of(owner: object, parameter: Tensor | None) -> dict[str, Any] | None:
     return next((group for group in groups if any(p is parameter for p in group["params"])), None)
 
 
+def holds(owner: object, parameter: Tensor) -> bool:
+    return group_of(owner, parameter) is not None
+
+
 def held_by(optimizers: Sequence[object]) -> frozenset[int] | None:
     """Ids of the parameters in any group of these; None where there is no optimizer."""
     if not optimizers:

@@ -49,7 +49,7 @@ def gradient_of_ce(batch: Batch, feature: Tensor, scale: float) -> Tensor | None
 
 IMAGE_FIGURES = (
     "smallest", "largest", "mean", "std", "finite", "constant", "twins", "twins_of_another_label", "checksum",
-    "grain",
+    "grain", "contrast",
 )  # fmt: skip
 
 
@@ -72,9 +72,12 @@ def image_figures(images: Tensor, labels: Tensor | None) -> Tensor:
     channels = channels - channels.mean(2, keepdim=True)
     sideways = images.diff(dim=-1)  # (B, C, H, W - 1)
     grain = sideways.square().mean() / (2 * channels.square().mean())
+    # Of an image that no erasing has given a patch of another size: where half of them are erased, a quarter is whole.
+    contrast = channels.square().flatten(1).mean(1).sort().values[images.shape[0] // 4].sqrt()
     figures = (
         numbers.min(), numbers.max(), numbers.mean(), stds.mean(), finite.float().mean(), constant.float().mean(),
         same.any(1).sum(), others.any(1).sum(), marks.sort().values.mul(12.9898).sin().sum(), grain,
+        contrast,
     )  # fmt: skip
     return torch.stack([figure.float() for figure in figures])
 

@@ -35,6 +35,7 @@ class Step:
     image_shape: tuple[int, ...] = ()
     own_functions: list[str] = field(default_factory=list)  # of the user's, behind the head, in backward's order
     turned_by: str = ""  # that of them which turned the gradient around
+    found_by_holder: set[str] = field(default_factory=set)  # gradients that were read at an optimizer which holds them
     scaled: bool = False
     measured: bool = True
     arrived: float = 0.0

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from reid_smoke.probes import measure
-from reid_smoke.probes.groups import group_of
+from reid_smoke.probes.groups import holds
 from reid_smoke.probes.under_way import Step
 from reid_smoke.probes.uphill import Uphill
 
@@ -64,12 +64,19 @@ class Weights:
     def read_gradients(self, now: Step, head: str, backbone: str, stepping: Optimizer | None = None) -> None:
         """Norms by these names, where they were not read yet.
 
-        stepping: an optimizer that is about to step, and may do so in the midst of backward.
+        stepping: an optimizer that is about to step, and may do so in the midst of backward. What another optimizer
+            found before it is read again by the first that holds them: meanwhile they may have been zeroed.
         """
         sides = ((head, self._head), (backbone, self._backbone))
         wanted = {name: w.parameters for name, w in sides if w is not None and w.parameters}
         if stepping is not None:
             wanted = {name: some for name, some in wanted.items() if _is_due(some, stepping)}
+            for name, raw in ((head, "head_grad"), (backbone, "backbone_grad")):
+                if name in now.found_by_holder or not any(holds(stepping, p) for p in wanted.get(name, ())):
+                    continue
+                now.found_by_holder.add(name)
+                if name in now.measurements:
+                    now.measurements.setdefault(raw, now.measurements.pop(name))
         new = {name: measure.gradients(some) for name, some in wanted.items() if name not in now.measurements}
         now.measurements |= measure.lengths(new)
 
@@ -157,4 +164,4 @@ def _is_due(parameters: Sequence[Tensor], stepping: Optimizer) -> bool:
     optimizer holds backward may still be on its way to them."""
     if any(parameter.grad is not None for parameter in parameters):
         return True
-    return any(group_of(stepping, parameter) is not None for parameter in parameters)
+    return any(holds(stepping, parameter) for parameter in parameters)

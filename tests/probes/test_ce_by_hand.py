@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import pytest
@@ -65,6 +66,15 @@ def test_ce_is_read_with_its_labels_and_its_sign(form: Callable[[Tensor], Tensor
     product = follow(log_softmax_of(consumer), found.product_path)
     assert product is not None
     assert product.name() == "MmBackward0"
+
+
+@pytest.mark.parametrize("rows", [0, torch.tensor(0)], ids=["a number", "a tensor"])
+def test_a_loss_divided_by_no_rows_is_infinite_and_nothing_is_raised(rows: int | Tensor) -> None:
+    root = (F.cross_entropy(torch.randn(4, 10, requires_grad=True), LABELS) / rows).grad_fn
+
+    (found,) = walk(root).classifications
+
+    assert weight_of_ce(root, found.path) == math.inf
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from reid_smoke.rule import Curve
 # Scaled to 0..1 nothing is over 1; normalised with ImageNet's numbers nothing over 2.7; with a standard deviation of a
 # twentieth, nothing over 20. Images in BGR with only their mean taken away go to 150, but go below 0 as well.
 LARGEST = 30.0
+BELOW = 0.05  # of the largest: 0 to 255 less a mean of 0.5, which belongs to images of 0 to 1, goes no lower
 
 
 @check(
@@ -17,7 +18,8 @@ def images_unscaled(batches: list[ImageFacts], curve: Curve) -> Finding | None:
     """The images are not scaled: they still run from 0 to 255.
 
     What it means:
-        The first convolution is given raw pixels, neither divided by 255 nor normalised.
+        The first convolution is given raw pixels, not divided by 255. Either nothing normalises them, or it is done
+        with a mean and a standard deviation that belong to images of 0 to 1.
 
     Why it stops learning:
         Pretrained weights expect values around 0 with a spread of 1, and answer to numbers a hundred times as large
@@ -34,7 +36,7 @@ def images_unscaled(batches: list[ImageFacts], curve: Curve) -> Finding | None:
         Pipelines that replace `ToTensor` by `torch.from_numpy`, which does not divide by 255.
     """
     last = batches[-1]
-    if not all(b.smallest >= 0 and b.largest > LARGEST for b in batches):
+    if not all(b.largest > LARGEST and b.smallest >= -BELOW * b.largest for b in batches):
         return None
     return Finding(
         f"images of {last.smallest:.0f} to {last.largest:.0f}, mean {last.mean:.1f}; normalised they would be -3 to 3",

@@ -7,7 +7,7 @@ from reid_smoke.rule import Curve
 
 @check(
     "RS315", slug="backbone-not-in-optimizer", severity="fail", needs=[ParameterFacts], uses=[FrozenFacts, Curve],
-    explains=["RS202", "RS203", "RS204", "RS401"],
+    explains=["RS202", "RS203", "RS204", "RS401", "RS403"],
 )  # fmt: skip
 def backbone_not_in_optimizer(
     parameters: list[ParameterFacts], frozen: list[FrozenFacts], curve: Curve
@@ -43,7 +43,8 @@ def backbone_not_in_optimizer(
         p for p in last.parameters if p.role == "backbone" and p.requires_grad and p.reached and len(p.shape) >= 2
     ]
     left = [p.name for p in weights if p.group is None]
-    if not last.optimizer_holds_head or 2 * len(left) <= len(weights):
+    no_head = last.optimizer_holds_head is None and bool(last.optimizer)  # a memory of centroids is no parameter
+    if not (last.optimizer_holds_head or no_head) or 2 * len(left) <= len(weights):
         return None
     known = frozen[-1] if frozen else None
     drawn = known is not None and known.unheld_fresh > known.unheld / 2

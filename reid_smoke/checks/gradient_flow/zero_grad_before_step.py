@@ -11,6 +11,7 @@ STEPS = 3
 ZEROED_ALONE = re.compile("b[^skb]*z")  # a skip of GradScaler's is another matter
 THROWN_AWAY = 0.6  # of the batches: an optimizer that looks ahead (SAM) goes backward twice for a step
 ZEROED = re.compile("b[^sk]*z[^b]*s")
+ZEROED_AFTER_ANOTHER = re.compile("b[^b]*z[^b]*s")  # an optimizer that lacks the head stepped before: of centres, say
 
 
 @check(
@@ -39,13 +40,17 @@ def zero_grad_before_step(steps: list[StepFacts], curve: Curve) -> Finding | Non
     Seen in:
         Loops rearranged for accumulation or GradScaler; pytorch #47175.
     """
-    step = first_run(updates(steps), lambda s: bool(ZEROED.search(s.events)) and s.head_grad_applied == 0, STEPS)
+    step = first_run(updates(steps), lambda s: s.head_grad_applied == 0 and _is_zeroed_between(s), STEPS)
     if step is None:
         return _most_thrown_away(steps) if curve.word in ("flat", "slow") else None
     return Finding(
         f"in {STEPS} updates in a row zero_grad came between backward and the step, which found a head gradient of 0",
         step=step.step,
     )
+
+
+def _is_zeroed_between(step: StepFacts) -> bool:
+    return bool(ZEROED.search(step.events)) or (step.head_grad > 0 and bool(ZEROED_AFTER_ANOTHER.search(step.events)))
 
 
 def _most_thrown_away(steps: list[StepFacts]) -> Finding | None:

@@ -15,6 +15,7 @@ SQUEEZED = 0.5  # of the head's gradient is left by clipping
 TIMES = 30  # CE's weight, of a loss with soft targets on the same logits; distilling is done with 1 to 10
 LEARNT = 0.1  # of log C, under which CE has no gradient to speak of
 MANY_TIMES = 1000  # the loss over CE; CE summed over a batch is its size, a few hundred, and its share stays 1
+BEARABLE = 10  # the loss over log C, where CE passes all the same: SDM at a temperature of 0.02 is as large as that
 
 
 @check(
@@ -53,13 +54,18 @@ def ce_drowned(steps: list[StepFacts], curve: Curve) -> Finding | None:
             f"{len(figures(steps, 'soft_over_labels'))} steps)",
             step=steps[-1].step,
         )
-    told = steps if broken or _is_squeezed(steps) else [s for s in steps if _tells(s, curve)]
+    size = median([abs(s.loss) for s in steps if isfinite(s.loss)] or [0.0]) / (curve.rule.chance_ce or 1.0)
+    blown_up = size > MANY_TIMES  # no loss that belongs there is, be the head empty or not
+    told = steps if broken or blown_up or _is_squeezed(steps) else [s for s in steps if _tells(s, curve)]
     share = typical(told, "ce_share")
     if share is None or (told is not steps and is_narrow(steps[:5]) and is_narrow(steps[-20:])):
         return None
     # A loss that overshoots is large at one step and flat at the next: its gradient comes and goes, its size stays.
     least, times = min(figures(told, "ce_share")), _times_ce(told)
     if share > SHARE and not (least <= SHARE and times > MANY_TIMES):
+        return None
+    gravity = "fail" if broken else grave_if_ce_fails(curve)
+    if gravity == "warn" and size <= BEARABLE:
         return None
     # Where the limit would leave nothing of CE's own gradient either, it is the clipping that is at fault.
     gradient, limit = typical(steps, "head_grad"), typical(steps, "clip_at")
@@ -69,7 +75,7 @@ def ce_drowned(steps: list[StepFacts], curve: Curve) -> Finding | None:
         f"least {least:.1e}); the loss is {times:.3g} times CE (median), {steps[-1].loss:.3g} and {steps[-1].ce:.3g} "
         "at the last step",
         step=steps[-1].step,
-        severity="warn" if clipped_anyway else "fail" if broken else grave_if_ce_fails(curve),
+        severity="warn" if clipped_anyway else gravity,
     )
 
 

@@ -42,6 +42,9 @@ def lr_too_large(steps: list[StepFacts], graphs: list[GraphFacts]) -> Finding | 
     if top < max(start, chance) + CLIMBED or end < chance - BELOW_CHANCE:
         return None
     recent = finite[-BLOCK:]
+    steps_taken = [u for u in (typical(finite, name) for name in ("head_update", "backbone_update")) if u is not None]
+    if steps_taken and max(steps_taken) == 0:
+        return None  # what never moves does not overshoot
     lr, update, norm = (typical(recent, name) for name in ("lr_head", "head_update", "feat_norm"))
     climb = (
         f"CE went from {start:.2f} to {top:.2f} around step {finite[where + BLOCK // 2].step}, chance is {chance:.2f}"

@@ -10,7 +10,7 @@ ALIKE = 0.8  # of the shapes that are held: a copy whose head was replaced after
 @check(
     "RS405", slug="optimizer-holds-a-copy", severity="fatal", needs=[ParameterFacts],
     uses=[StepFacts, CrashFacts],
-    explains=["RS202", "RS203", "RS302", "RS401", "RS404"],
+    explains=["RS202", "RS203", "RS204", "RS302", "RS315", "RS401", "RS403", "RS404"],
 )  # fmt: skip
 def optimizer_holds_a_copy(
     parameters: list[ParameterFacts], steps: list[StepFacts], crashes: list[CrashFacts]
@@ -37,7 +37,9 @@ def optimizer_holds_a_copy(
     reached = [p for p in last.parameters if p.reached and p.requires_grad]
     missed = [p for p in reached if p.group is None]  # a criterion's centres may have an optimizer that is right
     held = [p for p in last.parameters if p.group is not None and not p.reached]
-    whole = {p.role for p in missed} >= {"backbone", "head"} and not any(
+    # A memory of centroids in the place of a head is no parameter, and its model may be all backbone.
+    parts = {"backbone", "head"} if any(p.role == "head" for p in last.parameters) else {"backbone"}
+    whole = {p.role for p in missed} >= parts and not any(
         p.group is not None for p in reached if p.role in ("backbone", "head")
     )
     if not whole or not held:
@@ -50,7 +52,7 @@ def optimizer_holds_a_copy(
         return None  # not all that it holds is another model's
     return Finding(
         f"{last.optimizer} holds {len(held)} parameters that the loss does not reach "
-        f"({listed([p.name for p in held], 2)}), and none of the backbone and head that it reaches "
+        f"({listed([p.name for p in held], 2)}), and none of the {' and '.join(sorted(parts))} that it reaches "
         f"({listed([p.name for p in missed], 2)}); {alike} have the same shapes",
         step=last.step,
     )

@@ -1,6 +1,7 @@
 import torch
 from torch import Tensor, nn
 
+from tests.checks.memory_bank import MemoryBank
 from tests.checks.tiny import TinyTraining
 
 
@@ -24,6 +25,11 @@ class LinearProbe(TinyTraining):
         return torch.optim.AdamW(self.head_parameters(), lr=self.lr_head)
 
 
+class OnlyTheNeckBesideAMemory(MemoryBank):
+    def make_optimizer(self) -> torch.optim.Optimizer:
+        return torch.optim.Adam(self.model.neck.parameters(), lr=1e-5)
+
+
 class FrozenByName(NamesWithAPrefix):
     def after_building(self) -> None:
         self.model.base.requires_grad_(False)
@@ -36,5 +42,5 @@ class OneLayerStands(TinyTraining):
         return [p for n, p in self.model.named_parameters() if "classifier" not in n and "conv1" not in n]
 
 
-SICK = [NamesWithAPrefix, LinearProbe]
-HEALTHY = [FrozenByName, OneLayerStands]
+SICK = [NamesWithAPrefix, LinearProbe, OnlyTheNeckBesideAMemory]
+HEALTHY = [MemoryBank, FrozenByName, OneLayerStands]

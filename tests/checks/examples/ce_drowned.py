@@ -79,11 +79,42 @@ class TripletBesideAnEmptyHead(TinyTraining):
         return F.cross_entropy(score, labels) + 6 * F.relu(farthest - nearest + 20).mean()
 
 
+class CentresThatRunAway(TinyTraining):
+    """A step of the centres that is far too large: their loss runs away within the first steps, and is capped then."""
+
+    def after_building(self) -> None:
+        self.centres = torch.zeros(self.identities, 512)
+
+    def make_optimizer(self) -> torch.optim.Optimizer:
+        return torch.optim.SGD(self.model.parameters(), lr=1e-3)
+
+    def loss(self, images: Tensor, labels: Tensor) -> Tensor:
+        score, feature = self.model(images)
+        pulled = (feature - self.centres[labels]).square().sum(1).mean()
+        self.centres[labels] += 3.0 * (feature.detach() - self.centres[labels])
+        return F.cross_entropy(score, labels) + 0.5 * pulled.clamp(max=1e12)
+
+
+class SteepAndNoLarger(TinyTraining):
+    """A loss of a few times CE, as SDM at a small temperature is, has nearly all of the gradient."""
+
+    def loss(self, images: Tensor, labels: Tensor) -> Tensor:
+        score, feature = self.model(images)
+        return F.cross_entropy(score, labels) + 10 * (1 + (300 * feature.mean(1)).sin().mean())
+
+
 class HeldByItsTeacher(MeanTeacher):
     """A consistency with the weight that a squared difference of probabilities would have."""
 
     weight = 300.0
 
 
-SICK = [SummedAndUnweighted, WithoutANeck, PulledToOneCentre, UntilTheFeatureIsNothing, HeldByItsTeacher]
-HEALTHY = [SmallWeight, WithoutANeckAtASmallWeight, TripletBesideAnEmptyHead]
+SICK = [
+    SummedAndUnweighted,
+    WithoutANeck,
+    PulledToOneCentre,
+    UntilTheFeatureIsNothing,
+    HeldByItsTeacher,
+    CentresThatRunAway,
+]
+HEALTHY = [SmallWeight, WithoutANeckAtASmallWeight, TripletBesideAnEmptyHead, SteepAndNoLarger]

@@ -14,6 +14,20 @@ class BatchNormBearsIt(TinyTraining):
         return Pixels(self.identities)
 
 
+class NormalisedForImagesOfOne(BatchNormBearsIt):
+    """0 to 255, and the mean and the spread are ImageNet's for 0 to 1."""
+
+    def loss(self, images: Tensor, labels: Tensor) -> Tensor:
+        return super().loss((images - 0.45) / 0.225, labels)
+
+
+class OnlyTheMeanIsTakenAway(BatchNormBearsIt):
+    """As Caffe's weights want it."""
+
+    def loss(self, images: Tensor, labels: Tensor) -> Tensor:
+        return super().loss(images - 116, labels)
+
+
 class ScaledInTheModel(TinyTraining):
     """The model itself scales and normalises, before its first convolution."""
 
@@ -24,5 +38,5 @@ class ScaledInTheModel(TinyTraining):
         return super().loss((images - 128) / 30, labels)
 
 
-SICK = [BatchNormBearsIt]
-HEALTHY = [ScaledInTheModel]
+SICK = [BatchNormBearsIt, NormalisedForImagesOfOne]
+HEALTHY = [ScaledInTheModel, OnlyTheMeanIsTakenAway]

@@ -5,6 +5,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from tests.checks.centres import WithCentres
+from tests.checks.memory_bank import MemoryBank
 from tests.checks.tiny import TinyTraining
 
 
@@ -46,6 +47,14 @@ class HoldsItsTeacher(TinyTraining):
         return F.cross_entropy(student, labels) + 0.5 * F.cross_entropy(student, opinion)
 
 
+class CopiedBesideAMemory(MemoryBank):
+    """No head is a parameter; the model that extracts features for clustering is not the one that is trained."""
+
+    def after_building(self) -> None:
+        self.original = self.model
+        self.model = copy.deepcopy(self.model)
+
+
 class TeacherCopied(TinyTraining):
     """The copy is a teacher that follows the student, and in no optimizer."""
 
@@ -58,5 +67,5 @@ class TeacherCopied(TinyTraining):
             slow.data.lerp_(fast.data, 0.01)
 
 
-SICK = [CopiedAfterwards, CopiedBesideCentres, HoldsItsTeacher]
-HEALTHY = [TeacherCopied]
+SICK = [CopiedAfterwards, CopiedBesideCentres, HoldsItsTeacher, CopiedBesideAMemory]
+HEALTHY = [TeacherCopied, MemoryBank]
