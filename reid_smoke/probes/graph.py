@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.autograd.function import BackwardCFunction
 
 from reid_smoke.probes.classifier import read_product
-from reid_smoke.probes.cross_entropy import log_softmax_of
+from reid_smoke.probes.cross_entropy import Batch, log_softmax_of, read_batch
 from reid_smoke.probes.divergence import fed_to_kl_div
 from reid_smoke.probes.nodes import (
     ACCUMULATE,
@@ -29,6 +29,7 @@ from reid_smoke.probes.nodes import (
     PRODUCTS,
     Node,
     edges,
+    follow,
     is_a,
     name_of,
     names_below,
@@ -94,6 +95,12 @@ def walk(root: Node) -> Walk:
                 queue.append((child, (*path, index)))
     found.classifications.sort(key=lambda c: (c.product_path is None, c.order))
     return found
+
+
+def batch_of(root: Node, classification: Classification) -> Batch | None:
+    """What a classification of the loss at `root` was given; None where it cannot be read."""
+    consumer = follow(root, classification.path)
+    return read_batch(consumer) if consumer is not None else None
 
 
 def _classification(consumer: Node, log_softmax: Node, path: tuple[int, ...]) -> Classification:

@@ -12,9 +12,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from reid_smoke.facts import HeadRecord, HeadsFacts
-from reid_smoke.probes.cross_entropy import Batch, read_batch
-from reid_smoke.probes.graph import Classification
-from reid_smoke.probes.nodes import Node, follow
+from reid_smoke.probes.cross_entropy import Batch
+from reid_smoke.probes.graph import Classification, batch_of
+from reid_smoke.probes.nodes import Node
 
 MOST = 16  # heads
 SAMPLE = 1 << 12  # elements of each, by which it is told whether it moved
@@ -39,13 +39,13 @@ class Heads:
         self, root: Node, judged: Classification, name: str | None, beside: Sequence[Beside], step: int
     ) -> HeadsFacts | None:
         """None where there is no other head that can be compared with the judged one."""
-        batch = _batch(root, judged)
+        batch = batch_of(root, judged)
         if batch is None or not beside:
             return None
         names: list[str] = []
         figures: list[Tensor] = []
         for other in beside:
-            of_other = _batch(root, other.classification)
+            of_other = batch_of(root, other.classification)
             if of_other is None or of_other.log_probs.shape != batch.log_probs.shape:
                 continue
             if other.name not in names and len(set(names)) == MOST:
@@ -78,11 +78,6 @@ class Heads:
             self._first[beside.name] = (weakref.ref(beside.weight), first)
         moved = (now != first).any()
         return torch.stack([_ce(other), same, order.float(), moved.to(same.device).float()])
-
-
-def _batch(root: Node, classification: Classification) -> Batch | None:
-    consumer = follow(root, classification.path)
-    return read_batch(consumer) if consumer is not None else None
 
 
 def _ce(batch: Batch) -> Tensor:

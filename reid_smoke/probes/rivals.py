@@ -13,8 +13,9 @@ from typing import NamedTuple
 from torch import Tensor
 
 from reid_smoke.probes.graph import Classification
+from reid_smoke.probes.judged import product_of
 from reid_smoke.probes.nodes import Node, follow
-from reid_smoke.probes.structure import FAR_MORE, Structure, product_of
+from reid_smoke.probes.structure import FAR_MORE, Structure
 
 PATIENCE = 2  # classifications of others in a row, after which the training has gone on to another head
 LONG_PATIENCE = (
