@@ -48,6 +48,8 @@ class Heads:
             of_other = batch_of(root, other.classification)
             if of_other is None or of_other.log_probs.shape != batch.log_probs.shape:
                 continue
+            if of_other.log_probs.device != batch.log_probs.device:  # a model that is spread over several
+                continue
             if other.name not in names and len(set(names)) == MOST:
                 continue
             names.append(other.name)

@@ -3,7 +3,9 @@ losses do. Told by the masks that the graph keeps."""
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -13,7 +15,7 @@ from reid_smoke.probes.nodes import ACCUMULATE, NORMS, POOLS, Node, behind, edge
 CONVOLUTIONS = ("Convolution", "Slow", "Thnn")
 PRODUCTS = ("Mm", "Addmm", "Bmm", "Baddbmm")
 DISTANCES = ("Cdist", "EuclideanDist")
-MOST = 512  # masks of one walk; row by row there is one a sample, or two
+MOST_WHOLE, MOST_ROWS = 8, 64  # masks that are looked at; row by row there is one a sample, or two
 FARTHEST = 4096  # nodes behind a loss; those of such a loss are the nearest
 
 
@@ -28,10 +30,9 @@ def picks_by_label(root: Node, labels: Tensor) -> bool:
     if size < 2:
         return False
     for mask, masked in _masks(root, size):
-        if len(whole) + len(by_row) == MOST:
-            break
-        if _compares_rows(masked, size):
-            (whole if mask.dim() == 2 else by_row).append(mask.detach().bool().to(labels.device))
+        found, most = (whole, MOST_WHOLE) if mask.dim() == 2 else (by_row, MOST_ROWS)
+        if len(found) < most and _compares_rows(masked, size):
+            found.append(mask.detach().bool().to(labels.device))
     same = labels[:, None] == labels[None]  # (B, B)
     others = same & ~torch.eye(size, dtype=torch.bool, device=labels.device)
     answers = []
@@ -41,8 +42,7 @@ def picks_by_label(root: Node, labels: Tensor) -> bool:
         answers.append(fits.any() & others.any())
     if by_row:
         rows = torch.stack(by_row)  # (M, B)
-        with_others = same[others.any(1)]
-        answers.append((rows[:, None] == with_others).all(2).any())
+        answers.append(((rows[:, None] == same).all(2) & others.any(1)).any())
     return bool(torch.stack(answers).any()) if answers else False
 
 
@@ -55,19 +55,25 @@ def _masks(root: Node, size: int) -> Iterator[tuple[Tensor, Node]]:
         name = name_of(node)
         if name == "Mul" and shape_of(node) == (size, size):
             for index, attribute in ((0, "_saved_other"), (1, "_saved_self")):
-                mask, below = getattr(node, attribute, None), edges(node)[index]
+                mask, below = _saved(node, attribute), edges(node)[index]
                 if isinstance(mask, Tensor) and mask.shape == (size, size) and below is not None:
                     yield mask, below
         elif name in ("MaskedSelect", "MaskedFill", "Where", "Index"):
-            mask = getattr(node, "_saved_condition" if name == "Where" else "_saved_mask", None)
+            mask = _saved(node, "_saved_condition" if name == "Where" else "_saved_mask")
             if name == "Index":
-                given = [index for index in node._saved_indices if isinstance(index, Tensor)]
+                given = [index for index in _saved(node, "_saved_indices") or () if isinstance(index, Tensor)]
                 mask = given[0] if len(given) == 1 else None
             below = next((child for child in edges(node) if child is not None), None)
             if below is None or not isinstance(mask, Tensor) or mask.dtype is not torch.bool:
                 continue
             if mask.shape in ((size, size), (size,)):
                 yield ~mask if name == "MaskedFill" else mask, below  # a fill takes out the others
+
+
+def _saved(node: Node, attribute: str) -> Any:
+    with contextlib.suppress(RuntimeError):  # freed, or changed since
+        return getattr(node, attribute, None)
+    return None
 
 
 def _compares_rows(masked: Node, size: int) -> bool:
