@@ -121,13 +121,18 @@ def _called_from(caller: FrameType) -> str:
 
 def _backward(original: Callable[..., Any], observer: Observer) -> Callable[..., Any]:
     @functools.wraps(original)
-    def backward(tensors: Any, *args: Any, **kwargs: Any) -> Any:
-        observer.backward_begins(tensors)
-        result = original(tensors, *args, **kwargs)
+    def backward(*args: Any, **kwargs: Any) -> Any:
+        observer.backward_begins(_argument(args, kwargs, 0, "tensors"))
+        result = original(*args, **kwargs)
         observer.backward_ended()
         return result
 
     return backward
+
+
+def _argument(args: tuple[Any, ...], kwargs: dict[str, Any], place: int, *names: str) -> Any:
+    """What was given at that place or by one of these names; None: neither, and the call is theirs to fail."""
+    return args[place] if len(args) > place else next((kwargs[name] for name in names if name in kwargs), None)
 
 
 def _grad(original: Callable[..., Any], observer: Observer) -> Callable[..., Any]:
@@ -183,7 +188,7 @@ def _labels_first(original: Callable[..., Any], observer: Observer) -> Callable[
         if not torch.compiler.is_compiling():
             listener = told()
             if listener is not None:
-                listener.labels_go_in(input, target, args[2])  # after weight and reduction
+                listener.labels_go_in(input, target, args[2] if len(args) > 2 else -100)  # after weight and reduction
         return original(input, target, *args)
 
     # A script that torch.jit compiles means the operation, whoever stands in its place. The table goes by id.
@@ -194,10 +199,10 @@ def _labels_first(original: Callable[..., Any], observer: Observer) -> Callable[
 
 def _clip(original: Callable[..., Any], observer: Observer) -> Callable[..., Any]:
     @functools.wraps(original)
-    def clip(parameters: Any, limit: Any, *args: Any, **kwargs: Any) -> Any:
+    def clip(*args: Any, **kwargs: Any) -> Any:
         observer.clip_begins()
-        total = original(parameters, limit, *args, **kwargs)
-        observer.clip_ended(total, limit)
+        total = original(*args, **kwargs)
+        observer.clip_ended(total, _argument(args, kwargs, 1, "max_norm", "clip_value"))
         return total
 
     return clip

@@ -5,6 +5,7 @@ from reid_smoke.facts import GraphFacts, StepFacts
 from reid_smoke.rule import Curve
 
 ALIKE = 1.5  # times 1/C, of the likeliest identity: nobody is preferred
+HARDLY = 0.15  # what smoothing leaves of the label; mixup of two and smoothing still leave it 0.4
 
 
 @check(
@@ -16,7 +17,8 @@ def targets_say_nothing(steps: list[StepFacts], graphs: list[GraphFacts], curve:
 
     What it means:
         The loss is given soft targets, and in them every identity is about as likely as any other: they come from a
-        teacher that has learnt nothing, or are smoothed until nothing is left. No loss is given the labels themselves:
+        teacher that has learnt nothing, or are smoothed until next to nothing is left of the label: a confidence of 0.9
+        was given as the smoothing. No loss is given the labels themselves:
         CE was left out of the sum, or is computed from the teacher's scores, through which no gradient goes.
 
     Why it stops learning:
@@ -34,7 +36,7 @@ def targets_say_nothing(steps: list[StepFacts], graphs: list[GraphFacts], curve:
     """
     recent, classes = steps[-20:], graphs[-1].num_classes
     largest = typical(recent, "target_top")
-    if largest is None or classes < 3 or largest > ALIKE / classes or grave_if_ce_fails(curve) == "warn":
+    if largest is None or classes < 3 or largest > max(ALIKE / classes, HARDLY) or grave_if_ce_fails(curve) == "warn":
         return None
     return Finding(
         f"in the targets the likeliest identity has {largest:.2%} (median of {len(recent)} steps), where one of "

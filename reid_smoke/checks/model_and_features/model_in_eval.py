@@ -9,8 +9,8 @@ from reid_smoke.rule import Curve
     "RS507", slug="model-in-eval", severity="fail", needs=[ModeFacts, GraphFacts],
     uses=[Curve],
     explains=[
-        "RS105", "RS202", "RS203", "RS204", "RS206", "RS207", "RS210", "RS215", "RS401", "RS403", "RS417", "RS502",
-        "RS506", "RS513",
+        "RS105", "RS201", "RS202", "RS203", "RS204", "RS206", "RS207", "RS210", "RS215", "RS401", "RS403", "RS417",
+        "RS502", "RS506", "RS513",
     ],
 )  # fmt: skip
 def model_in_eval(modes: list[ModeFacts], graphs: list[GraphFacts], curve: Curve) -> Finding | None:

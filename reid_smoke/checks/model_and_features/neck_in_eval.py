@@ -6,7 +6,7 @@ from reid_smoke.rule import Curve
 
 @check(
     "RS506", slug="neck-in-eval", severity="fail", needs=[GraphFacts, ParameterFacts],
-    uses=[Curve], explains=["RS202", "RS203", "RS204", "RS207", "RS210", "RS401", "RS403", "RS417", "RS502"],
+    uses=[Curve], explains=["RS201", "RS202", "RS203", "RS204", "RS207", "RS210", "RS401", "RS403", "RS417", "RS502"],
 )  # fmt: skip
 def neck_in_eval(graphs: list[GraphFacts], parameters: list[ParameterFacts], curve: Curve) -> Finding | None:
     """The BNNeck is in eval mode while it is trained.

@@ -1,3 +1,4 @@
+import torch
 from torch import Tensor, nn
 
 from tests.checks.tiny import Model, TinyTraining
@@ -45,11 +46,40 @@ class OnlyTheHolderTrains(TinyTraining):
         super().train_step(images, labels)
 
 
+class Unbounded(Model):
+    def neck(self, global_feat: Tensor) -> Tensor:
+        return self.bottleneck(global_feat)
+
+
+class ARateThatOnlyBatchNormBears(TinyTraining):
+    """As long as it follows the batch."""
+
+    steps, window = 90, (60, 90)
+    in_training_until = 90
+
+    def make_model(self) -> nn.Module:
+        return Unbounded(self.identities)
+
+    def make_optimizer(self) -> torch.optim.Optimizer:
+        groups = [{"params": self.head_parameters(), "lr": 0.05}, {"params": self.other_parameters(), "lr": 0.3}]
+        return torch.optim.SGD(groups, momentum=0.9)
+
+    def train_step(self, images, labels) -> None:
+        self.model.train(self.step_number <= self.in_training_until)
+        super().train_step(images, labels)
+
+
+class LeftInEvalAfterAFewSteps(ARateThatOnlyBatchNormBears):
+    """CE is no number any more soon after, long before the window, and the training is stopped there."""
+
+    steps, in_training_until = 40, 5
+
+
 class ValidatesBetween(TinyTraining):
     def after_epoch(self) -> None:
         self.model.eval()
         self.model.train()
 
 
-SICK = [LeftInEvalByValidation, GivesItsFeature, OnlyTheHolderTrains]
-HEALTHY = [ValidatesBetween]
+SICK = [LeftInEvalByValidation, GivesItsFeature, OnlyTheHolderTrains, LeftInEvalAfterAFewSteps]
+HEALTHY = [ValidatesBetween, ARateThatOnlyBatchNormBears]
