@@ -6,17 +6,11 @@ without waiting for it; on the CPU, where reading is free, at once.
 
 A step that was captured as a CUDA graph is told of once, at its capture. The figures are then part of the graph: each
 replay computes them anew, and is a step.
-
-Long after the window a verdict needs no more steps: from `dense_until` on every 11th is measured and written, ten times
-later every 53rd, and from there on ever fewer, as many each time that the training has become twice as long. So what is
-kept of it stays small, however long it is; those in between cost next to nothing. Primes, so that no accumulation cycle
-hides between them.
 """
 
 from __future__ import annotations
 
 import functools
-import math
 import re
 import time
 from collections.abc import Callable
@@ -32,50 +26,42 @@ from torch.optim import Optimizer
 from reid_smoke.facts import (
     AnewFacts,
     LoopFacts,
-    ParameterFacts,
     ProbeFault,
 )
 from reid_smoke.ledger import Ledger
 from reid_smoke.probes import measure
+from reid_smoke.probes.at_a_look import AtALook
 from reid_smoke.probes.at_backward import AtBackward, Features
 from reid_smoke.probes.beside import Beside
 from reid_smoke.probes.checkpoint import not_arrived
 from reid_smoke.probes.continuity import Continuity
-from reid_smoke.probes.cross_entropy import Batch, log_softmax_of, read_batch
+from reid_smoke.probes.cross_entropy import Batch, read_batch
+from reid_smoke.probes.density import DENSE_UNTIL, is_measured
 from reid_smoke.probes.figures import counted_labels, read_figures, turned_by
-from reid_smoke.probes.freshness import Frozen
-from reid_smoke.probes.groups import as_float, group_of, held_by
+from reid_smoke.probes.groups import as_float, group_of
 from reid_smoke.probes.guard import Method, guarded
-from reid_smoke.probes.heads import Heads
 from reid_smoke.probes.labels import LabelCounts, LabelsBeforeLoss
 from reid_smoke.probes.likeness import Likeness
 from reid_smoke.probes.loading import Loading
 from reid_smoke.probes.meanwhile import Meanwhile
 from reid_smoke.probes.nodes import Node, follow, loss_in_words, root_of, scalar_of
 from reid_smoke.probes.outbox import Outbox
-from reid_smoke.probes.resume import Resumed, rates_of
+from reid_smoke.probes.resume import rates_of
 from reid_smoke.probes.rivals import Rivals, loss_of
-from reid_smoke.probes.schedules import Schedules
 from reid_smoke.probes.sharing import Sharing
-from reid_smoke.probes.statistics import Statistics
-from reid_smoke.probes.structure import Structure, read_structure, read_unclassified
+from reid_smoke.probes.sight import Sight
+from reid_smoke.probes.structure import Structure, read_unclassified
 from reid_smoke.probes.under_way import Recorded, Step
 from reid_smoke.probes.weights import Weights
 from reid_smoke.probes.writer import FactWriter
 
-WALK_AT = (1, 2, 5, 20, 50)  # and at every hundredth step
 WAITED_FOR = 5  # first steps whose figures are there at once; later ones arrive when they do
 COMPARED_UNTIL, COMPARED_EACH = 20, 5  # step, and every so many after it, whose features are compared with each other
 IMAGES_AT = (2, 3, 4, 5)  # epochs whose first images are measured, too: are they what they were?
 FRUITLESS = 3  # backwards without any classification, after which it is written down what they reach
 MOST_FAULTS = 3  # of one probe, before it is switched off
 STEPS_WITHOUT_BACKWARD = (3, 10, 100)  # where a loop that steps without any backward is written down
-DENSE_UNTIL = 2000  # steps, each of which is measured
-EARLY_STRIDE, SPARSE_FROM = 11, 10  # from there on, up to so many times there
-STRIDES = (53, 101, 211, 401, 809, 1601, 3203, 6421, 12809, 25601)  # from there on, each for a doubling; the last stays
 MOST_LOADS = 16  # checkpoints that are told of
-MOST_PATHS = 8  # shapes of the graph between loss and labels that are remembered
-OFTEN = 1000  # steps within which whatever changed is written each time
 COUNTS = ("backwards", "other_backwards", "leaf_backwards", "optimizer_steps", "skipped", "zero_grads")
 
 
@@ -99,18 +85,15 @@ class Observer:
         head: which weight is the head, where a loss has several.
         """
         self.ledger = ledger
-        self._wanted = head
         self._writer = FactWriter(ledger)
         self.step = 0
         self.dense_until = DENSE_UNTIL
         self.device: str | None = None  # of the logits, torch's name of it
         self.on_loss: Callable[[Tensor, Tensor, int], None] | None = None  # is told logits, labels and ignore_index
         self.unclassified: dict[str, int] = {}  # losses without a classification, in words, while none had any
-        self._paths: list[tuple[tuple[int, ...], str]] = []  # from a loss to its labels, and the node that holds those
-        self._walked = 0
         self._started = started if started is not None else time.perf_counter()
         self._first_batch: float | None = None
-        self._structure: Structure | None = None
+        self._sight = Sight(head)
         self._weights = Weights()
         self._open: Step | None = None
         self._outbox = Outbox()
@@ -124,11 +107,7 @@ class Observer:
         self._likeness = Likeness()
         self.labels_before = LabelsBeforeLoss()
         self._sharing = Sharing()
-        self._schedules = Schedules()
-        self._resumed = Resumed()
-        self._frozen = Frozen()
-        self._statistics = Statistics()
-        self._heads = Heads()
+        self._at_a_look = AtALook(self._writer, self._loading, self)
         self._continuity = Continuity()
         self._rivals = Rivals(head)
         self._labels_due: int | None = None  # with which step they are told of, besides every hundredth
@@ -140,14 +119,13 @@ class Observer:
         self._without_gradient = self._with_gradient = 0  # cross-entropies, by what their logits ask for
         self._asks_only = True  # for gradients, by torch.autograd.grad, and never goes backward
         self._counts = dict.fromkeys(COUNTS, 0)
-        self._fruitless_walks = 0
         self._loads = 0
         self._faults: dict[str, int] = {}
 
     @property
     def structure(self) -> Structure | None:
         """What the last walk found; None before the first classification."""
-        return self._structure
+        return self._sight.structure
 
     @property
     def batch_size(self) -> int | None:
@@ -165,7 +143,7 @@ class Observer:
 
     @told
     def model_loaded(self, module: nn.Module, state_dict: object) -> None:
-        self._resumed.model_loaded(module, state_dict)
+        self._at_a_look.resumed.model_loaded(module, state_dict)
 
     @told
     def rates_before_load(self, optimizer: Optimizer) -> list[float | None]:
@@ -173,7 +151,7 @@ class Observer:
 
     @told
     def optimizer_loaded(self, optimizer: Optimizer, rates_before: list[float | None] | None, where: str) -> None:
-        self._resumed.optimizer_loaded(optimizer, rates_before or [], where)
+        self._at_a_look.resumed.optimizer_loaded(optimizer, rates_before or [], where)
 
     # --- batches ---
 
@@ -208,17 +186,6 @@ class Observer:
 
     # --- backward ---
 
-    def _is_measured(self, step: int) -> bool:
-        if step <= self.dense_until:
-            return True
-        times = step / (SPARSE_FROM * self.dense_until)
-        doublings = int(math.log2(times)) if times > 1 else -1
-        stride = STRIDES[min(doublings, len(STRIDES) - 1)] if doublings >= 0 else EARLY_STRIDE
-        return step % stride == 0
-
-    def _is_walked(self, step: int) -> bool:
-        return step in WALK_AT or step % 100 == 0 or step - self._walked > 100
-
     @told
     def backward_begins(self, tensors: object) -> None:
         self._begin_backward(tensors)
@@ -237,9 +204,9 @@ class Observer:
             return
         self._look_for_shared()
         self._counts["other_backwards"] += 1
-        measured = self._is_measured(self.step + 1)
-        consumer = self._remembered(root)
-        judged = self._structure
+        measured = is_measured(self.step + 1, self.dense_until)
+        consumer = self._sight.remembered(root, recording=not self._is_eager)
+        judged = self.structure
         if consumer is None and judged is not None and self._rivals.is_known(root, loss_of(judged)):
             self._note("x")
             return
@@ -247,9 +214,9 @@ class Observer:
         if self._before_capture is not None:
             if consumer is None:  # nothing that a walk would compute is computed while a graph records
                 return
-        elif consumer is None or (measured and self._is_walked(self.step + 1)):
+        elif consumer is None or (measured and self._sight.is_due(self.step + 1)):
             if consumer is not None:  # a classification, however many losses without one went before
-                self._fruitless_walks = 0
+                self._sight.fruitless = 0
             consumer, walked = self._look(root), True
         batch = read_batch(consumer) if consumer is not None and measured else None
         if batch is not None and not walked and self._may_wait:
@@ -279,7 +246,7 @@ class Observer:
         scale = self._scale if now.scaled else None
         if scale is not None:
             measurements["amp_scale"] = scale
-        probes = AtBackward(self._structure, self)
+        probes = AtBackward(self.structure, self)
         with torch.no_grad():
             self._weights.before_backward(now)
             with self._aside():
@@ -401,71 +368,41 @@ class Observer:
             arrived=new.arrived,
             compute_s=None,
             measurements=dict(known.measurements),
-            measured=self._is_measured(self.step),
+            measured=is_measured(self.step, self.dense_until),
         )
-
-    def _remembered(self, root: Node) -> Node | None:
-        if self._structure is None:
-            return None
-        for path, name in self._paths:
-            consumer = follow(root, path)
-            if consumer is None or consumer.name() != name or log_softmax_of(consumer) is None:
-                continue
-            # While a graph records there is no looking again, and what it records is the model that was looked at.
-            return consumer if self._before_capture is not None or self._structure.is_of(consumer) else None
-        return None
 
     def _look(self, root: Node) -> Node | None:
         """Walk the graph; remember and write what it shows. None where it holds no classification."""
-        if self._fruitless_walks > 50 and self._fruitless_walks % 50:
-            self._fruitless_walks += 1
+        known, step = self.structure, self.step + 1
+        structure = self._sight.look(root, step, self._optimizers)
+        if structure is None:
+            if self._sight.fruitless == FRUITLESS and known is None:
+                self._write_unclassified(root)
             return None
-        structure = read_structure(root, self.step + 1, self._structure, self._wanted, self._optimizers)
-        if structure is not None and self._structure is not None and structure.live.holds(self._structure.head):
-            before, other = loss_of(self._structure), loss_of(structure)
+        if known is not None and structure.live.holds(known.head):
+            before, other = loss_of(known), loss_of(structure)
             if self._rivals.is_beside(before, other):
                 return None
             if self._rivals.is_of_a_critic(before, other):
                 self._begin_anew(before.name)
-        if structure is None:
-            self._fruitless_walks += 1
-            if self._fruitless_walks == FRUITLESS and self._structure is None:
-                parameters, odd = read_unclassified(root, self.step)
-                self._writer.if_new(parameters)
-                if odd is not None:
-                    self._writer.if_new(odd)
-                self._write_counts()
-            return None
-        self._walked = self.step + 1
-        last, self._structure = self._structure, structure
-        way = (structure.classification.path, structure.classification.consumer)
-        if last is None or last.head is not structure.head:
-            self._paths.clear()
-        if way not in self._paths:
-            self._paths = [way, *self._paths][:MOST_PATHS]
+        last = self._sight.keep(structure, step)
         if last is None or last.head is not structure.head:
             self._weights.follow_head(structure.head)
             if structure.head is not None:
                 self._continuity.head(structure.head, structure.live.name(structure.head))
         if last is None or [id(p) for _, p in last.backbone] != [id(p) for _, p in structure.backbone]:
             self._weights.follow_backbone(structure.backbone)
-        self._writer.if_new(structure.graph_facts)
-        self._writer.if_new(structure.mode_facts)
-        written = self._writer.last(ParameterFacts)
-        # A long list, which a schedule changes at each look: later on, only when the training is a tenth longer.
-        due = not isinstance(written, ParameterFacts) or self.step < OFTEN or self.step > 1.1 * written.step
-        if due and not structure.sharded:
-            self._writer.if_new(structure.parameter_facts(self.step + 1))
-        if due:
-            self._write_schedules()
-        if last is None:
-            self._write_resumed(structure)
-        if due:
-            self._write_frozen(structure)
-            self._write_statistics(structure)
-            self._write_heads(root, structure)
+        updates = self._counts["optimizer_steps"]
+        self._at_a_look.write(root, structure, step, updates=updates, is_first=last is None)
         self._write_counts()
         return follow(root, structure.classification.path)
+
+    def _write_unclassified(self, root: Node) -> None:
+        parameters, odd = read_unclassified(root, self.step)
+        self._writer.if_new(parameters)
+        if odd is not None:
+            self._writer.if_new(odd)
+        self._write_counts()
 
     def _begin_anew(self, before: str | None) -> None:
         """What was written so far is of a loss beside the one that is judged from now on."""
@@ -540,13 +477,13 @@ class Observer:
     def step_begins(self, optimizer: Optimizer) -> None:
         self._stepped = True
         self._optimizers.add(optimizer)
-        group = group_of(optimizer, self._structure.head) if self._structure is not None else None
+        group = group_of(optimizer, self.structure.head) if self.structure is not None else None
         holds_head = group is not None and group.get("lr") is not None
         inside = any(self._stepping)
         self._closures = self._closures if self._stepping else 0
         self._stepping.append(holds_head or inside)
         now = self._open
-        if now is None or self._structure is None or not now.measured:
+        if now is None or self.structure is None or not now.measured:
             self._weights.lose_sight()
             return
         now.row = None  # a graph that holds no update: it follows by itself
@@ -582,8 +519,8 @@ class Observer:
 
     @guarded
     def _look_for_shared(self) -> None:
-        if self._structure is not None:
-            facts = self._sharing.next_gradient(self.step, self._structure.live.name)
+        if self.structure is not None:
+            facts = self._sharing.next_gradient(self.step, self.structure.live.name)
             if facts is not None:
                 self.ledger.add(facts)
 
@@ -680,46 +617,6 @@ class Observer:
         if likeness is not None:
             self._writer.if_new(likeness)
 
-    @guarded
-    def _write_resumed(self, structure: Structure) -> None:
-        facts = self._resumed.facts(structure.head, self.step + 1)
-        if facts is not None:
-            self.ledger.add(facts)
-
-    @guarded
-    def _write_frozen(self, structure: Structure) -> None:
-        facts = self._frozen.facts(structure.everything, self.step + 1, held_by(structure.live.optimizers))
-        if facts is not None:
-            self.ledger.add(facts)
-
-    @guarded
-    def _write_statistics(self, structure: Structure) -> None:
-        facts = self._statistics.facts(structure.batch_norms, self.step + 1)
-        if facts is not None:
-            self.ledger.add(facts)
-
-    @guarded
-    def _write_heads(self, root: Node, structure: Structure) -> None:
-        judged, name = structure.classification, structure.graph_facts.head
-        facts = self._heads.facts(root, judged, name, structure.beside, self.step + 1)
-        if facts is not None:
-            self.ledger.add(facts)
-
-    @guarded
-    def _write_schedules(self) -> None:
-        """Where a schedule is stepped at an epoch's end, it has been by the third step of the next."""
-        if self._structure is None:
-            return
-        facts = self._schedules.facts(
-            self._structure.live.schedulers,
-            self._structure.head,
-            step=self.step,
-            updates=self._counts["optimizer_steps"],
-            epochs=max(0, self._loading.epoch - (1 if self._loading.current.given >= 3 else 2)),
-        )
-        if facts is not None:
-            self._writer.if_new(facts)
-
     def _write_counts(self) -> None:
         counts = self._counts
         self._writer.if_new(
@@ -747,7 +644,8 @@ class Observer:
         self.settle()
         self.fetch()
         self._look_for_shared()
-        self._write_schedules()
+        if self.structure is not None:
+            self._at_a_look.schedules(self.structure, self.step, updates=self._counts["optimizer_steps"])
         self._write_labels(self.step)
         self._write_counts()
         now = time.perf_counter()
