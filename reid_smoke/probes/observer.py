@@ -30,6 +30,7 @@ from reid_smoke.facts import (
 )
 from reid_smoke.ledger import Ledger
 from reid_smoke.probes import measure
+from reid_smoke.probes.arrivals import Arrivals
 from reid_smoke.probes.at_a_look import AtALook
 from reid_smoke.probes.at_backward import AtBackward, Features
 from reid_smoke.probes.beside import Beside
@@ -37,15 +38,12 @@ from reid_smoke.probes.checkpoint import not_arrived
 from reid_smoke.probes.continuity import Continuity
 from reid_smoke.probes.cross_entropy import Batch, read_batch
 from reid_smoke.probes.density import DENSE_UNTIL, is_measured
-from reid_smoke.probes.figures import counted_labels, read_figures, turned_by
 from reid_smoke.probes.groups import as_float, group_of
 from reid_smoke.probes.guard import Method, guarded
-from reid_smoke.probes.labels import LabelCounts, LabelsBeforeLoss
-from reid_smoke.probes.likeness import Likeness
+from reid_smoke.probes.labels import LabelsBeforeLoss
 from reid_smoke.probes.loading import Loading
 from reid_smoke.probes.meanwhile import Meanwhile
 from reid_smoke.probes.nodes import Node, follow, loss_in_words, root_of, scalar_of
-from reid_smoke.probes.outbox import Outbox
 from reid_smoke.probes.resume import rates_of
 from reid_smoke.probes.rivals import Rivals, loss_of
 from reid_smoke.probes.sharing import Sharing
@@ -96,21 +94,18 @@ class Observer:
         self._sight = Sight(head)
         self._weights = Weights()
         self._open: Step | None = None
-        self._outbox = Outbox()
         self._captured: WeakKeyDictionary[object, Recorded] = WeakKeyDictionary()  # by CUDA graph
         self._beside = Beside()
         self.meanwhile = Meanwhile()
         self._before_capture: dict[str, int] | None = None  # the counts; None: nothing is being captured
         self._before = ""  # events since the last step closed
         self._loading = Loading(ledger)
-        self._labels = LabelCounts()
-        self._likeness = Likeness()
+        self._arrivals = Arrivals(self._writer, self._skipped)
         self.labels_before = LabelsBeforeLoss()
         self._sharing = Sharing()
         self._at_a_look = AtALook(self._writer, self._loading, self)
         self._continuity = Continuity()
         self._rivals = Rivals(head)
-        self._labels_due: int | None = None  # with which step they are told of, besides every hundredth
         self._optimizers: WeakSet[Optimizer] = WeakSet()  # that stepped
         self._stepping: list[bool] = []  # of each optimizer that steps now, the outermost first: is the head in it
         self._closures = 0  # backwards within the optimizer's step
@@ -168,7 +163,7 @@ class Observer:
     @told
     def epoch_ended(self, iterator: object) -> None:
         if self._loading.exhausted(iterator):
-            self._labels_due = self.step
+            self._arrivals.labels_due = self.step
 
     # --- the loss ---
 
@@ -259,8 +254,8 @@ class Observer:
                 if loss is not None:
                     measurements["loss"] = loss / scale if scale is not None else loss
                 probes.weight(root, consumer, batch, now, scale)
-            if self._is_eager and self._likeness.wants_more(self._loading.epoch):
-                probes.likeness(root, consumer, batch, self._likeness, now.epoch)
+            if self._is_eager and self._arrivals.likeness.wants_more(self._loading.epoch):
+                probes.likeness(root, consumer, batch, self._arrivals.likeness, now.epoch)
             rows = self._weights.rows_that_go_uphill if self._is_eager else None
             if self._closures > 1:  # a line search: where it goes is not what its last look alone asks for
                 self._weights.uphill.forget()
@@ -408,7 +403,7 @@ class Observer:
         """What was written so far is of a loss beside the one that is judged from now on."""
         self._settle()
         self._fetch(wait=True)
-        self._labels, self._likeness = LabelCounts(), Likeness()
+        self._arrivals.begin_anew()
         self.ledger.add(AnewFacts(step=self.step, before=before))
         self._writer.forget()
 
@@ -567,8 +562,8 @@ class Observer:
             self._writer.count(now)
             return
         row = self._close(now) if now.row is None else now.row
-        self._outbox.put(now, row)
-        self._fetch(wait=row.device.type == "cpu" or self.step <= WAITED_FOR or self._outbox.is_full)
+        self._arrivals.expect(now, row)
+        self._fetch(wait=row.device.type == "cpu" or self.step <= WAITED_FOR or self._arrivals.is_full)
 
     def _close(self, now: Step) -> Tensor:
         """Measure what is left to be measured; all of it in one row."""
@@ -582,40 +577,11 @@ class Observer:
         self._fetch(wait=wait)
 
     def _fetch(self, *, wait: bool) -> None:
-        stop: BaseException | None = None
-        for step, row in self._outbox.take(wait=wait):
-            try:
-                if step.images is not None:
-                    self._writer.images(step, step.images.tolist())
-                numbers = step.numbers(row)
-                figures = read_figures(numbers, step.updates)
-                step.turned_by = turned_by(numbers, step.own_functions)
-                self._labels.add(counted_labels(numbers), step.classes)
-                skips = figures.pop("skips")
-                if skips > 0:
-                    step.skip(int(skips))
-                    self._counts["optimizer_steps"] -= int(skips)
-                    self._counts["skipped"] += int(skips)
-                self._writer.step(step, figures)
-                self._write_labels_if_due(step.number)
-            except BaseException as wanted:  # whoever listens may end the training; the rest is written first
-                stop = wanted
-        if stop is not None:
-            raise stop
+        self._arrivals.write(wait=wait, dense_until=self.dense_until)
 
-    def _write_labels_if_due(self, step: int) -> None:
-        due = self._labels_due is not None and step >= self._labels_due
-        if due or (step % 100 == 0 and step <= self.dense_until):
-            self._labels_due = None if due else self._labels_due
-            self._write_labels(step)
-
-    def _write_labels(self, step: int) -> None:
-        facts = self._labels.facts(step)
-        if facts is not None:
-            self._writer.if_new(facts)
-        likeness = self._likeness.facts(step)
-        if likeness is not None:
-            self._writer.if_new(likeness)
+    def _skipped(self, times: int) -> None:
+        self._counts["optimizer_steps"] -= times
+        self._counts["skipped"] += times
 
     def _write_counts(self) -> None:
         counts = self._counts
@@ -646,7 +612,7 @@ class Observer:
         self._look_for_shared()
         if self.structure is not None:
             self._at_a_look.schedules(self.structure, self.step, updates=self._counts["optimizer_steps"])
-        self._write_labels(self.step)
+        self._arrivals.write_labels(self.step)
         self._write_counts()
         now = time.perf_counter()
         self._writer.end(self.step, how, started=self._started, begun=self._first_batch or now, now=now)
