@@ -69,9 +69,7 @@ def _beside_the_head(last: GraphFacts, counts: list[LoopFacts]) -> Finding | Non
     )
 
 
-def _cut_off_further_down(
-    last: GraphFacts, parameters: ParameterFacts, counts: list[LoopFacts]
-) -> Finding | None:
+def _cut_off_further_down(last: GraphFacts, parameters: ParameterFacts, counts: list[LoopFacts]) -> Finding | None:
     """A few layers before the head are reached, and none of the convolutions that are to be trained."""
     convolutions = [p for p in parameters.parameters if len(p.shape) == 4 and p.requires_grad and p.group is not None]
     if not convolutions or any(p.reached for p in convolutions):
@@ -99,8 +97,8 @@ def _trunk_of_its_own(
     if not counts or counts[-1].other_backwards:
         return None  # they may learn from a loss that goes backward by itself
     return Finding(
-        f"the loss reaches {len(weights) - len(missed)} of {len(weights)} weights that optimizers hold, and none of the "
-        f"{convolutions} convolutions among them ({listed(missed)}); no other backward was seen that could have",
+        f"the loss reaches {len(weights) - len(missed)} of {len(weights)} weights that optimizers hold, and none of "
+        f"the {convolutions} convolutions among them ({listed(missed)}); no other backward was seen that could have",
         step=last.step,
         severity="fail",
     )
