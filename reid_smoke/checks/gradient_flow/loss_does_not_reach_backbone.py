@@ -40,7 +40,7 @@ def loss_does_not_reach_backbone(
     if not last.backbone_trainable:
         return _beside_the_head(last, counts)
     if last.backbone_reached:
-        return _cut_off_further_down(last, parameters[-1]) or _trained_by_others(last, curve)
+        return _cut_off_further_down(last, parameters[-1], counts) or _trained_by_others(last, curve)
     names = [p.name for p in parameters[-1].parameters if p.role == "backbone" and p.requires_grad and not p.reached]
     path = " <- ".join(last.feature_path) or "nothing: the classifier's input has no gradient history"
     return Finding(
@@ -74,18 +74,38 @@ def _beside_the_head(last: GraphFacts, counts: list[LoopFacts]) -> Finding | Non
     )
 
 
-def _cut_off_further_down(last: GraphFacts, parameters: ParameterFacts) -> Finding | None:
+def _cut_off_further_down(last: GraphFacts, parameters: ParameterFacts, counts: list[LoopFacts]) -> Finding | None:
     """A few layers before the head are reached, and none of the convolutions that are to be trained."""
     convolutions = [p for p in parameters.parameters if len(p.shape) == 4 and p.requires_grad and p.group is not None]
-    if not convolutions or any(p.reached for p in convolutions) or last.backbone_reached > last.backbone_trainable / 2:
-        return None  # a transformer may be trained on patches that stay as they are
+    if not convolutions or any(p.reached for p in convolutions):
+        return None
     if last.cut_off:
         return None  # of several towers one may be trained by another loss: that is one-head-cut-off's
+    if last.backbone_reached > last.backbone_trainable / 2:
+        return _trunk_of_its_own(last, parameters, len(convolutions), counts)
     return Finding(
         f"the loss reaches {last.backbone_reached} of {last.backbone_trainable} trainable backbone parameters, "
         f"and none of the {len(convolutions)} convolutions that the optimizer holds "
         f"({listed([p.name for p in convolutions])})",
         step=last.step,
+    )
+
+
+def _trunk_of_its_own(
+    last: GraphFacts, parameters: ParameterFacts, convolutions: int, counts: list[LoopFacts]
+) -> Finding | None:
+    """The layers that are reached are a model of their own, and so is the trunk before them, which is not."""
+    weights = [p for p in parameters.parameters if len(p.shape) >= 2 and p.requires_grad and p.group is not None]
+    missed = [p.name for p in weights if not p.reached and p.role != "head"]
+    if 2 * len(missed) <= len(weights):
+        return None  # a transformer may be trained on patches that stay as they are
+    if not counts or counts[-1].other_backwards:
+        return None  # they may learn from a loss that goes backward by itself
+    return Finding(
+        f"the loss reaches {len(weights) - len(missed)} of {len(weights)} weights that optimizers hold, and none of "
+        f"the {convolutions} convolutions among them ({listed(missed)}); no other backward was seen that could have",
+        step=last.step,
+        severity="fail",
     )
 
 

@@ -3,8 +3,8 @@ from reid_smoke.facts import StepFacts
 from reid_smoke.rule import Curve
 
 LEFT = 0.01  # of its largest value: three divisions by ten belong to the end of a training, not to its first 300 steps
-EARLY = 0.5  # of the steps: a schedule over a short training, whole, is spent only towards its end
-AT_FULL = 0.35  # so many of the steps at the full rate are what a schedule spends at least (a cosine: half of them)
+EARLY = 0.8  # of the steps: a schedule over a short training, whole, is spent only towards its end (a cosine: 0.94)
+AT_FULL = 0.6  # of the steps, counted at the full rate: enough for CE to show whether anything is learnt
 
 
 @check(
@@ -42,7 +42,7 @@ def lr_decays_to_nothing(steps: list[StepFacts], curve: Curve) -> Finding | None
     if not most or last > LEFT * most or spent is None:
         return None
     at_full = sum(rate for rate, _ in rates) / most
-    if spent > EARLY * rates[-1][1] and at_full > AT_FULL * len(rates):
+    if spent > EARLY * rates[-1][1] or at_full > AT_FULL * len(rates):
         return None  # CE stood while the rate was there
     return Finding(
         f"head lr {most:.3g} at step {where}, under a hundredth of it from step {spent}, {last:.2g} at the end; "

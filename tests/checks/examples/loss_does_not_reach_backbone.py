@@ -40,6 +40,38 @@ class PartsThroughNumpy(TinyTraining):
         return F.cross_entropy(self.model.classifier(self.model.neck(self.reduce(part))), labels)
 
 
+class TrunkUnderNoGrad(TinyTraining):
+    """pytorch-metric-learning: trunk and embedder are two models, with an optimizer each."""
+
+    steps = 40
+    window = (20, 40)
+
+    def after_building(self) -> None:
+        self.trunk = nn.Sequential(self.model.base, nn.Unflatten(1, (32, 4, 4)), nn.Conv2d(32, 32, 3, padding=1))
+        self.model.base = nn.Sequential(nn.Flatten(), nn.Linear(512, 512))
+        self.optimizer = self.make_optimizer()
+        self.of_trunk = torch.optim.AdamW(self.trunk.parameters(), lr=1e-4)
+
+    def given(self, images: Tensor) -> Tensor:
+        with torch.no_grad():
+            return self.trunk(images)
+
+    def loss(self, images: Tensor, labels: Tensor) -> Tensor:
+        return super().loss(self.given(images), labels)
+
+    def train_step(self, images: Tensor, labels: Tensor) -> None:
+        self.of_trunk.zero_grad()
+        super().train_step(images, labels)
+        self.of_trunk.step()
+
+
+class TrunkAndEmbedder(TrunkUnderNoGrad):
+    steps, window = 60, (40, 60)
+
+    def given(self, images: Tensor) -> Tensor:
+        return self.trunk(images)
+
+
 class DetachedBesideCentres(WithCentres):
     """The loss still reaches the centres, which are no backbone."""
 
@@ -127,6 +159,6 @@ class Frozen(TinyTraining):
 
 SICK = [
     Detached, NoGrad, PartsThroughNumpy, DetachedBesideCentres, DetachedForTheHead, DetachedBeforeAHeadOfItsOwn,
-    DetachedBetweenTwoOptimizers,
+    DetachedBetweenTwoOptimizers, TrunkUnderNoGrad,
 ]  # fmt: skip
-HEALTHY = [Frozen, OnlyAProbe, TwoOptimizers]
+HEALTHY = [Frozen, OnlyAProbe, TwoOptimizers, TrunkAndEmbedder]
