@@ -57,6 +57,7 @@ from reid_smoke.probes.schedules import Schedules
 from reid_smoke.probes.sharing import Sharing
 from reid_smoke.probes.statistics import Statistics
 from reid_smoke.probes.structure import Structure, read_structure, read_unclassified
+from reid_smoke.probes.summands import without_gradient
 from reid_smoke.probes.under_way import Recorded, Step
 from reid_smoke.probes.weights import Weights
 from reid_smoke.probes.writer import FactWriter
@@ -126,6 +127,7 @@ class Observer:
         self._asks_only = True  # for gradients, by torch.autograd.grad, and never goes backward
         self._counts = dict.fromkeys(COUNTS, 0)
         self._fruitless_walks = 0
+        self._loss_without_graph: float | None = None
         self._loads = 0
         self._faults: dict[str, int] = {}
 
@@ -227,6 +229,8 @@ class Observer:
             if consumer is not None:  # a classification, however many losses without one went before
                 self._fruitless_walks = 0
             consumer, walked = self._look(root), True
+            if consumer is None and self._structure is None and self._fruitless_walks == FRUITLESS:
+                self._write_fruitless(root, scalar_of(tensors))
         batch = read_batch(consumer) if consumer is not None and measured else None
         if consumer is None or (measured and batch is None):
             self._note("x")
@@ -391,12 +395,6 @@ class Observer:
                 self._begin_anew(before.name)
         if structure is None:
             self._fruitless_walks += 1
-            if self._fruitless_walks == FRUITLESS and self._structure is None:
-                parameters, odd = read_unclassified(root, self.step)
-                self._writer.if_new(parameters)
-                if odd is not None:
-                    self._writer.if_new(odd)
-                self._write_counts()
             return None
         self._walked = self.step + 1
         last, self._structure = self._structure, structure
@@ -428,6 +426,19 @@ class Observer:
             self._write_heads(root, structure)
         self._write_counts()
         return follow(root, structure.classification.path)
+
+    @guarded
+    def _write_fruitless(self, root: Node, loss: Tensor | None) -> None:
+        """What there is instead of a classification."""
+        parameters, odd = read_unclassified(root, self.step)
+        self._writer.if_new(parameters)
+        if odd is not None:
+            self._writer.if_new(odd)
+        if loss is not None:
+            scale = self._scale.item() if self._scale is not None else 1.0
+            added = without_gradient(root, loss)
+            self._loss_without_graph = added / scale if added is not None else None
+        self._write_counts()
 
     def _begin_anew(self, before: str | None) -> None:
         """What was written so far is of a loss beside the one that is judged from now on."""
@@ -683,6 +694,7 @@ class Observer:
                 zero_grads=counts["zero_grads"],
                 leaf_backwards=counts["leaf_backwards"],
                 losses_without_gradient=self._without_gradient,
+                loss_without_graph=self._loss_without_graph if not self.step else None,
                 losses_left_out=0 if self.step else self._with_gradient,
                 unclassified=() if self.step else tuple(self.unclassified)[:5],
                 heads=self._continuity.heads,
