@@ -84,6 +84,7 @@ class LoopFacts(Fact):
     unclassified: tuple[str, ...] = ()  # what losses ended in, the last operation in front, while none classified
     losses_without_gradient: int = 0  # cross-entropies over logits that ask for none, while gradients were on
     losses_left_out: int = 0  # cross-entropies over logits that ask for one, while no classification went backward
+    loss_without_graph: float | None = None  # of a loss without a classification, what was added that has no graph
     leaf_backwards: int = 0  # on a tensor that nothing made: there is nothing to go back through
     rivals: tuple[str, ...] = ()  # heads of other losses, with a backward of their own, that are not judged
 

@@ -49,6 +49,7 @@ from reid_smoke.probes.rivals import Rivals, loss_of
 from reid_smoke.probes.sharing import Sharing
 from reid_smoke.probes.sight import Sight
 from reid_smoke.probes.structure import Structure, read_unclassified
+from reid_smoke.probes.summands import without_gradient
 from reid_smoke.probes.under_way import Recorded, Step
 from reid_smoke.probes.weights import Weights
 from reid_smoke.probes.writer import FactWriter
@@ -114,6 +115,7 @@ class Observer:
         self._without_gradient = self._with_gradient = 0  # cross-entropies, by what their logits ask for
         self._asks_only = True  # for gradients, by torch.autograd.grad, and never goes backward
         self._counts = dict.fromkeys(COUNTS, 0)
+        self._loss_without_graph: float | None = None
         self._loads = 0
         self._faults: dict[str, int] = {}
 
@@ -213,6 +215,8 @@ class Observer:
             if consumer is not None:  # a classification, however many losses without one went before
                 self._sight.fruitless = 0
             consumer, walked = self._look(root), True
+            if consumer is None and self.structure is None and self._sight.fruitless == FRUITLESS:
+                self._write_fruitless(root, scalar_of(tensors))
         batch = read_batch(consumer) if consumer is not None and measured else None
         if batch is not None and not walked and self._may_wait:
             self.meanwhile.put_off(batch.log_probs.device)
@@ -371,8 +375,6 @@ class Observer:
         known, step = self.structure, self.step + 1
         structure = self._sight.look(root, step, self._optimizers)
         if structure is None:
-            if self._sight.fruitless == FRUITLESS and known is None:
-                self._write_unclassified(root)
             return None
         if known is not None and structure.live.holds(known.head):
             before, other = loss_of(known), loss_of(structure)
@@ -392,11 +394,17 @@ class Observer:
         self._write_counts()
         return follow(root, structure.classification.path)
 
-    def _write_unclassified(self, root: Node) -> None:
+    @guarded
+    def _write_fruitless(self, root: Node, loss: Tensor | None) -> None:
+        """What there is instead of a classification."""
         parameters, odd = read_unclassified(root, self.step)
         self._writer.if_new(parameters)
         if odd is not None:
             self._writer.if_new(odd)
+        if loss is not None:
+            scale = self._scale.item() if self._scale is not None else 1.0
+            added = without_gradient(root, loss)
+            self._loss_without_graph = added / scale if added is not None else None
         self._write_counts()
 
     def _begin_anew(self, before: str | None) -> None:
@@ -595,6 +603,7 @@ class Observer:
                 zero_grads=counts["zero_grads"],
                 leaf_backwards=counts["leaf_backwards"],
                 losses_without_gradient=self._without_gradient,
+                loss_without_graph=self._loss_without_graph if not self.step else None,
                 losses_left_out=0 if self.step else self._with_gradient,
                 unclassified=() if self.step else tuple(self.unclassified)[:5],
                 heads=self._continuity.heads,

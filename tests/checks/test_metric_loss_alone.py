@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -10,12 +11,18 @@ from reid_smoke.checks.catalogue import rank
 from reid_smoke.checks.gradient_flow.loss_does_not_reach_head import loss_does_not_reach_head
 from reid_smoke.facts import LoopFacts, ParameterFacts, RunFacts
 from tests.checks.examples.loss_does_not_reach_head import centres
+from tests.checks.examples.triplets_without_positives import batch_hard
 from tests.checks.tiny import TinyTraining, run_tiny
 
 
 class MetricLossAlone(TinyTraining):
     def loss(self, images: Tensor, labels: Tensor) -> Tensor:
         return centres(self.model(images)[1], labels)
+
+
+class TripletsAddedToZero(TinyTraining):
+    def loss(self, images: Tensor, labels: Tensor) -> Tensor:
+        return torch.tensor(0.0) + 2 * batch_hard(self.model(images)[1], labels)
 
 
 class Autoencoder(TinyTraining):
@@ -35,7 +42,7 @@ class WithItsFirstBatchesScored(MetricLossAlone):
         F.cross_entropy(self.model(images)[0], labels)
 
 
-@pytest.mark.parametrize("training", [MetricLossAlone, Autoencoder, WithItsFirstBatchesScored])
+@pytest.mark.parametrize("training", [MetricLossAlone, TripletsAddedToZero, Autoencoder, WithItsFirstBatchesScored])
 def test_is_a_warning_and_nothing_to_judge(training: type[TinyTraining]) -> None:
     _, judgement = run_tiny(training())
     assert [(r.check.code, r.severity) for r in rank(judgement.results)] == [("RS304", "warn")]

@@ -1,3 +1,5 @@
+from math import log
+
 from reid_smoke.checks.catalogue import Finding, check
 from reid_smoke.facts import LoopFacts, ParameterFacts, RunFacts
 
@@ -49,6 +51,9 @@ def loss_does_not_reach_head(
     heads = [
         p for p in table.parameters if p.requires_grad and not p.reached and (p.name == planned or _like_a_head(p.name))
     ]
+    added = last.loss_without_graph
+    if not computed and heads and added is not None and _like_a_ce(added, heads[0].shape):
+        computed = f"; {added:.2f} of the loss have no graph behind them, as much as a detached cross-entropy would add"
     if not heads and last.losses_without_gradient < enough:
         return None
     never = f"never {heads[0].name}; " if heads else ""
@@ -66,3 +71,8 @@ def loss_does_not_reach_head(
 
 def _like_a_head(name: str) -> bool:
     return any(word in name.lower() for word in ("classifier", "head", "logit"))
+
+
+def _like_a_ce(added: float, shape: tuple[int, ...]) -> bool:
+    """About what CE is before anything is learnt, of as many classes as the head has rows."""
+    return bool(shape) and shape[0] > 1 and 0.5 * log(shape[0]) < added < 3 * log(shape[0])
