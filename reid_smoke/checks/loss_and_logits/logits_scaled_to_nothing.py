@@ -15,7 +15,7 @@ LENGTH = 1.0  # of the feature, times the factor: a cosine between -1 and 1, whe
 
 @check(
     "RS207", slug="logits-scaled-to-nothing", severity="fail", when="end", needs=[StepFacts, GraphFacts],
-    uses=[Curve], explains=["RS202", "RS203", "RS210", "RS401", "RS502"],
+    uses=[Curve], explains=["RS202", "RS203", "RS401", "RS502"],
 )  # fmt: skip
 def logits_scaled_to_nothing(steps: list[StepFacts], graphs: list[GraphFacts], curve: Curve) -> Finding | None:
     """The logits are scaled down until they say nothing.
