@@ -209,16 +209,16 @@ class Observer:
             self._counts["leaf_backwards"] += 1
             return
         self._look_for_shared()
-        self._counts["other_backwards"] += 1
         measured = self._is_measured(self.step + 1)
         consumer = self._remembered(root)
         judged = self._structure
         if consumer is None and judged is not None and self._rivals.is_known(root, loss_of(judged)):
-            self._note("x")
+            self._is_another()
             return
         walked = False
         if self._before_capture is not None:
             if consumer is None:  # nothing that a walk would compute is computed while a graph records
+                self._counts["other_backwards"] += 1
                 return
         elif consumer is None or (measured and self._is_walked(self.step + 1)):
             if consumer is not None:  # a classification, however many losses without one went before
@@ -226,7 +226,7 @@ class Observer:
             consumer, walked = self._look(root), True
         batch = read_batch(consumer) if consumer is not None and measured else None
         if consumer is None or (measured and batch is None):
-            self._note("x")
+            self._is_another()
             if not self.step and len(self.unclassified) < 16:
                 words = loss_in_words(root)
                 self.unclassified[words] = self.unclassified.get(words, 0) + 1
@@ -236,7 +236,6 @@ class Observer:
         self._stepping = within
         self._closures += bool(within)
         self._rivals.judged_came()
-        self._counts["other_backwards"] -= 1
         self._counts["backwards"] += 1
         self.step += 1
         now = self._open = self._new_step()
@@ -393,7 +392,7 @@ class Observer:
                 self._writer.if_new(parameters)
                 if odd is not None:
                     self._writer.if_new(odd)
-                self._write_counts()
+                self._write_counts(others_under_way=1)
             return None
         self._walked = self.step + 1
         last, self._structure = self._structure, structure
@@ -660,13 +659,18 @@ class Observer:
         if facts is not None:
             self._writer.if_new(facts)
 
-    def _write_counts(self) -> None:
+    def _is_another(self) -> None:
+        """The backward that begins is none of the judged loss."""
+        self._counts["other_backwards"] += 1
+        self._note("x")
+
+    def _write_counts(self, *, others_under_way: int = 0) -> None:
         counts = self._counts
         self._writer.if_new(
             LoopFacts(
                 step=self.step,
                 backwards=counts["backwards"],
-                other_backwards=counts["other_backwards"],
+                other_backwards=counts["other_backwards"] + others_under_way,
                 optimizer_steps=counts["optimizer_steps"],
                 skipped_by_scaler=counts["skipped"],
                 zero_grads=counts["zero_grads"],
