@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from itertools import groupby, pairwise
+from itertools import groupby, pairwise, takewhile
 from math import isfinite
 from statistics import median
 
-from reid_smoke.facts import CrashFacts, GraphFacts, StepFacts
+from reid_smoke.facts import CrashFacts, GraphFacts, ParameterFacts, StepFacts
 
 # The spread of the logits over the classes. CE can fall by 0.39 only if the right logit stands about 0.4 above the
 # others; with a spread of 0.15 that would be nearly three standard deviations for every sample.
@@ -68,11 +68,16 @@ def updates(steps: Sequence[StepFacts]) -> list[StepFacts]:
     return [step for step in steps if step.applied]
 
 
-def is_stepped_by_others(steps: Sequence[StepFacts], crashes: Sequence[CrashFacts]) -> bool | None:
+def is_stepped_by_others(
+    steps: Sequence[StepFacts], crashes: Sequence[CrashFacts], parameters: Sequence[ParameterFacts]
+) -> bool | None:
     """Whether the head goes on moving, whoever holds it: an optimizer may step fp32 masters that are copied back, and
     some step by hand. None: there were too few updates to tell, and more may come.
+
+    A model that is built anew in mid-training was held before: only what came since counts.
     """
-    done = updates(steps)
+    missed = list(takewhile(lambda p: not p.optimizer_holds_head, reversed(parameters)))
+    done = updates([s for s in steps if not missed or s.step >= missed[-1].step])
     moved = [step.head_moved for step in done if isfinite(step.head_moved)]
     if any(abs(after - before) > STILL for before, after in pairwise(moved)):
         return True

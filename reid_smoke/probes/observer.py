@@ -200,16 +200,16 @@ class Observer:
             self._counts["leaf_backwards"] += 1
             return
         self._look_for_shared()
-        self._counts["other_backwards"] += 1
         measured = is_measured(self.step + 1, self.dense_until)
         consumer = self._sight.remembered(root, recording=not self._is_eager)
         judged = self.structure
         if consumer is None and judged is not None and self._rivals.is_known(root, loss_of(judged)):
-            self._note("x")
+            self._is_another()
             return
         walked = False
         if self._before_capture is not None:
             if consumer is None:  # nothing that a walk would compute is computed while a graph records
+                self._counts["other_backwards"] += 1
                 return
         elif consumer is None or (measured and self._sight.is_due(self.step + 1)):
             if consumer is not None:  # a classification, however many losses without one went before
@@ -221,7 +221,7 @@ class Observer:
         if batch is not None and not walked and self._may_wait:
             self.meanwhile.put_off(batch.log_probs.device)
         if consumer is None or (measured and batch is None):
-            self._note("x")
+            self._is_another()
             if not self.step and len(self.unclassified) < 16:
                 words = loss_in_words(root)
                 self.unclassified[words] = self.unclassified.get(words, 0) + 1
@@ -231,7 +231,6 @@ class Observer:
         self._stepping = within
         self._closures += bool(within)
         self._rivals.judged_came()
-        self._counts["other_backwards"] -= 1
         self._counts["backwards"] += 1
         self.step += 1
         now = self._open = self._new_step()
@@ -405,7 +404,7 @@ class Observer:
             scale = self._scale.item() if self._scale is not None else 1.0
             added = without_gradient(root, loss)
             self._loss_without_graph = added / scale if added is not None else None
-        self._write_counts()
+        self._write_counts(others_under_way=1)
 
     def _begin_anew(self, before: str | None) -> None:
         """What was written so far is of a loss beside the one that is judged from now on."""
@@ -591,13 +590,18 @@ class Observer:
         self._counts["optimizer_steps"] -= times
         self._counts["skipped"] += times
 
-    def _write_counts(self) -> None:
+    def _is_another(self) -> None:
+        """The backward that begins is none of the judged loss."""
+        self._counts["other_backwards"] += 1
+        self._note("x")
+
+    def _write_counts(self, *, others_under_way: int = 0) -> None:
         counts = self._counts
         self._writer.if_new(
             LoopFacts(
                 step=self.step,
                 backwards=counts["backwards"],
-                other_backwards=counts["other_backwards"],
+                other_backwards=counts["other_backwards"] + others_under_way,
                 optimizer_steps=counts["optimizer_steps"],
                 skipped_by_scaler=counts["skipped"],
                 zero_grads=counts["zero_grads"],

@@ -49,7 +49,7 @@ def head_not_in_optimizer(
         return _other_heads(last, graphs[-1], curve, steps, heads)
     if last.optimizer_holds_head is not False or not graphs[-1].head_trainable:
         return None
-    if is_stepped_by_others(steps, crashes) is not False:
+    if is_stepped_by_others(steps, crashes, parameters) is not False:
         return None
     record = next((p for p in last.parameters if p.name == head), None)
     shape = " x ".join(map(str, record.shape)) if record else "?"

@@ -99,6 +99,8 @@ def _trunk_of_its_own(
     missed = [p.name for p in weights if not p.reached and p.role != "head"]
     if 2 * len(missed) <= len(weights):
         return None  # a transformer may be trained on patches that stay as they are
+    if not any(p.reached and p.role == "backbone" for p in weights):
+        return None  # fp32 masters, say, or another copy: optimizer-holds-a-copy tells of those
     if not counts or counts[-1].other_backwards:
         return None  # they may learn from a loss that goes backward by itself
     return Finding(

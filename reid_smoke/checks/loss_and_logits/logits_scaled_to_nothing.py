@@ -2,12 +2,14 @@ from math import exp, log
 
 from reid_smoke.checks._gravity import grave_if_ce_fails
 from reid_smoke.checks.catalogue import Finding, check
-from reid_smoke.checks.reading import NARROW, typical
+from reid_smoke.checks.reading import NARROW, figures, typical
 from reid_smoke.facts import GraphFacts, StepFacts
 from reid_smoke.rule import Curve
 
 SCALE = 0.1  # a factor under which the head must grow ten times as large for the same logits
 FLOOR = 0.25  # of log C: what CE cannot fall below, however well everything is learnt
+ROUNDING = 1e-3
+STILL_NARROW = 0.5  # of logits whose feature is normalised to length 1 throughout: they are on their way, and too slow
 LENGTH = 1.0  # of the feature, times the factor: a cosine between -1 and 1, where the usual scale is 16 to 64
 
 
@@ -49,12 +51,14 @@ def logits_scaled_to_nothing(steps: list[StepFacts], graphs: list[GraphFacts], c
                 step=graphs[-1].step,
                 severity=grave_if_ce_fails(curve),
             )
-    if curve.word not in ("flat", "slow") or spread is None or spread > NARROW:
-        return None
     factor = abs(scale) if scale is not None else 1.0
+    norms = figures(steps, "feat_norm")
+    unit = bool(norms) and factor <= 1 and all(abs(norm - 1) < ROUNDING for norm in norms)
+    if curve.word not in ("flat", "slow") or spread is None or spread > (STILL_NARROW if unit else NARROW):
+        return None
     at_first = typical(steps[:5], "feat_norm")
     lengths_seen = [seen for seen in (at_first, length) if seen is not None]  # what shrank on the way was not scaled
-    short = bool(lengths_seen) and max(lengths_seen) * factor <= LENGTH * (1 + 1e-3)  # rounding
+    short = bool(lengths_seen) and max(lengths_seen) * factor <= LENGTH * (1 + ROUNDING)
     if factor > SCALE and not short:
         return None
     lengths = f", the classifier's input has a norm of {length:.3g}" if length is not None else ""

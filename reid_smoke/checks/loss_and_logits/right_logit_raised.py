@@ -6,7 +6,9 @@ from reid_smoke.rule import Curve
 
 @check(
     "RS220", slug="right-logit-raised", severity="fail", needs=[GraphFacts], uses=[Curve],
-    explains=["RS202", "RS203", "RS204", "RS209", "RS216", "RS311", "RS312", "RS401", "RS403", "RS409"],
+    explains=[
+        "RS202", "RS203", "RS204", "RS209", "RS210", "RS216", "RS311", "RS312", "RS401", "RS403", "RS409", "RS512",
+    ],
 )  # fmt: skip
 def right_logit_raised(graphs: list[GraphFacts], curve: Curve) -> Finding | None:
     """The loss raises the right identity's logit: the label helps to answer itself.

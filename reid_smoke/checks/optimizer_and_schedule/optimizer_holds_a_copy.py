@@ -44,7 +44,7 @@ def optimizer_holds_a_copy(
     )
     if not whole or not held:
         return None
-    if is_stepped_by_others(steps, crashes) is not False:
+    if is_stepped_by_others(steps, crashes, parameters) is not False:
         return None  # the copy is one of fp32 masters, and is copied back
     alike = sum((Counter(p.shape for p in missed) & Counter(p.shape for p in held)).values())
     is_copy = alike >= ALIKE * min(len(held), len(missed))

@@ -29,7 +29,7 @@ def optimizer_holds_stale_parameters(
     last = parameters[-1]
     if not last.orphans:
         return None
-    if last.optimizer_holds_head is False and is_stepped_by_others(steps, crashes) is not False:
+    if last.optimizer_holds_head is False and is_stepped_by_others(steps, crashes, parameters) is not False:
         return None  # fp32 masters of a model in half precision
     shapes = ", ".join(" x ".join(map(str, shape)) for shape in last.orphan_shapes)
     missing = [p.name for p in last.parameters if p.requires_grad and p.reached and p.group is None]

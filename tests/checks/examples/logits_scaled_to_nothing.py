@@ -24,6 +24,28 @@ class CosineWithoutScale(TinyTraining):
         return F.cross_entropy(self.scale * F.linear(feature, F.normalize(self.model.classifier.weight)), labels)
 
 
+class OnlyTheFeatureIsCut(TinyTraining):
+    """The feature has length 1, and the head's weights have all their length to grow yet."""
+
+    steps, window = 60, (40, 60)
+    lr_head = 1e-3
+
+    def loss(self, images: Tensor, labels: Tensor) -> Tensor:
+        feature = F.normalize(self.model.bottleneck(self.model.base(images)))
+        return F.cross_entropy(self.model.classifier(feature), labels)
+
+
+class OnItsWayAndTooSlow(OnlyTheFeatureIsCut):
+    """Logits that spread by more than NARROW, far from where CE would be under the bar."""
+
+    identities = 200
+    steps, window = 50, (35, 50)
+    lr_head = 2e-2
+
+    def make_dataset(self) -> Crops:
+        return Crops(self.identities, noise=5.0)
+
+
 class Cosine(CosineWithoutScale):
     scale = 30.0
     noise = 1.5
@@ -79,5 +101,8 @@ class TowersOneOfThemFrozen(TwoTowers):
     frozen = True
 
 
-SICK = [TemperatureTheWrongWay, CosineWithoutScale, TwoTowersWithoutScale, OfAFrozenTower]
+SICK = [
+    TemperatureTheWrongWay, CosineWithoutScale, TwoTowersWithoutScale, OfAFrozenTower, OnlyTheFeatureIsCut,
+    OnItsWayAndTooSlow,
+]  # fmt: skip
 HEALTHY = [Cosine, TwoTowers, TowersOneOfThemFrozen]

@@ -55,6 +55,18 @@ class CopiedBesideAMemory(MemoryBank):
         self.model = copy.deepcopy(self.model)
 
 
+class BuiltAnewForAResume(TinyTraining):
+    """The best model so far is loaded into a new one, and the optimizer goes on with the old one."""
+
+    steps, window = 60, (40, 60)
+
+    def train_step(self, images: Tensor, labels: Tensor) -> None:
+        if self.step_number == 10:
+            self.original = self.model
+            self.model = self.make_model()
+        super().train_step(images, labels)
+
+
 class TeacherCopied(TinyTraining):
     """The copy is a teacher that follows the student, and in no optimizer."""
 
@@ -67,5 +79,5 @@ class TeacherCopied(TinyTraining):
             slow.data.lerp_(fast.data, 0.01)
 
 
-SICK = [CopiedAfterwards, CopiedBesideCentres, HoldsItsTeacher, CopiedBesideAMemory]
+SICK = [CopiedAfterwards, CopiedBesideCentres, HoldsItsTeacher, CopiedBesideAMemory, BuiltAnewForAResume]
 HEALTHY = [TeacherCopied, MemoryBank]
