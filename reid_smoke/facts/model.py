@@ -75,6 +75,7 @@ class GraphFacts(Fact):
     backbone_trainable: int
     sharded: bool = False  # the weights are divided among the ranks, so that none could be looked at
     classifications: int = 1  # of the same loss: two of an image-text model, one of each head of a model of parts
+    judged: int = 1  # which of them, as computed, from 1 on
     cut_off: tuple[int, ...] = ()  # which of them, as computed, from 1 on, have no weight behind their feature
     over_batch: bool = False  # the softmax is taken over the samples, not over the classes
     same_logits: int = 1  # classifications that share the judged one's logits: two with mixup

@@ -132,6 +132,7 @@ def read_structure(
         backbone_trainable=len(backbone),
         sharded=sharded,
         classifications=len(candidates),
+        judged=judged.index + 1,
         cut_off=cut_off,
         over_batch=log_softmax is not None and is_over_batch(log_softmax),
         same_logits=len(judged.same_logits),

@@ -113,7 +113,7 @@ def _trunk_of_its_own(
 
 def _trained_by_others(last: GraphFacts, curve: Curve) -> Finding | None:
     """Other losses reach the backbone, and CE teaches the head alone."""
-    if not last.cut_off or len(last.cut_off) < last.classifications or not last.head_trainable:
+    if last.judged not in last.cut_off or not last.head_trainable:
         return None
     return Finding(
         f"no weight is behind the feature that {last.head} is given, and CE trains the head alone; other parts of the "

@@ -93,6 +93,31 @@ class DetachedForTheHead(TinyTraining):
         return F.cross_entropy(self.model.classifier(self.model.neck(feature.detach())), labels) + triplets
 
 
+class DetachedBesideAttributes(TinyTraining):
+    """Colours and types are told from the same feature, and train it; the identities' head is cut off."""
+
+    def after_building(self) -> None:
+        self.colour = nn.Linear(512, 3)
+        self.optimizer.add_param_group({"params": self.colour.parameters(), "lr": 1e-3})
+
+    def loss(self, images: Tensor, labels: Tensor) -> Tensor:
+        feature = self.model.base(images)
+        of_colour = F.cross_entropy(self.colour(feature), labels % 3)
+        return F.cross_entropy(self.model.classifier(self.model.neck(self.given(feature))), labels) + 0.1 * of_colour
+
+    def given(self, feature: Tensor) -> Tensor:
+        return feature.detach()
+
+
+class ProbedBesideIdentities(DetachedBesideAttributes):
+    """The other way round: what is only looked at is the colour."""
+
+    def loss(self, images: Tensor, labels: Tensor) -> Tensor:
+        feature = self.model.base(images)
+        of_colour = F.cross_entropy(self.colour(feature.detach()), labels % 3)
+        return F.cross_entropy(self.model.classifier(self.model.neck(feature)), labels) + 0.1 * of_colour
+
+
 class DetachedBeforeAHeadOfItsOwn(TinyTraining):
     """Simple-CCReID: the classifier is another module, and one optimizer holds both."""
 
@@ -159,6 +184,6 @@ class Frozen(TinyTraining):
 
 SICK = [
     Detached, NoGrad, PartsThroughNumpy, DetachedBesideCentres, DetachedForTheHead, DetachedBeforeAHeadOfItsOwn,
-    DetachedBetweenTwoOptimizers, TrunkUnderNoGrad,
+    DetachedBetweenTwoOptimizers, TrunkUnderNoGrad, DetachedBesideAttributes,
 ]  # fmt: skip
-HEALTHY = [Frozen, OnlyAProbe, TwoOptimizers, TrunkAndEmbedder]
+HEALTHY = [Frozen, OnlyAProbe, TwoOptimizers, TrunkAndEmbedder, ProbedBesideIdentities]
