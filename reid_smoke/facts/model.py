@@ -36,7 +36,7 @@ class FrozenFacts(Fact):
     weights: int  # frozen, of two dimensions and more
     fresh: int
     examples: tuple[str, ...] = ()  # name and distribution of the first few
-    unheld: int = 0  # weights that ask for a gradient and are in no optimizer
+    unheld: int = 0  # weights that ask for a gradient and are in no optimizer, or later on in none that has stepped
     unheld_fresh: int = 0  # those of them that look as they were drawn
 
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
+from torch.optim import Optimizer
+
 from reid_smoke.facts import AnyFact, ParameterFacts
 from reid_smoke.probes.freshness import Frozen
 from reid_smoke.probes.groups import held_by
@@ -15,6 +19,7 @@ from reid_smoke.probes.statistics import Statistics
 from reid_smoke.probes.structure import Structure
 from reid_smoke.probes.writer import FactWriter
 
+SETTLED = 30  # updates, after which an optimizer that has not stepped holds nothing that moves
 OFTEN = 1000  # steps within which whatever changed is written each time
 
 
@@ -35,8 +40,17 @@ class AtALook:
     def disabled(self, probe: str) -> bool:
         return self._faults.disabled(probe)
 
-    def write(self, root: Node, structure: Structure, step: int, *, updates: int, is_first: bool) -> None:
-        """step: the one whose backward begins. updates: steps of optimizers before it."""
+    def write(
+        self,
+        root: Node,
+        structure: Structure,
+        step: int,
+        *,
+        updates: int,
+        stepped: Collection[Optimizer],
+        is_first: bool,
+    ) -> None:
+        """step: the one whose backward begins. updates: steps of optimizers before it; stepped: these optimizers."""
         self._writer.if_new(structure.graph_facts)
         self._writer.if_new(structure.mode_facts)
         written = self._writer.last(ParameterFacts)
@@ -50,7 +64,7 @@ class AtALook:
         if is_first:
             self._resumed_facts(structure, step)
         if due:
-            self._frozen_facts(structure, step)
+            self._frozen_facts(structure, step, stepped if updates >= SETTLED else ())
             self._statistics_facts(structure, step)
             self._heads_facts(root, structure, step)
 
@@ -73,8 +87,9 @@ class AtALook:
         self._add(self.resumed.facts(structure.head, step))
 
     @guarded
-    def _frozen_facts(self, structure: Structure, step: int) -> None:
-        self._add(self._frozen.facts(structure.everything, step, held_by(structure.live.optimizers)))
+    def _frozen_facts(self, structure: Structure, step: int, stepped: Collection[Optimizer]) -> None:
+        holders = list(stepped) or structure.live.optimizers
+        self._add(self._frozen.facts(structure.everything, step, held_by(holders)))
 
     @guarded
     def _statistics_facts(self, structure: Structure, step: int) -> None:

@@ -32,7 +32,8 @@ class Frozen:
     ) -> FrozenFacts | None:
         """None where the same parameters stand still as at the last look, or where none ever did.
 
-        held: ids of the parameters in optimizers; those in none stand still, too. None: no optimizer is known.
+        held: ids of the parameters in optimizers that may step; those in none stand still, too. None: no optimizer is
+            known.
         Frozen copies of what is trained beside them are left out: they are teachers.
         """
         copies = _frozen_copies(parameters)

@@ -389,7 +389,7 @@ class Observer:
         if last is None or [id(p) for _, p in last.backbone] != [id(p) for _, p in structure.backbone]:
             self._weights.follow_backbone(structure.backbone)
         updates = self._counts["optimizer_steps"]
-        self._at_a_look.write(root, structure, step, updates=updates, is_first=last is None)
+        self._at_a_look.write(root, structure, step, updates=updates, stepped=self._optimizers, is_first=last is None)
         self._write_counts()
         return follow(root, structure.classification.path)
 

@@ -7,6 +7,9 @@ from reid_smoke.rule import Curve
 # twentieth, nothing over 20. Images in BGR with only their mean taken away go to 150, but go below 0 as well.
 LARGEST = 30.0
 BELOW = 0.05  # of the largest: 0 to 255 less a mean of 0.5, which belongs to images of 0 to 1, goes no lower
+# Of 0 to 255 a dull image still has 8, and a normalised one of black and white has 2. Where there is less, what is
+# large is not the image: a patch was erased with a colour of 0 to 255.
+LEAST_CONTRAST = 2.5
 
 
 @check(
@@ -37,6 +40,8 @@ def images_unscaled(batches: list[ImageFacts], curve: Curve) -> Finding | None:
     """
     last = batches[-1]
     if not all(b.largest > LARGEST and b.smallest >= -BELOW * b.largest for b in batches):
+        return None
+    if any(b.contrast < LEAST_CONTRAST and b.constant < 1 for b in batches):
         return None
     return Finding(
         f"images of {last.smallest:.0f} to {last.largest:.0f}, mean {last.mean:.1f}; normalised they would be -3 to 3",

@@ -9,8 +9,7 @@ def no_backward(counts: list[LoopFacts]) -> Finding | None:
     """The optimizer steps, but backward is never called.
 
     What it means:
-        `optimizer.step()` runs over parameters that have no gradient. Backward on a number that was made into a tensor
-        anew is none: it has nothing to go back through.
+        `optimizer.step()` runs over parameters that have no gradient.
 
     Why it stops learning:
         Without backward there is no gradient, and an optimizer passes over parameters without one.
@@ -26,12 +25,6 @@ def no_backward(counts: list[LoopFacts]) -> Finding | None:
         pytorch #47175 and many a forum thread: "everything prints fine, but the loss does not descend".
     """
     last = counts[-1]
-    if last.backwards or last.other_backwards or last.optimizer_steps < STEPS:
+    if last.backwards or last.other_backwards or last.leaf_backwards or last.optimizer_steps < STEPS:
         return None
-    leaf = (
-        f" but {last.leaf_backwards} on a tensor that nothing made: `torch.tensor(...)`, `.item()` and `.detach()` "
-        "cut it off from the model"
-    )
-    return Finding(
-        f"{last.optimizer_steps} optimizer steps and not one backward{leaf if last.leaf_backwards else ''}", last.step
-    )
+    return Finding(f"{last.optimizer_steps} optimizer steps and not one backward", last.step)

@@ -1,6 +1,6 @@
 from reid_smoke.checks.catalogue import Finding, check
 from reid_smoke.checks.reading import NARROW, is_narrow, typical
-from reid_smoke.facts import ParameterFacts, StepFacts
+from reid_smoke.facts import ParameterFacts, ScheduleFacts, StepFacts
 from reid_smoke.rule import Curve, crossing_step
 
 # A head that starts with large random weights has wide logits from the first step; there it counts how far it came.
@@ -10,12 +10,23 @@ GROWN = 5.0  # times their first spread, and half way to where CE falls: logits 
 SOON = 3  # times the window, for CE to be under the bar at its pace
 STRIDES = 0.3  # of |w| in a single update, after the whole window: whatever holds the head, its steps are not short
 
+SHORTER = """\
+Let the warm-up end sooner: give the schedule the number of steps that the training really has, in the unit in which it
+is stepped, and an end of the warm-up that lies within the first epoch or two:
+
+    steps = epochs * len(loader)                                                 # stepped after every batch
+    scheduler = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr, total_steps=steps)
+
+Or judge it later, with a window behind the warm-up: `reid-smoke watch --window FIRST:LAST ...`."""
+
 
 @check(
     "RS401", slug="head-lr-too-small", severity="fail", when="end", needs=[StepFacts, ParameterFacts],
-    uses=[Curve], explains=["RS202", "RS203"],
+    uses=[Curve, ScheduleFacts], explains=["RS202", "RS203"],
 )  # fmt: skip
-def head_lr_too_small(steps: list[StepFacts], parameters: list[ParameterFacts], curve: Curve) -> Finding | None:
+def head_lr_too_small(
+    steps: list[StepFacts], parameters: list[ParameterFacts], curve: Curve, schedules: list[ScheduleFacts]
+) -> Finding | None:
     """The head's learning rate is alive, but far too small.
 
     What it means:
@@ -50,14 +61,26 @@ def head_lr_too_small(steps: list[StepFacts], parameters: list[ParameterFacts], 
     if not moving or not (_stays_narrow(steps, curve) or moved <= (HARDLY_MOVED if curve.word == "flat" else STANDS)):
         return None
     head = next((p for p in parameters[-1].parameters if p.role == "head"), None)
-    planned = ""
-    if head is not None and head.lr_initial and head.lr_initial > 2 * lr:
-        planned = f" ({lr / head.lr_initial:.1%} of the {head.lr_initial:.3g} that was set: a scheduler holds it down)"
+    goal = schedules[-1].lr_set if schedules else head.lr_initial if head is not None else None
+    held_down = goal is not None and goal > 2 * lr
+    planned = (
+        f" ({lr / goal:.1%} of the {goal:.3g} that was set: a scheduler holds it down)" if goal and held_down else ""
+    )
+    rise = _rise_to_come(schedules) if held_down else ""
     return Finding(
-        f"head lr {lr:.3g}{planned}, |dw|/|w| {update:.1e} a step, |w| moved {moved:.2g} of itself "
+        f"head lr {lr:.3g}{planned}{rise}, |dw|/|w| {update:.1e} a step, |w| moved {moved:.2g} of itself "
         f"in {steps[-1].step} steps; the logits spread by {spread:.3f}, and CE stands at {curve.ce.window_mean:.3f}",
         step=steps[-1].step,
+        mend=SHORTER if rise else None,
     )
+
+
+def _rise_to_come(schedules: list[ScheduleFacts]) -> str:
+    """Of a schedule that has come through less than half of its warm-up; empty: none, or it stands still."""
+    for one in schedules[-1].schedules if schedules else ():
+        if one.warm_up and 0 < one.position < one.warm_up / 2:
+            return f", {one.name} rises over {one.warm_up} of its steps and has taken {one.position}"
+    return ""
 
 
 def _stays_narrow(steps: list[StepFacts], curve: Curve) -> bool:

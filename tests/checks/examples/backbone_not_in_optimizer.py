@@ -30,6 +30,37 @@ class OnlyTheNeckBesideAMemory(MemoryBank):
         return torch.optim.Adam(self.model.neck.parameters(), lr=1e-5)
 
 
+class OneOfTwoSteps(TinyTraining):
+    """An optimizer for each part, as in a loop that was made for a critic, and one line is missing."""
+
+    def after_building(self) -> None:
+        self.other = torch.optim.AdamW(self.other_parameters(), lr=self.lr_backbone)
+        self.optimizer = torch.optim.AdamW(self.head_parameters(), lr=self.lr_head)
+
+    def train_step(self, images: Tensor, labels: Tensor) -> None:
+        self.optimizer.zero_grad()
+        self.other.zero_grad()
+        self.loss(images, labels).backward()
+        self.optimizer.step()
+        self.step_other()
+
+    def step_other(self) -> None:
+        pass
+
+
+class BothStep(OneOfTwoSteps):
+    def step_other(self) -> None:
+        self.other.step()
+
+
+class TheHeadComesFirst(OneOfTwoSteps):
+    """The backbone waits until the head has learnt something."""
+
+    def step_other(self) -> None:
+        if self.step_number > 20:
+            self.other.step()
+
+
 class FrozenByName(NamesWithAPrefix):
     def after_building(self) -> None:
         self.model.base.requires_grad_(False)
@@ -42,5 +73,5 @@ class OneLayerStands(TinyTraining):
         return [p for n, p in self.model.named_parameters() if "classifier" not in n and "conv1" not in n]
 
 
-SICK = [NamesWithAPrefix, LinearProbe, OnlyTheNeckBesideAMemory]
-HEALTHY = [MemoryBank, FrozenByName, OneLayerStands]
+SICK = [NamesWithAPrefix, LinearProbe, OnlyTheNeckBesideAMemory, OneOfTwoSteps]
+HEALTHY = [MemoryBank, FrozenByName, OneLayerStands, BothStep, TheHeadComesFirst]

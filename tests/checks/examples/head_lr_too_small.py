@@ -53,6 +53,13 @@ class WarmUpOfThousandEpochs(TinyTraining):
         self.scheduled = torch.optim.lr_scheduler.LambdaLR(self.optimizer, lambda epoch: 1e-3 + epoch / 1000)
 
 
+class OneCycleOfTooManySteps(TinyTraining):
+    """Its length was counted in images, not in batches."""
+
+    def make_scheduler(self):
+        return torch.optim.lr_scheduler.OneCycleLR(self.optimizer, 1e-2, total_steps=100_000, div_factor=1e4)
+
+
 class WarmUpPerStep(TinyTraining):
     def make_scheduler(self):
         return torch.optim.lr_scheduler.LinearLR(self.optimizer, 0.01, total_iters=20)
@@ -69,6 +76,6 @@ class BesideAFrozenTower(LargeRandomHead):
 
 SICK = [
     OneLearningRate, OneLearningRateBesideCentres, LargeRandomHead, TheRestLearns, WarmUpToTooLittle,
-    WarmUpOfThousandEpochs, BesideAFrozenTower,
+    WarmUpOfThousandEpochs, OneCycleOfTooManySteps, BesideAFrozenTower,
 ]  # fmt: skip
 HEALTHY = [WarmUpPerStep]

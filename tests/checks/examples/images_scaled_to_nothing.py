@@ -22,6 +22,7 @@ class NormalisedForPixels(TinyTraining):
     """Images of 0 to 1; the mean and the spread are those of 0 to 255. Half of them have a patch erased."""
 
     mean, spread = 116.0, 57.0
+    erased_with = 0.0
 
     def make_dataset(self) -> Crops:
         return OfZeroToOne(self.identities)
@@ -31,12 +32,18 @@ class NormalisedForPixels(TinyTraining):
 
     def loss(self, images: Tensor, labels: Tensor) -> Tensor:
         images = (images - self.mean) / self.spread
-        images[torch.rand(len(images)) < 0.5, :, 2:5, 2:5] = 0
+        images[torch.rand(len(images)) < 0.5, :, 2:5, 2:5] = self.erased_with
         return super().loss(images, labels)
 
 
 class DividedOnceMore(NormalisedForPixels):
     mean, spread = 0.0, 255.0
+
+
+class ErasedWithThePixelsMean(NormalisedForPixels):
+    """The same config gives the erased patch its colour: what is there runs from -2 to 116."""
+
+    erased_with = 116.0
 
 
 class Dull(TinyTraining):
@@ -51,5 +58,5 @@ class Dull(TinyTraining):
         return super().loss((images - self.mean) / self.spread, labels)
 
 
-SICK = [NormalisedForPixels, DividedOnceMore]
+SICK = [NormalisedForPixels, ErasedWithThePixelsMean, DividedOnceMore]
 HEALTHY = [Dull]

@@ -38,5 +38,14 @@ class ScaledInTheModel(TinyTraining):
         return super().loss((images - 128) / 30, labels)
 
 
+class ErasedWithAPixelsGrey(TinyTraining):
+    """Images are normalised, and a patch of some is filled with a mean of 0 to 255: not the images are unscaled."""
+
+    def loss(self, images: Tensor, labels: Tensor) -> Tensor:
+        images = images.clamp(-1, 3)
+        images[::3, :, 2:4, 2:4] = 40
+        return super().loss(images, labels)
+
+
 SICK = [BatchNormBearsIt, NormalisedForImagesOfOne]
-HEALTHY = [ScaledInTheModel, OnlyTheMeanIsTakenAway]
+HEALTHY = [ScaledInTheModel, OnlyTheMeanIsTakenAway, ErasedWithAPixelsGrey]

@@ -25,6 +25,27 @@ class OnlyTheFrozenPart(TinyTraining):
         return F.cross_entropy(score.detach() if self.step_number >= self.frozen_from else score, labels)
 
 
+class OfANumber(TinyTraining):
+    """The loss was made into a number for the log, and back into a tensor."""
+
+    steps = 40
+    window = (20, 40)
+
+    def train_step(self, images: Tensor, labels: Tensor) -> None:
+        self.optimizer.zero_grad()
+        torch.tensor(self.loss(images, labels).item(), requires_grad=True).backward()
+        self.optimizer.step()
+
+
+class LogitsOfTheirOwn(TinyTraining):
+    """Torch complained that they ask for no gradient, and so they were made to."""
+
+    def loss(self, images: Tensor, labels: Tensor) -> Tensor:
+        with torch.no_grad():
+            score, _ = self.model(images)
+        return F.cross_entropy(score.requires_grad_(), labels)
+
+
 class ValidatedUnderNoGrad(TinyTraining):
     def loss(self, images: Tensor, labels: Tensor) -> Tensor:
         with torch.no_grad():
@@ -32,5 +53,5 @@ class ValidatedUnderNoGrad(TinyTraining):
         return super().loss(images, labels)
 
 
-SICK = [UnderNoGrad, OnlyTheFrozenPart]
+SICK = [UnderNoGrad, OnlyTheFrozenPart, OfANumber, LogitsOfTheirOwn]
 HEALTHY = [ValidatedUnderNoGrad]

@@ -14,15 +14,6 @@ class Forgotten(TinyTraining):
         self.optimizer.step()
 
 
-class OfANumber(Forgotten):
-    """The loss was made into a number for the log, and back into a tensor."""
-
-    def train_step(self, images: Tensor, labels: Tensor) -> None:
-        self.optimizer.zero_grad()
-        torch.tensor(self.loss(images, labels).item(), requires_grad=True).backward()
-        self.optimizer.step()
-
-
 class AsksForTheGradients(TinyTraining):
     """Gradients by torch.autograd.grad, put where the optimizer looks for them; nothing is ever zeroed."""
 
@@ -36,5 +27,5 @@ class AsksForTheGradients(TinyTraining):
         self.optimizer.step()
 
 
-SICK = [Forgotten, OfANumber]
+SICK = [Forgotten]
 HEALTHY = [AsksForTheGradients, TinyTraining]
