@@ -18,6 +18,7 @@ from reid_smoke.probes.nodes import (
     follow,
     is_a,
     name_of,
+    saved,
     shape_of,
 )  # fmt: skip
 
@@ -41,16 +42,16 @@ def read_product(node: Node) -> Product | None:
     """The two sides of a classifier's product, told apart: the weight's side ends in one leaf and nothing else."""
     name, children = name_of(node), edges(node)
     if name == "Mm":
-        sides = ((children[0], node._saved_self), (children[1], node._saved_mat2))
+        sides = ((children[0], saved(node, "self")), (children[1], saved(node, "mat2")))
         bias_edge = None
     elif name == "Addmm":
-        sides = ((children[1], node._saved_mat1), (children[2], node._saved_mat2))
+        sides = ((children[1], saved(node, "mat1")), (children[2], saved(node, "mat2")))
         bias_edge = children[0]
     elif name in ("Convolution", "MkldnnConvolution"):
-        sides = ((children[0], node._saved_input), (children[1], node._saved_weight))
+        sides = ((children[0], saved(node, "input")), (children[1], saved(node, "weight")))
         bias_edge = children[2] if len(children) > 2 else None
     elif name == "Bmm":
-        sides = ((children[0], node._saved_self), (children[1], node._saved_mat2))
+        sides = ((children[0], saved(node, "self")), (children[1], saved(node, "mat2")))
         bias_edge = None
     else:
         return None
@@ -82,13 +83,13 @@ def divided(node: Node | None) -> Tensor | None:
     A factor after it is taken along.
     """
     if node is not None and name_of(node) == "Mul":
-        inner, factor = edges(node)[0], getattr(node, "_saved_other", None)
+        inner, factor = edges(node)[0], saved(node, "other")
         if inner is None:
-            inner, factor = edges(node)[1], getattr(node, "_saved_self", None)
+            inner, factor = edges(node)[1], saved(node, "self")
         value = divided(inner) if inner is not None and name_of(inner) == "Div" else None
         return value * factor.detach() if value is not None and isinstance(factor, Tensor) else None
-    above = getattr(node, "_saved_self", None) if node is not None and name_of(node) == "Div" else None
-    below = getattr(node, "_saved_other", None)
+    above = saved(node, "self") if node is not None and name_of(node) == "Div" else None
+    below = saved(node, "other")
     return above.detach() / below.detach() if isinstance(above, Tensor) and isinstance(below, Tensor) else None
 
 
@@ -101,7 +102,7 @@ def nearest_of_several(log_softmax: Node, path: tuple[int, ...]) -> tuple[tuple[
         if node is None:
             return None
         if name_of(node) in ("Max", "Amax"):
-            shape, dim = shape_of(edges(node)[0]), getattr(node, "_saved_dim", None)
+            shape, dim = shape_of(edges(node)[0]), saved(node, "dim")
             dim = dim[0] if isinstance(dim, (tuple, list)) and len(dim) == 1 else dim
             if len(shape) != 3 or not isinstance(dim, int):
                 return None
@@ -150,9 +151,11 @@ def scale_of_logits(log_softmax: Node, path: tuple[int, ...]) -> float:
             break
         name = name_of(node)
         if name == "Mul" or (name == "Div" and index == 0):
-            factor = node._saved_self if index else node._saved_other
+            factor = saved(node, "self") if index else saved(node, "other")
             if isinstance(factor, Tensor):
-                factor = factor.item() if factor.numel() == 1 else 1.0
+                factor = factor.detach().item() if factor.numel() == 1 else 1.0
+            elif factor is None:  # hidden
+                return 1.0
             scale = scale * factor if name == "Mul" else scale / factor
         node = node.next_functions[index][0]
     return float(scale)
@@ -168,7 +171,7 @@ def part_of_rows(log_softmax: Node | None, path: tuple[int, ...], rows: int) -> 
         if node is None:
             return None
         if name_of(node) == "Cat":
-            of_rows = getattr(node, "_saved_dim", None) in (0, 2**64 - 2)
+            of_rows = saved(node, "dim") in (0, 2**64 - 2)
             if part is not None or not of_rows or any(shape_of(c)[:1] != (rows,) for c in edges(node) if c is not None):
                 return None
             part = index
@@ -178,11 +181,11 @@ def part_of_rows(log_softmax: Node | None, path: tuple[int, ...], rows: int) -> 
 
 def norm_input(node: Node) -> Tensor | None:
     """What a batch norm's node normalised, (B, D, ...); None where it is not kept."""
-    value = getattr(node, "_saved_input", None)
+    value = saved(node, "input")
     return value.detach() if isinstance(value, Tensor) else None
 
 
 def norm_training(node: Node) -> bool | None:
     """Whether a batch norm's node used the batch's own statistics; None where it does not tell."""
-    value = getattr(node, "_saved_training", None)
+    value = saved(node, "training")
     return None if value is None else bool(value)

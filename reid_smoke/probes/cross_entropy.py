@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from reid_smoke.probes import other_losses
-from reid_smoke.probes.nodes import Node, edges, follow, name_of
+from reid_smoke.probes.nodes import Node, edges, follow, name_of, saved
 from reid_smoke.probes.other_losses import COMPILED, LOSSES, ONE_BY_ONE, SHAPES, Given, read_given
 
 SUMS = (
@@ -66,7 +66,24 @@ class Batch:
 
 
 def log_softmax_of(node: Node) -> Node | None:
-    """The log-softmax whose labels `node` holds; None where it is no such node."""
+    """The log-softmax whose labels `node` holds; None where it is no such node, or its values are hidden."""
+    found = _log_softmax_of(node)
+    return found if found is not None and _is_kept(found) else None
+
+
+def hides_log_softmax(node: Node) -> bool:
+    """Whether there is one, and somebody's hook has packed its values away."""
+    return _log_softmax_of(node) is not None and log_softmax_of(node) is None
+
+
+def _is_kept(log_softmax: Node) -> bool:
+    """Whether what `log_probs_of` reads is there to be read."""
+    wanted = {"Logsumexp": ("self", "result"), "Log": ("self",), "LogSigmoid": ("self",)}
+    own = wanted.get(name_of(log_softmax), ("result",) if name_of(log_softmax) not in (*LOSSES, COMPILED) else ())
+    return all(saved(log_softmax, name) is not None for name in own)
+
+
+def _log_softmax_of(node: Node) -> Node | None:
     name = name_of(node)
     if name.startswith("NllLoss") or name in PICKS:
         return _below(node, 0) or _shifted(node)
@@ -74,10 +91,12 @@ def log_softmax_of(node: Node) -> Node | None:
     if by_hand is not None:
         return by_hand[0]
     if name == "Mul":  # targets * log_probs, written by hand or by F.cross_entropy with probabilities
-        for index, saved in ((0, "_saved_other"), (1, "_saved_self")):
+        for index, side in ((0, "other"), (1, "self")):
             below = _below(node, index)
-            targets = getattr(node, saved, None)
-            if below is not None and isinstance(targets, Tensor) and targets.shape == log_probs_of(below).shape:
+            targets = saved(node, side)
+            if below is None or not _is_kept(below):
+                continue
+            if isinstance(targets, Tensor) and targets.shape == log_probs_of(below).shape:
                 return below
     given = read_given(node)
     return given.made_by if given is not None else None
@@ -151,11 +170,15 @@ def _softmax_of(node: Node | None) -> Node | None:
 
 def _targets_of(product: Node, log_softmax: Node | None) -> Tensor | None:
     """What (log-)probabilities are multiplied with, (B, C); None where it is not kept or does not fit."""
-    for index, saved in ((0, "_saved_other"), (1, "_saved_self")):
+    for index, side in ((0, "other"), (1, "self")):
         below = follow(product, (index,))
         if log_softmax is not None and log_softmax in (_below(product, index), _softmax_of(below)):
-            targets = getattr(product, saved, None)
-            fits = isinstance(targets, Tensor) and targets.shape == log_probs_of(log_softmax).shape
+            targets = saved(product, side)
+            fits = (
+                isinstance(targets, Tensor)
+                and _is_kept(log_softmax)
+                and targets.shape == log_probs_of(log_softmax).shape
+            )
             return targets if fits else None
     return None
 
@@ -163,9 +186,9 @@ def _targets_of(product: Node, log_softmax: Node | None) -> Tensor | None:
 def _mask_of(consumer: Node) -> Tensor | None:
     """(B, C) bool, with which a loss picks; None where it picks by labels, or nothing."""
     if name_of(consumer) == "MaskedSelect":
-        mask = getattr(consumer, "_saved_mask", None)
+        mask = saved(consumer, "mask")
     elif name_of(consumer) == "Index":
-        mask = next((i for i in consumer._saved_indices if isinstance(i, Tensor)), None)
+        mask = next((i for i in saved(consumer, "indices") or () if isinstance(i, Tensor)), None)
     else:
         return None
     return mask if isinstance(mask, Tensor) and mask.dtype is torch.bool and mask.dim() == 2 else None
@@ -223,13 +246,13 @@ def _below(node: Node, index: int) -> Node | None:
 def log_probs_of(node: Node) -> Tensor:
     """(B, C), of what stands for the log-softmax."""
     if name_of(node) == "Logsumexp":
-        return _less(node._saved_self, node._saved_result)
+        return _less(saved(node, "self"), saved(node, "result"))
     if name_of(node) == "Log":
-        return _less(node.next_functions[0][0].next_functions[0][0]._saved_result.log(), node._saved_self.log())
+        return _less(saved(follow(node, (0, 0)), "result").log(), saved(node, "self").log())
     if name_of(node) == "LogSigmoid":
-        logits: Tensor = node._saved_self
+        logits: Tensor = saved(node, "self")
         return logits.float().log_softmax(-1)
-    result: Tensor = node._saved_result
+    result: Tensor = saved(node, "result")
     if name_of(node) == "Exp":
         return result.clamp_min(1e-30).log().log_softmax(-1)
     if name_of(node) == "Sigmoid":
@@ -241,7 +264,7 @@ def is_over_batch(node: Node) -> bool:
     """Whether what stands for the log-softmax (B, C) is taken over the samples."""
     if name_of(node) == "Log":  # of a sum of exponentials
         node = follow(node, (0,))
-    dim = getattr(node, "_saved_dim", None)
+    dim = saved(node, "dim")
     if isinstance(dim, (tuple, list)):
         dim = dim[0] if len(dim) == 1 else None
     return isinstance(dim, int) and (dim - 2**64 if dim >= 2**63 else dim) in (0, -2)
@@ -272,12 +295,12 @@ def read_batch(consumer: Node) -> Batch | None:
     consumer = consumer if by_hand is None else by_hand[1]
     name, ignored, mixed, largest = name_of(consumer), IGNORED, None, None
     if name.startswith("NllLoss"):
-        labels, ignored = consumer._saved_target, int(consumer._saved_ignore_index)
+        labels, ignored = saved(consumer, "target"), int(saved(consumer, "ignore_index"))
         if ignored >= 2**63:  # torch < 2.9 shows the int64 as unsigned
             ignored -= 2**64
     elif name == "Gather":
-        labels = consumer._saved_index
-        if labels.numel() != rows:
+        labels = saved(consumer, "index")
+        if labels is None or labels.numel() != rows:
             return None
         labels = labels.reshape(rows)
     elif (mask := _mask_of(consumer)) is not None:
@@ -285,7 +308,7 @@ def read_batch(consumer: Node) -> Batch | None:
             return None
         labels = torch.where(mask.any(1), mask.long().argmax(1), IGNORED)
     elif name == "Index":
-        indices = [i for i in consumer._saved_indices if isinstance(i, Tensor)]
+        indices = [i for i in saved(consumer, "indices") or () if isinstance(i, Tensor)]
         if not indices or indices[-1].numel() != rows:
             return None
         labels = indices[-1].reshape(rows)
@@ -296,7 +319,7 @@ def read_batch(consumer: Node) -> Batch | None:
         if targets is None:
             return None
         labels, mixed, largest = _of_soft(targets)
-    if labels.shape != (rows,):
+    if labels is None or labels.shape != (rows,):
         return None
     labels = labels.detach().long().to(log_probs.device)
     batch = Batch(log_probs, labels, ignored, mixed is not None, mixed, largest)
@@ -334,7 +357,7 @@ def _of_soft(targets: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 def class_weights_of(consumer: Node) -> Tensor | None:
     """(C,), what the loss multiplies each class's share with; None where it has no such weights, or not torch's own."""
-    weights = consumer._saved_weight if name_of(consumer).startswith("NllLoss") else None
+    weights = saved(consumer, "weight") if name_of(consumer).startswith("NllLoss") else None
     return weights.detach() if isinstance(weights, Tensor) else None
 
 
@@ -349,7 +372,7 @@ def weight_of_ce(root: Node, path: tuple[int, ...]) -> Tensor | float | None:
     for index in path:
         name = name_of(node)
         if name == "Mul" or (name == "Div" and index == 0):
-            other = node._saved_self if index else node._saved_other
+            other = saved(node, "self") if index else saved(node, "other")
             if isinstance(other, Tensor):
                 other = other.detach().float().mean()  # a weight for each sample counts with its mean
                 if other.device.type == "cpu":  # a plain number is kept as such a tensor; on the way to a GPU it waits
@@ -388,6 +411,8 @@ def _sign_of_picked(consumer: Node, weight: Tensor | float) -> Tensor | float | 
             weight = -weight
         node = follow(node, (0,))
     if name_of(consumer) == "Mul":
-        targets = consumer._saved_self if index else consumer._saved_other
+        targets = saved(consumer, "self") if index else saved(consumer, "other")
+        if targets is None:
+            return None
         weight = weight * targets.detach().float().sum().sign()
     return -weight

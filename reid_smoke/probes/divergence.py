@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from reid_smoke.probes.nodes import PRODUCTS, Node, edges, follow, is_a, name_of, names_below
+from reid_smoke.probes.nodes import PRODUCTS, Node, edges, follow, is_a, name_of, names_below, saved
 from reid_smoke.probes.other_losses import SHAPES
 
 LOGS = ("LogSoftmax", "Log", "Logsumexp", "LogSigmoid")
@@ -21,9 +21,9 @@ def fed_to_kl_div(node: Node) -> tuple[str, ...] | None:
         product = edges(node)[1]
         if product is None or name_of(product) != "Mul" or edges(product)[0] is not None:
             return None
-        targets, given = getattr(product, "_saved_self", None), product
+        targets, given = saved(product, "self"), product
     elif name_of(node) == "Mul" and edges(node)[0] is None:
-        targets, minus = getattr(node, "_saved_self", None), follow(node, (1,))
+        targets, minus = saved(node, "self"), follow(node, (1,))
         if minus is None or name_of(minus) != "Sub" or edges(minus)[0] is not None:
             return None
         given = minus

@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.autograd.function import BackwardCFunction
 
 from reid_smoke.probes.classifier import read_product
-from reid_smoke.probes.cross_entropy import Batch, log_softmax_of, read_batch
+from reid_smoke.probes.cross_entropy import Batch, hides_log_softmax, log_softmax_of, read_batch
 from reid_smoke.probes.divergence import fed_to_kl_div
 from reid_smoke.probes.nodes import (
     ACCUMULATE,
@@ -33,6 +33,7 @@ from reid_smoke.probes.nodes import (
     is_a,
     name_of,
     names_below,
+    saved,
     shape_of,
 )
 from reid_smoke.probes.other_losses import COMPILED, saved_images
@@ -83,7 +84,7 @@ def walk(root: Node) -> Walk:
         log_softmax = log_softmax_of(node)
         if log_softmax is not None:
             found.classifications.append(_classification(node, log_softmax, path))
-        elif found.odd is None and name_of(node).startswith("NllLoss"):
+        elif found.odd is None and name_of(node).startswith("NllLoss") and not hides_log_softmax(node):
             found.odd = names_below(node)
         if found.divergence is None:
             found.divergence = fed_to_kl_div(node)
@@ -237,7 +238,7 @@ def is_fed_images(node: Node) -> bool:
         return saved_images(node) is not None
     if not name_of(node).startswith(("Convolution", "MkldnnConvolution")) or edges(node)[0] is not None:
         return False
-    value = getattr(node, "_saved_input", None)
+    value = saved(node, "input")
     return isinstance(value, Tensor) and value.dim() == 4 and value.shape[1] in (1, 3) and value.shape[2] > 1
 
 
@@ -245,5 +246,5 @@ def images_of(node: Node) -> Tensor | None:
     """What such a convolution, or compiled model, was given, (B, C, H, W); None where it is not kept."""
     if name_of(node) == COMPILED:
         return saved_images(node)
-    value = getattr(node, "_saved_input", None)
+    value = saved(node, "input")
     return value.detach() if isinstance(value, Tensor) else None

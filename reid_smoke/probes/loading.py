@@ -7,6 +7,7 @@ from weakref import WeakSet
 
 from reid_smoke.facts import LoaderFacts
 from reid_smoke.ledger import Ledger
+from reid_smoke.probes.promises import promised_by
 from reid_smoke.probes.under_way import Loader, batch_size_of, images_of_dataset, parts_of_dataset, sampler_of
 
 MOST_ITERATORS = 32  # a loop that makes an iterator per batch must not fill the memory
@@ -32,11 +33,12 @@ class Loading:
         self.data_s = 0.0
         self.arrived = time.perf_counter()
 
-    def fetched(self, iterator: object, seconds: float, promised: int | None) -> None:
+    def fetched(self, iterator: object, seconds: float) -> None:
         loader = self._iterators.get(id(iterator))
         if loader is None:
-            loader = Loader(key=id(iterator), promised=promised, sampler=sampler_of(iterator))
-            loader.images, loader.parts = images_of_dataset(iterator), parts_of_dataset(iterator)
+            loader = Loader(key=id(iterator), promised=promised_by(iterator), sampler=sampler_of(iterator))
+            if not self.epoch:
+                loader.images, loader.parts = images_of_dataset(iterator), parts_of_dataset(iterator)
             loader.batch_size = batch_size_of(iterator)
             self._iterators[id(iterator)] = loader
             if len(self._iterators) > MOST_ITERATORS:

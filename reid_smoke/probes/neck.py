@@ -33,7 +33,7 @@ def find_neck(
     node = None
     if product is not None and classification.norm_steps is not None and "BatchNorm" in classification.ends_in:
         node = follow(product.node, classification.norm_steps)
-    address = saved_storage(node, "_saved_running_mean") if node is not None else None
+    address = saved_storage(node, "running_mean") if node is not None else None
     width = None
     if head is not None and head.dim() >= 2:
         width = head.shape[1] if head.shape[0] == num_classes else head.shape[0]

@@ -20,6 +20,7 @@ ACCUMULATE = "AccumulateGrad"
 PRODUCTS = ("MmBackward", "AddmmBackward", "BmmBackward", "BaddbmmBackward", "ConvolutionBackward", "LinearBackward")
 POOLS = ("MeanBackward", "AdaptiveAvgPool", "AvgPool", "MaxPool", "AdaptiveMaxPool")
 NORMS = ("BatchNorm", "LayerNorm", "GroupNorm")
+COPIES_BACK = "save_on_cpu."  # torch's own, which may be asked again and again
 LONGEST_PATH = 24  # nodes; beyond this the classifier's input is not "what feeds it" any more
 
 
@@ -83,9 +84,34 @@ def behind(start: Node | None, ends: Callable[[Node], bool] = lambda node: False
             queue.extend(edges(node))
 
 
-def saved_storage(node: Node, attribute: str) -> int | None:
+def saved(node: Node | None, name: str) -> Any:
+    """What an operation keeps for its backward by that name of torch's; None where it keeps no such thing, or hides it.
+
+    Somebody's hook may have packed it away, and to ask for it is to have that hook unpack it: a checkpoint computes its
+    piece of the model once more, batch norms included, and who moves activations to another place may give each back
+    once only. That is backward's alone.
+    """
+    kept = getattr(node, f"_raw_saved_{name}", None)
+    if kept is not None and any(_is_packed(one) for one in (kept if isinstance(kept, (tuple, list)) else (kept,))):
+        return None
+    return getattr(node, f"_saved_{name}", None)
+
+
+def all_saved(node: Node) -> tuple[Any, ...]:
+    """The same of a function that keeps what it likes: nothing, where it hides any of it."""
+    if any(map(_is_packed, node._raw_saved_tensors)):
+        return ()
+    return tuple(node.saved_tensors)
+
+
+def _is_packed(kept: Any) -> bool:
+    hook = getattr(kept, "unpack_hook", None)
+    return hook is not None and not getattr(hook, "__qualname__", "").startswith(COPIES_BACK)
+
+
+def saved_storage(node: Node, name: str) -> int | None:
     """Address of a saved tensor's storage, to find the module that it belongs to."""
-    value = getattr(node, attribute, None)
+    value = saved(node, name)
     return value.data_ptr() if isinstance(value, Tensor) else None
 
 

@@ -158,9 +158,9 @@ class Observer:
             self._open.compute_s = time.perf_counter() - self._open.arrived
 
     @told
-    def batch_fetched(self, iterator: object, seconds: float, promised: int | None) -> None:
+    def batch_fetched(self, iterator: object, seconds: float) -> None:
         self._stepping.clear()  # a step that raised never ended
-        self._loading.fetched(iterator, seconds, promised)
+        self._loading.fetched(iterator, seconds)
 
     @told
     def epoch_ended(self, iterator: object) -> None:

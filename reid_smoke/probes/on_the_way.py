@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from reid_smoke.probes.nodes import PRODUCTS, Node, behind, edges, is_a
+from reid_smoke.probes.nodes import PRODUCTS, Node, behind, edges, is_a, saved
 
-SIDES = {"_saved_weight": 1, "_saved_mat2": -1, "_saved_self": 0, "_saved_mat1": 1}  # of a product: edge of each
+SIDES = {"weight": 1, "mat2": -1, "self": 0, "mat1": 1}  # of a product: edge of each
 
 
 def on_the_way(parameters: Sequence[tuple[str, Tensor]], consumer: Node) -> list[tuple[str, Tensor]]:
@@ -27,5 +27,5 @@ def on_the_way(parameters: Sequence[tuple[str, Tensor]], consumer: Node) -> list
 
 def _without_gradient(product: Node) -> list[Tensor]:
     children = edges(product)
-    values = ((getattr(product, name, None), children[edge]) for name, edge in SIDES.items() if edge < len(children))
+    values = ((saved(product, name), children[edge]) for name, edge in SIDES.items() if edge < len(children))
     return [value.detach() for value, child in values if child is None and isinstance(value, Tensor)]

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from reid_smoke.probes.nodes import Node, edges, follow, name_of
+from reid_smoke.probes.nodes import Node, all_saved, edges, follow, name_of, saved
 
 SHAPES = ("ToCopy", "View", "UnsafeView", "Reshape", "Squeeze", "Unsqueeze", "Expand", "Alias", "Clone")
 LOSSES = ("BinaryCrossEntropyWithLogits", "BinaryCrossEntropy", "MseLoss", "MultiMarginLoss")
@@ -42,8 +42,14 @@ def read_given(node: Node) -> Given | None:
         return _compiled(node)
     if name not in LOSSES:
         return None
-    scores, targets = node._saved_self, node._saved_target
-    if scores.dim() != 2 or scores.shape[1] < LEAST or targets.shape != scores.shape[: targets.dim()]:
+    scores, targets = saved(node, "self"), saved(node, "target")
+    if (
+        scores is None
+        or targets is None
+        or scores.dim() != 2
+        or scores.shape[1] < LEAST
+        or targets.shape != scores.shape[: targets.dim()]
+    ):
         return None
     made_by, of_no_scale = node, True
     if name in ("BinaryCrossEntropy", "MseLoss"):
@@ -86,10 +92,10 @@ def is_one_hot(targets: Tensor) -> bool:
 
 def _compiled(node: Node) -> Given | None:
     """A loss within what torch.compile made into one node: what its backward kept, told apart by shapes."""
-    saved = _saved(node)
-    flat = [t for t in saved if t.is_floating_point() and t.dim() == 2 and t.shape[1] >= LEAST]
+    given = _saved(node)
+    flat = [t for t in given if t.is_floating_point() and t.dim() == 2 and t.shape[1] >= LEAST]
     heights = {t.shape[0] for t in flat}
-    whole = [t for t in saved if t.dtype is torch.int64 and t.dim() == 1 and t.numel() > 1]
+    whole = [t for t in given if t.dtype is torch.int64 and t.dim() == 1 and t.numel() > 1]
     whole = [t for t in whole if t.numel() in heights]
     if len({t.data_ptr() for t in whole}) != 1:
         return None
@@ -97,7 +103,7 @@ def _compiled(node: Node) -> Given | None:
     rows = [t for t in flat if t.shape[0] == len(labels)]
     if len({tuple(t.shape) for t in rows}) > 1:
         # A model and its loss in one: the scores are as wide as a weight is high that no other follows.
-        weights = [t.shape for t in (*saved, *_leaves(node)) if t.dim() == 2 and t.shape[0] != len(labels)]
+        weights = [t.shape for t in (*given, *_leaves(node)) if t.dim() == 2 and t.shape[0] != len(labels)]
         high, wide = {shape[0] for shape in weights}, {shape[1] for shape in weights}
         rows = [t for t in rows if t.shape[1] in high - wide]
     if not rows or len({tuple(t.shape) for t in rows}) > 1:
@@ -122,5 +128,5 @@ def saved_images(node: Node) -> Tensor | None:
 
 def _saved(node: Node) -> tuple[Tensor, ...]:
     with contextlib.suppress(Exception):  # freed, or changed since
-        return tuple(t for t in node.saved_tensors if isinstance(t, Tensor))
+        return tuple(t for t in all_saved(node) if isinstance(t, Tensor))
     return ()

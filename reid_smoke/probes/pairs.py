@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from reid_smoke.probes.nodes import ACCUMULATE, NORMS, POOLS, Node, behind, edges, is_a, name_of, shape_of
+from reid_smoke.probes.nodes import ACCUMULATE, NORMS, POOLS, Node, behind, edges, is_a, name_of, saved, shape_of
 
 CONVOLUTIONS = ("Convolution", "Slow", "Thnn")
 PRODUCTS = ("Mm", "Addmm", "Bmm", "Baddbmm")
@@ -54,14 +54,14 @@ def _masks(root: Node, size: int) -> Iterator[tuple[Tensor, Node]]:
             return
         name = name_of(node)
         if name == "Mul" and shape_of(node) == (size, size):
-            for index, attribute in ((0, "_saved_other"), (1, "_saved_self")):
-                mask, below = _saved(node, attribute), edges(node)[index]
+            for index, side in ((0, "other"), (1, "self")):
+                mask, below = _saved(node, side), edges(node)[index]
                 if isinstance(mask, Tensor) and mask.shape == (size, size) and below is not None:
                     yield mask, below
         elif name in ("MaskedSelect", "MaskedFill", "Where", "Index"):
-            mask = _saved(node, "_saved_condition" if name == "Where" else "_saved_mask")
+            mask = _saved(node, "condition" if name == "Where" else "mask")
             if name == "Index":
-                given = [index for index in _saved(node, "_saved_indices") or () if isinstance(index, Tensor)]
+                given = [index for index in _saved(node, "indices") or () if isinstance(index, Tensor)]
                 mask = given[0] if len(given) == 1 else None
             below = next((child for child in edges(node) if child is not None), None)
             if below is None or not isinstance(mask, Tensor) or mask.dtype is not torch.bool:
@@ -70,9 +70,9 @@ def _masks(root: Node, size: int) -> Iterator[tuple[Tensor, Node]]:
                 yield ~mask if name == "MaskedFill" else mask, below  # a fill takes out the others
 
 
-def _saved(node: Node, attribute: str) -> Any:
+def _saved(node: Node, name: str) -> Any:
     with contextlib.suppress(RuntimeError):  # freed, or changed since
-        return getattr(node, attribute, None)
+        return saved(node, name)
     return None
 
 

@@ -31,6 +31,7 @@ class _Finder(MetaPathFinder):
     def __init__(self, name: str, then: Callable[[], None]) -> None:
         self._name = name
         self._then = then
+        self._asks = False
 
     def remove(self) -> None:
         with suppress(ValueError):
@@ -39,18 +40,21 @@ class _Finder(MetaPathFinder):
     def find_spec(
         self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        if fullname != self._name:
+        if fullname != self._name or self._asks:
             return None
-        self.remove()  # before asking the others, who would ask here again
-        spec = importlib.util.find_spec(fullname)
+        self._asks = True  # the others, who ask here again
+        try:
+            spec = importlib.util.find_spec(fullname)
+        finally:
+            self._asks = False
         if spec is None or spec.loader is None:
-            sys.meta_path.insert(0, self)
             return None
         loader = spec.loader
         execute = loader.exec_module
 
         def exec_module(module: ModuleType) -> None:
             del loader.exec_module  # the loader is as it was
+            self.remove()
             try:
                 execute(module)
             except BaseException:
@@ -58,5 +62,6 @@ class _Finder(MetaPathFinder):
                 raise
             self._then()
 
+        # Found is not imported: who only asks whether there is such a module imports it later, or never.
         loader.exec_module = exec_module  # type: ignore[method-assign]
         return spec

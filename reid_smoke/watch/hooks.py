@@ -43,7 +43,7 @@ def observing(observer: Observer) -> Iterator[Observer]:
 def _install(observer: Observer, undo: list[Callable[[], None]]) -> None:
     def replace(owner: Any, name: str, make: Callable[[Any], Any]) -> None:
         original = owner.__dict__[name]
-        wrapped = make(original)
+        wrapped = _passed_over(make(original))
         setattr(owner, name, wrapped)
 
         def restore() -> None:
@@ -74,6 +74,14 @@ def _install(observer: Observer, undo: list[Callable[[], None]]) -> None:
         replace(torch._C._nn, name, lambda original: _labels_first(original, observer))
     undo.append(register_optimizer_step_pre_hook(lambda opt, args, kwargs: observer.step_begins(opt)).remove)
     undo.append(register_optimizer_step_post_hook(lambda opt, args, kwargs: observer.step_ended(opt)).remove)
+
+
+def _passed_over(function: Any) -> Any:
+    """Python attributes a warning to whoever called what warns (stacklevel=2), and so do the filters of warnings. It
+    passes over frames of its own import system, which it knows by their file's name: ours lie between in the same way.
+    """
+    function.__code__ = function.__code__.replace(co_filename=f"{__file__}:importlib._bootstrap")
+    return function
 
 
 def _instead(new: Any, original: Any) -> Any:
@@ -120,14 +128,19 @@ def _called_from(caller: FrameType) -> str:
 
 
 def _backward(original: Callable[..., Any], observer: Observer) -> Callable[..., Any]:
+    told = weakref.ref(observer)
+
     @functools.wraps(original)
     def backward(*args: Any, **kwargs: Any) -> Any:
-        observer.backward_begins(_argument(args, kwargs, 0, "tensors"))
+        listener = told()
+        if listener is not None:
+            listener.backward_begins(_argument(args, kwargs, 0, "tensors"))
         result = original(*args, **kwargs)
-        observer.backward_ended()
+        if listener is not None:
+            listener.backward_ended()
         return result
 
-    return backward
+    return _known_to_jit_as("backward", backward)
 
 
 def _argument(args: tuple[Any, ...], kwargs: dict[str, Any], place: int, *names: str) -> Any:
@@ -138,21 +151,19 @@ def _argument(args: tuple[Any, ...], kwargs: dict[str, Any], place: int, *names:
 def _grad(original: Callable[..., Any], observer: Observer) -> Callable[..., Any]:
     """Who asks for the gradients themselves and puts them into `.grad` by hand goes backward, too."""
 
-    @functools.wraps(original)
-    def grad(
-        outputs: Any,
-        inputs: Any,
-        grad_outputs: Any = None,
-        retain_graph: bool | None = None,
-        create_graph: bool = False,
-        *args: Any,
-        **kwargs: Any,
-    ) -> Any:
-        # Where the graph is kept, backward is still to come: a penalty, or gradients that are only compared.
-        observer.gradients_asked(outputs, inputs, is_last=not (retain_graph or create_graph))
-        return original(outputs, inputs, grad_outputs, retain_graph, create_graph, *args, **kwargs)
+    told = weakref.ref(observer)
 
-    return grad
+    @functools.wraps(original)
+    def grad(*args: Any, **kwargs: Any) -> Any:
+        outputs, inputs = _argument(args, kwargs, 0, "outputs"), _argument(args, kwargs, 1, "inputs")
+        # Where the graph is kept, backward is still to come: a penalty, or gradients that are only compared.
+        is_kept = _argument(args, kwargs, 3, "retain_graph") or _argument(args, kwargs, 4, "create_graph")
+        listener = told()
+        if listener is not None:
+            listener.gradients_asked(outputs, inputs, is_last=not is_kept)
+        return original(*args, **kwargs)
+
+    return _known_to_jit_as("grad", grad)
 
 
 def _next_batch(original: Callable[..., Any], observer: Observer) -> Callable[..., Any]:
@@ -165,36 +176,40 @@ def _next_batch(original: Callable[..., Any], observer: Observer) -> Callable[..
         except StopIteration:
             observer.epoch_ended(self)
             raise
-        observer.batch_fetched(self, time.perf_counter() - asked, _length(self))
+        observer.batch_fetched(self, time.perf_counter() - asked)
         return batch
 
     return next_batch
 
 
-def _length(iterator: Any) -> int | None:
-    try:
-        return len(iterator)
-    except Exception:  # a sampler without a length, or one whose __len__ is broken: theirs to find out
-        return None
-
-
 def _labels_first(original: Callable[..., Any], observer: Observer) -> Callable[..., Any]:
     """On a GPU a label out of range is seen before the loss or never; so is, anywhere, what never goes backward."""
-    # torch.jit's table outlives the watch, and this function with it; the observer, and the training that it knows,
-    # must not.
     told = weakref.ref(observer)
 
-    def loss(input: Any, target: Any, *args: Any) -> Any:
+    def loss(*args: Any, **kwargs: Any) -> Any:
         if not torch.compiler.is_compiling():
             listener = told()
             if listener is not None:
-                listener.labels_go_in(input, target, args[2] if len(args) > 2 else -100)  # after weight and reduction
-        return original(input, target, *args)
+                ignored = _argument(args, kwargs, 4, "ignore_index")  # after weight and reduction
+                listener.labels_go_in(
+                    _argument(args, kwargs, 0, "self", "input"),
+                    _argument(args, kwargs, 1, "target"),
+                    -100 if ignored is None else ignored,
+                )
+        return original(*args, **kwargs)
 
-    # A script that torch.jit compiles means the operation, whoever stands in its place. The table goes by id.
-    _register_builtin(loss, f"aten::{original.__name__}")
-    _known_to_jit.append(loss)
-    return loss
+    return _known_to_jit_as(original.__name__, loss)
+
+
+def _known_to_jit_as(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+    """A script that torch.jit compiles means the operation, whoever stands in its place. The table goes by id.
+
+    It outlives the watch, and the function with it; the observer, and the training that it knows, must not: the
+    function refers to them weakly.
+    """
+    _register_builtin(function, f"aten::{name}")
+    _known_to_jit.append(function)
+    return function
 
 
 def _clip(original: Callable[..., Any], observer: Observer) -> Callable[..., Any]:
