@@ -93,9 +93,9 @@ class LikenessFacts(Fact):
     images: int  # the first ones of the training
     pairs: int  # of two images under one label
     auc: float  # probability that such a pair is closer than a pair under two labels; 0.5: no more alike
-    shift: int = (
-        0  # places within the batch, by which the labels would have to move to fit best; 0: they fit as they are
-    )
+    # By how many places within the batch, or else whole batches, labels would have to move to fit best; 0: not at all.
+    shift: int = 0
+    batch_shift: int = 0
     shifted_auc: float = nan  # the same as auc, with them moved
     later_pairs: int = 0  # under one label, of an image of the first epoch and one of the second
     later_auc: float = nan  # the same as auc, of those

@@ -23,6 +23,7 @@ LEAST = 4  # images of a batch whose features are compared with them
 ENOUGH = 1024  # images; their pairs are half a million
 LATER = 384  # of the second epoch
 SHIFTS = (1, -1, 2, -2)  # places within a batch, by which its labels are moved to see whether they fit better
+BATCHES = (-1, 1)  # batches, by which all labels are moved: what was taken from a prefetcher a step too late or early
 SAME_IMAGE = 0.02  # of the median distance: closer pairs may be one image twice, which proves nothing
 
 
@@ -116,18 +117,30 @@ class Described:
         return described
 
     def fetch(
-        self, shifts: Sequence[int] = ()
+        self, shifts: Sequence[int] = (), batches: Sequence[int] = ()
     ) -> tuple[NDArray[np.float32], list[NDArray[np.int64]], NDArray[np.int64]]:
-        """Descriptions (N, D), labels (N,) as they are and moved within their batches, batches (N,); none of images
-        with several labels."""
+        """Descriptions (N, D), labels (N,) as they are, moved within their batches, and moved by whole batches;
+        batches (N,); none of images with several labels."""
         descriptions = torch.cat([one for one, _ in self.batches]).cpu().numpy()
         labels = torch.cat([label for _, label in self.batches]).cpu().numpy()
         sizes = [len(label) for _, label in self.batches]
         each = np.split(labels, np.cumsum(sizes)[:-1])
         labellings = [np.concatenate([np.roll(label, by) for label in each]) for by in (0, *shifts)]
+        labellings += [_of_other_batches(each, by) for by in batches]
         whole = np.isfinite(descriptions).all(1)
         numbers = np.repeat(np.arange(len(sizes)), sizes)[whole]
         return descriptions[whole], [labelling[whole] for labelling in labellings], numbers
+
+
+def _of_other_batches(each: Sequence[NDArray[np.int64]], by: int) -> NDArray[np.int64]:
+    """Each batch's labels given to the batch that came `by` later; at the ends, and where sizes differ, each image has
+    a label of its own."""
+    moved = [
+        each[at - by] if 0 <= at - by < len(each) and len(each[at - by]) == len(labels) else np.full_like(labels, -1)
+        for at, labels in enumerate(each)
+    ]
+    labelling = np.concatenate(moved)
+    return np.where(labelling < 0, -1 - np.arange(len(labelling)), labelling)
 
 
 class Likeness:
@@ -187,10 +200,12 @@ class Likeness:
         return self._of_first.model_copy(update={"step": step, **across})
 
     def _facts_of_first(self, step: int) -> LikenessFacts:
-        descriptions, labellings, batches = self._first.fetch(SHIFTS)
+        descriptions, labellings, batches = self._first.fetch(SHIFTS, BATCHES)
         (pairs, auc), *others = all_alike(descriptions, labellings, batches)
-        shifted_auc, shift = max(
-            ((fit, by) for (_, fit), by in zip(others, SHIFTS, strict=True) if fit > auc), default=(float("nan"), 0)
+        moves = [(by, 0) for by in SHIFTS] + [(0, by) for by in BATCHES]
+        shifted_auc, (shift, batch_shift) = max(
+            ((fit, by) for (_, fit), by in zip(others, moves, strict=True) if fit > auc),
+            default=(float("nan"), (0, 0)),
         )
         compared = torch.stack(self._pairs).cpu().numpy() if len(self._pairs) > 1 else None
         carried, to_loss = np.zeros(0, np.float32), np.zeros(0, np.float32)
@@ -204,6 +219,7 @@ class Likeness:
             pairs=pairs,
             auc=auc,
             shift=shift,
+            batch_shift=batch_shift,
             shifted_auc=shifted_auc,
             batches=len(carried),
             carried=float(carried.mean()) if len(carried) else float("nan"),

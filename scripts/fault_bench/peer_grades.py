@@ -44,6 +44,7 @@ WORDS: dict[str, str] = {
     "images-not-finite": r"inputs has non-finite|nan.*(inputs|output)|outputs?.*nan",
     "same-picture-two-identities": r"duplicate|same (image|picture)",
     "labels-unrelated-to-images": r"labels are misaligned|wrong labels|mislabel|targets match|noisy labels",
+    "labels-shifted": r"labels are misaligned|wrong labels|mislabel|targets match|noisy labels",
     "last-batch-of-one": r"batch (of|size of|size) (1|one)\b|more than 1 value",
     "too-few-identities-a-batch": r"dominant class|imbalanc|few (classes|identities|labels)",
     "folder-empty": r"empty (folder|directory|data ?set)|(folder|directory|data ?set)\S* (is )?empty|no images",

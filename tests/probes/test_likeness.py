@@ -68,7 +68,23 @@ def test_labels_moved_within_the_batch_are_told_by_how_far() -> None:
         likeness.add(images, labels.roll(2))
     facts = likeness.facts(4)
     assert facts is not None
-    assert facts.shift == -2
+    assert (facts.shift, facts.batch_shift) == (-2, 0)
+    assert facts.shifted_auc > 0.95
+    assert facts.auc < 0.7
+
+
+def test_labels_of_another_batch_are_told_and_batches_of_another_size_are_left_out() -> None:
+    people = torch.rand(12, 3, 8, 1, generator=torch.Generator().manual_seed(2))
+    likeness, before = Likeness(), torch.arange(12)
+    for seed in range(6):
+        draw = torch.Generator().manual_seed(seed)
+        labels = torch.randperm(12, generator=draw)[: 5 if seed == 5 else 12]
+        images = people[labels] + 0.05 * torch.rand(len(labels), 3, 8, 4, generator=draw)
+        likeness.add(images, before[: len(labels)])
+        before = labels
+    facts = likeness.facts(6)
+    assert facts is not None
+    assert (facts.shift, facts.batch_shift) == (0, -1)
     assert facts.shifted_auc > 0.95
     assert facts.auc < 0.7
 

@@ -16,12 +16,13 @@ KEPT = 0.09  # correlation: the features stand in the order of the images
     explains=["RS115", "RS118", "RS202", "RS203", "RS204", "RS401", "RS403", "RS408"],
 )  # fmt: skip
 def labels_shifted(likeness: list[LikenessFacts]) -> Finding | None:
-    """The labels are shifted against the images of their batch.
+    """The labels are shifted against their images.
 
     What it means:
         Moved a place or two within the batch, the labels fit the colours of the images far better than where they
         stand. With PK sampling the images of an identity stand side by side, and a shift by one leaves most of them
-        with their own label: CE falls, only too slowly, and no figure of the loss shows why.
+        with their own label: CE falls, only too slowly, and no figure of the loss shows why. Or they fit the images of
+        the batch before, or after: then nothing can be learnt at all.
 
     Why it stops learning:
         Of K images side by side one or more carry the label of the neighbour, in every batch and always others: that is
@@ -34,21 +35,27 @@ def labels_shifted(likeness: list[LikenessFacts]) -> Finding | None:
             loss = F.cross_entropy(model(images), labels)            # not: labels.roll(1)
 
     Seen in:
-        A `roll` that was meant for the copy that images are mixed with, and was given to the loss.
+        Prefetchers that hand out the next batch's images beside this batch's labels; a `roll` that was meant for the
+        copy that images are mixed with, and was given to the loss.
     """
     last = likeness[-1]
-    if not last.shift or last.pairs < PAIRS or not last.shifted_auc > FITS:
+    if not (last.shift or last.batch_shift) or last.pairs < PAIRS or not last.shifted_auc > FITS:
         return None
     error = OF_ONE_PAIR / sqrt(last.pairs)
     if last.shifted_auc - last.auc < max(LEAST, ERRORS * sqrt(2) * error):
         return None
     if not last.carried - 2 * last.carried_error > KEPT:  # rows of the loss that stand in another order than the images
         return None
-    places = f"{abs(last.shift)} place" + ("s" if abs(last.shift) > 1 else "")
     return Finding(
         f"two images under one label are more alike in colour than two under different labels in {last.auc:.0%} of the "
-        f"cases, and in {last.shifted_auc:.0%} with the labels moved {places} "
-        f"{'on' if last.shift > 0 else 'back'} within the batch (± {error:.0%}; 50% is chance), {last.pairs} pairs "
+        f"cases, and in {last.shifted_auc:.0%} with {_moved(last)} (± {error:.0%}; 50% is chance), {last.pairs} pairs "
         f"among {last.images} images",
         step=last.step,
     )
+
+
+def _moved(likeness: LikenessFacts) -> str:
+    if likeness.batch_shift:
+        return f"those of the batch {'before' if likeness.batch_shift > 0 else 'after'} in the labels' place"
+    places = f"{abs(likeness.shift)} place" + ("s" if abs(likeness.shift) > 1 else "")
+    return f"the labels moved {places} {'on' if likeness.shift > 0 else 'back'} within the batch"

@@ -33,9 +33,9 @@ def labels_unrelated_to_images(
         And CE does not fall on images that the model has not seen before.
 
     Why it stops learning:
-        There is nothing to be learnt but each image by heart. Labels were shuffled against their images, or belong to
-        the batch before; a list of paths was sorted while the list of labels was not. Or the images show nobody any
-        more: noise, an augmentation far too strong, crops of the wrong place.
+        There is nothing to be learnt but each image by heart. Labels were shuffled against their images; a list of
+        paths was sorted while the list of labels was not. Or the images show nobody any more: noise, an augmentation
+        far too strong, crops of the wrong place.
 
     Mend:
         Put ten images beside their labels and look: `reid-smoke inspect CONFIG` saves such a sheet. Keep path and label

@@ -57,7 +57,7 @@ def images_of_somebody_else(parts: Parts) -> None:
     parts.batches_with(lambda images, labels: (torch.randn_like(images), labels))
 
 
-@fault("labels-unrelated-to-images", at="built", mended_by=("embedded-data",))
+@fault("labels-shifted", at="built", mended_by=("embedded-data",))
 def labels_of_the_batch_before(parts: Parts) -> None:
     """Prefetching gone wrong: each batch is trained with the labels of the one before."""
     kept: list[Tensor] = []

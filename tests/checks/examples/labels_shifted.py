@@ -43,6 +43,17 @@ class RolledAtRandom(Dressed):
         return super().loss(images, labels.roll(-1))
 
 
+class OfTheBatchBefore(Dressed):
+    """A prefetcher that has the next images already, and still this batch's labels."""
+
+    def after_building(self) -> None:
+        self.last: Tensor | None = None
+
+    def loss(self, images: Tensor, labels: Tensor) -> Tensor:
+        given, self.last = labels if self.last is None else self.last, labels
+        return super().loss(images, given)
+
+
 class TwoViewsInterleaved(OfFour):
     """Each image twice, view after view; the loss has all the first views in front, and the labels with them."""
 
@@ -52,5 +63,5 @@ class TwoViewsInterleaved(OfFour):
         return F.cross_entropy(score, labels.repeat(2))
 
 
-SICK = [RolledByOne, RolledAtRandom]
+SICK = [RolledByOne, RolledAtRandom, OfTheBatchBefore]
 HEALTHY = [OfFour, TwoViewsInterleaved]
