@@ -6,6 +6,7 @@ is kept with its node; so the parameters of that piece are found although no edg
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 from collections.abc import Iterator
 from functools import partial
@@ -41,7 +42,8 @@ def _inside(value: object) -> list[object]:
     if isinstance(value, partial):
         return [value.func, *value.args, *value.keywords.values()]
     if isinstance(value, FunctionType):
-        return list(inspect.getclosurevars(value).nonlocals.values())
+        with contextlib.suppress(ValueError):  # a name that is given its value only later
+            return list(inspect.getclosurevars(value).nonlocals.values())
     if isinstance(value, (list, tuple)):
         return list(value)
     return []
