@@ -17,7 +17,7 @@ from reid_smoke.probes import measure
 from reid_smoke.probes.classifier import norm_input, part_of_rows, scale_of_logits, takes_weight_as_it_is
 from reid_smoke.probes.cross_entropy import Batch, is_cross_entropy, log_softmax_of, weight_of_ce
 from reid_smoke.probes.graph import images_of, is_fed_images
-from reid_smoke.probes.guard import Accountable, guarded
+from reid_smoke.probes.guard import Accountable, guarded, past_their_modes
 from reid_smoke.probes.likeness import Likeness
 from reid_smoke.probes.margin import without_margin
 from reid_smoke.probes.nodes import Node, behind, follow
@@ -253,7 +253,7 @@ def _harmless(hook: Callable[..., None]) -> Callable[..., None]:
     """A hook on the graph that never stops a backward: what it could not measure stays unmeasured."""
 
     def safe(*args: Any) -> None:
-        with contextlib.suppress(Exception), torch.no_grad():
+        with contextlib.suppress(Exception), torch.no_grad(), past_their_modes():
             hook(*args)
 
     return safe

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Any, Protocol, TypeVar
+
+import torch
+from torch.utils._python_dispatch import _disable_current_modes
 
 
 class Accountable(Protocol):
@@ -13,6 +17,19 @@ class Accountable(Protocol):
 
 
 Method = TypeVar("Method", bound=Callable[..., Any])
+
+
+@contextmanager
+def past_their_modes() -> Iterator[None]:
+    """What is computed inside is nobody else's to count or to change: a mode of theirs, as FlopCounterMode is one or
+    torch.set_default_device makes one, sees the training alone."""
+    if not torch._C._len_torch_dispatch_stack() and not torch._C._is_torch_function_mode_enabled():
+        yield
+        return
+    with ExitStack() as modes:
+        modes.enter_context(torch._C.DisableTorchFunction())
+        modes.enter_context(_disable_current_modes())
+        yield
 
 
 def guarded(method: Method) -> Method:

@@ -192,7 +192,8 @@ def choose_sentinels(parameters: Sequence[tuple[str, Tensor]], count: int = 4, m
 
     most: elements of each, where there are enough that small; a transformer's smallest matrices are larger.
     """
-    weights = [p for _, p in parameters if p.dim() >= 2] or [p for _, p in parameters]
+    real = [p for _, p in parameters if not p.is_complex()]  # of the others a part alone would be looked at
+    weights = [p for p in real if p.dim() >= 2] or real
     sizes = sorted(p.numel() for p in weights)[:count]
     weights = [p for p in weights if p.numel() <= max([most, *sizes])]
     if len(weights) <= count:

@@ -21,6 +21,7 @@ from weakref import WeakKeyDictionary, WeakSet
 
 import torch
 from torch import Tensor, nn
+from torch._compile import _disable_dynamo
 from torch.optim import Optimizer
 
 from reid_smoke.facts import (
@@ -39,7 +40,7 @@ from reid_smoke.probes.continuity import Continuity
 from reid_smoke.probes.cross_entropy import Batch, read_batch
 from reid_smoke.probes.density import DENSE_UNTIL, is_measured
 from reid_smoke.probes.groups import as_float, group_of
-from reid_smoke.probes.guard import Method, guarded
+from reid_smoke.probes.guard import Method, guarded, past_their_modes
 from reid_smoke.probes.labels import LabelsBeforeLoss
 from reid_smoke.probes.loading import Loading
 from reid_smoke.probes.meanwhile import Meanwhile
@@ -65,13 +66,18 @@ COUNTS = ("backwards", "other_backwards", "leaf_backwards", "optimizer_steps", "
 
 
 def told(method: Method) -> Method:
-    """A method that a hook calls: guarded, and begun when nothing of ours runs beside it any more."""
+    """A method that a hook calls: guarded, and begun when nothing of ours runs beside it any more.
+
+    torch.compile, which a hook may be in the midst of, compiles what is theirs, and leaves this as it is.
+    """
     safe = guarded(method)
 
+    @_disable_dynamo
     @functools.wraps(method)
     def alone(self: Observer, *args: Any, **kwargs: Any) -> Any:
-        self.meanwhile.wait()
-        return safe(self, *args, **kwargs)
+        with past_their_modes():
+            self.meanwhile.wait()
+            return safe(self, *args, **kwargs)
 
     return alone  # type: ignore[return-value]  # functools.wraps keeps the signature, which mypy cannot see
 

@@ -9,6 +9,7 @@ the logits were detached, what the loss was given is kept before another loss go
 
 from __future__ import annotations
 
+import functools
 import threading
 from collections.abc import Callable
 from dataclasses import replace
@@ -16,6 +17,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch._compile import _disable_dynamo
 from torch.nn import functional as F
 from torch.optim import Optimizer
 from torch.optim.optimizer import register_optimizer_step_pre_hook
@@ -80,8 +82,9 @@ class Keeper:
     def start(self) -> None:
         original, original_backward = nn.Module.__call__, torch.autograd.backward
 
+        @functools.wraps(original)
         def call(module: Any, *args: Any, **kwargs: Any) -> Any:
-            if threading.get_ident() != self._thread:
+            if torch.compiler.is_compiling() or threading.get_ident() != self._thread:
                 return original(module, *args, **kwargs)
             outermost, self._depth = self._depth == 0, self._depth + 1
             noted = outermost and torch.is_grad_enabled() and self._note(module, args, kwargs)
@@ -93,17 +96,19 @@ class Keeper:
                 self._remember(result)
             return result
 
-        def backward(tensors: Any, *args: Any, **kwargs: Any) -> Any:
+        @_disable_dynamo
+        @functools.wraps(original_backward)
+        def backward(*args: Any, **kwargs: Any) -> Any:
             try:
                 if self._undo:
-                    self._at_backward(tensors)
+                    self._at_backward(args[0] if args else kwargs.get("tensors"))
             except CannotReplay as reason:
                 self._give_up(str(reason))
             except Exception as failure:
                 self._give_up(f"by a fault of reid-smoke: {type(failure).__name__}: {failure}")
             self._depth += 1  # checkpointing calls modules again while backward runs: no calls of the script's
             try:
-                return original_backward(tensors, *args, **kwargs)
+                return original_backward(*args, **kwargs)
             finally:
                 self._depth -= 1
 
@@ -276,6 +281,7 @@ class Keeper:
         if self._loss is None and trains and logits.dim() == 2 and not labels.is_floating_point():
             self._loss = logits, labels, ignore_index
 
+    @_disable_dynamo
     def _at_step(self, optimizer: Optimizer) -> None:
         """An optimizer is about to step."""
         self._stepped.add(id(optimizer))

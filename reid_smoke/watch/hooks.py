@@ -55,13 +55,13 @@ def _install(observer: Observer, undo: list[Callable[[], None]]) -> None:
     replace(torch.autograd, "backward", lambda original: _backward(original, observer))
     replace(torch.autograd, "grad", lambda original: _grad(original, observer))
     replace(Optimizer, "zero_grad", lambda original: _then(original, observer.zeroed))
-    replace(nn.Module, "zero_grad", lambda original: _then(original, observer.zeroed))
+    replace(nn.Module, "zero_grad", lambda original: _in_one_piece(original, _then(original, observer.zeroed)))
     replace(nn.Module, "load_state_dict", lambda original: _load(original, observer))
     replace(Optimizer, "load_state_dict", lambda original: _load_optimizer(original, observer))
     replace(_BaseDataLoaderIter, "__next__", lambda original: _next_batch(original, observer))
     # Both names of each clipping function: users import either.
     for name in ("clip_grad_norm_", "clip_grad_value_"):
-        clip = _clip(torch.nn.utils.__dict__[name], observer)
+        clip = _in_one_piece(torch.nn.utils.__dict__[name], _clip(torch.nn.utils.__dict__[name], observer))
         for module in (torch.nn.utils, torch.nn.utils.clip_grad):
             replace(module, name, functools.partial(_instead, clip))
     replace(torch.amp.GradScaler, "scale", lambda original: _scale(original, observer))
@@ -86,6 +86,20 @@ def _passed_over(function: Any) -> Any:
 
 def _instead(new: Any, original: Any) -> Any:
     return new
+
+
+def _in_one_piece(original: Callable[..., Any], watched: Callable[..., Any]) -> Callable[..., Any]:
+    """What torch.compile can take into one piece with what stands around it (fullgraph=True), we must not break out of
+    it by being told."""
+
+    @functools.wraps(original)
+    def either(*args: Any, **kwargs: Any) -> Any:
+        if torch.compiler.is_compiling():
+            return original(*args, **kwargs)
+        return watched(*args, **kwargs)
+
+    _passed_over(watched)
+    return either
 
 
 def _then(original: Callable[..., Any], tell: Callable[[], None]) -> Callable[..., Any]:
@@ -163,7 +177,7 @@ def _grad(original: Callable[..., Any], observer: Observer) -> Callable[..., Any
             listener.gradients_asked(outputs, inputs, is_last=not is_kept)
         return original(*args, **kwargs)
 
-    return _known_to_jit_as("grad", grad)
+    return _known_to_jit_as("grad", _in_one_piece(original, grad))
 
 
 def _next_batch(original: Callable[..., Any], observer: Observer) -> Callable[..., Any]:
