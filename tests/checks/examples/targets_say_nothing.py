@@ -44,6 +44,12 @@ class SmoothedAway(TinyTraining):
         return (-targets * self.model(images)[0].log_softmax(1)).sum(1).mean()
 
 
+class NothingLeft(SmoothedAway):
+    """A smoothing of 1, as where the on and the off value of mixup's targets are the same: no label is to be seen."""
+
+    smoothing = 1.0
+
+
 class SmoothedUnderSGD(SmoothedAway):
     """What is left of the label is what SGD's step is made of."""
 
@@ -60,5 +66,5 @@ class ConfidenceForSmoothing(SmoothedUnderSGD):
     smoothing = 0.95
 
 
-SICK = [LabelsToTheTeacher, SmoothedAway, ConfidenceForSmoothing]
+SICK = [LabelsToTheTeacher, SmoothedAway, NothingLeft, ConfidenceForSmoothing]
 HEALTHY = [MeanTeacher, SmoothedUnderSGD]
