@@ -106,6 +106,11 @@ def tells_identities(consumer: Node) -> bool:
     return targets.dim() == 1 or other_losses.is_one_hot(targets)
 
 
+def tells_one_each(batch: Batch) -> bool:
+    """Whether soft targets are labels that were smoothed: one class of each row. Waits for the device."""
+    return batch.mixed is not None and bool((batch.counted.any() & ~batch.mixed.any()).item())
+
+
 def _by_hand(node: Node) -> tuple[Node, Node, bool] | None:
     """CE without a log-softmax: `logsumexp(x) - x[label]`, or the log of a softmax's picked probability.
 
