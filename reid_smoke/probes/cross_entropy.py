@@ -23,6 +23,7 @@ SUMS = (
 )  # fmt: skip  # operations that pass a gradient on as it is, up to a positive factor
 PICKS = ("Gather", "Index", "MaskedSelect")  # of each row the value at its label
 IGNORED = -100  # torch's own mark of a row that counts for nothing
+LEFT_OUT = -69.0  # the log of the little that stands for 0
 COMBINES = ("Sub", "Add", "Log")  # what ends a CE without a log-softmax
 
 
@@ -124,6 +125,11 @@ def tells_identities(consumer: Node) -> bool:
     return targets.dim() == 1 or other_losses.is_one_hot(targets)
 
 
+def tells_one_each(batch: Batch) -> bool:
+    """Whether soft targets are labels that were smoothed: one class of each row. Waits for the device."""
+    return batch.mixed is not None and bool((batch.counted.any() & ~batch.mixed.any()).item())
+
+
 def _by_hand(node: Node) -> tuple[Node, Node, bool] | None:
     """CE without a log-softmax: `logsumexp(x) - x[label]`, or the log of a softmax's picked probability.
 
@@ -160,12 +166,38 @@ def _softmax_of(node: Node | None) -> Node | None:
     node, _ = _through(node, SHAPES)
     if node is None or name_of(node) == "Softmax":
         return node
+    above = _shared_out(node)
+    if above is not None and name_of(above) == "Mul":  # some classes are left out of it
+        above, _ = _through(next(iter(_made_of(above)), None), SHAPES)
+    return above if above is not None and name_of(above) == "Exp" else None
+
+
+def _shared_out(node: Node) -> Node | None:
+    """What is divided by its own sum, to which a little may be added that it never is 0; None: no such division."""
     if name_of(node) != "Div" or len(edges(node)) < 2:
         return None
-    above, below = _through(edges(node)[0], SHAPES)[0], _through(edges(node)[1], SHAPES)[0]
-    if above is None or below is None or (name_of(above), name_of(below)) != ("Exp", "Sum"):
+    above = _through(edges(node)[0], SHAPES)[0]
+    below = _through(edges(node)[1], (*SHAPES, "Add", "Clamp", "ClampMin"))[0]
+    if above is None or below is None or name_of(below) != "Sum":
         return None
     return above if _through(follow(below, (0,)), SHAPES)[0] is above else None
+
+
+def _made_of(product: Node) -> list[Node]:
+    """The factors through which a gradient goes."""
+    return [child for child in edges(product) if child is not None]
+
+
+def _left_in(consumer: Node) -> Tensor | None:
+    """(B, C), what the exponentials are multiplied with before they are divided by their sum: 0 leaves a class out.
+    None where nothing is."""
+    for child in edges(consumer)[:2]:
+        division = _through(child, (*SHAPES, "Neg", "Log", "Clamp", "ClampMin", "Add"))[0]
+        product = _shared_out(division) if division is not None else None
+        if product is not None and name_of(product) == "Mul":
+            kept = product._saved_other if edges(product)[0] is not None else product._saved_self
+            return kept.detach() if isinstance(kept, Tensor) else None
+    return None
 
 
 def _targets_of(product: Node, log_softmax: Node | None) -> Tensor | None:
@@ -290,6 +322,9 @@ def read_batch(consumer: Node) -> Batch | None:
     log_probs = log_probs_of(log_softmax).detach()
     if log_probs.dim() != 2:
         return None
+    left_in = _left_in(consumer) if name_of(log_softmax) == "Exp" else None
+    if left_in is not None and left_in.dim() <= 2:
+        log_probs = torch.where(left_in > 0, log_probs, LEFT_OUT).log_softmax(1)
     rows, classes = log_probs.shape
     by_hand = _by_hand(consumer)
     consumer = consumer if by_hand is None else by_hand[1]

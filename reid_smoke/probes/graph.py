@@ -141,10 +141,13 @@ def _makes_logits(product: Node, names: tuple[str, ...], classes: tuple[int, ...
 
 
 def _is_own_product(node: Node, classes: tuple[int, ...]) -> bool:
-    if not isinstance(node, BackwardCFunction) or shape_of(node)[1:] != classes:
+    """A function of the user's own from rows of one width to rows of another, no narrower than there are classes: the
+    scores of a memory's entries may be gathered into those of its classes."""
+    made = shape_of(node)
+    if not isinstance(node, BackwardCFunction) or not classes or len(made) != 2 or made[1] < classes[0]:
         return False
     given = [shape_of(child)[1:] for child in edges(node) if child is not None and not is_a(child, (ACCUMULATE,))]
-    return bool(given) and all(len(shape) == 1 and shape != classes for shape in given)
+    return bool(given) and all(len(shape) == 1 and shape != made[1:] for shape in given)
 
 
 def _down_to_compiled(log_softmax: Node) -> tuple[str, ...]:
@@ -164,7 +167,7 @@ def _down_to_products(
 ) -> Iterator[tuple[Node, tuple[str, ...], tuple[int, ...]]]:
     """The products nearest below a log-softmax, with the names passed and the edges taken.
 
-    A function of the user's own that makes as many columns as there are classes of another number is one of them.
+    A function of the user's own that makes columns of another number is one of them.
     """
     queue: deque[tuple[Node, tuple[str, ...], tuple[int, ...]]] = deque([(log_softmax, (), ())])
     seen = {log_softmax}

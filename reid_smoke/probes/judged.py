@@ -14,6 +14,7 @@ from reid_smoke.probes.cross_entropy import (
     log_softmax_of,
     read_batch,
     tells_identities,
+    tells_one_each,
     weight_of_ce,
 )
 from reid_smoke.probes.graph import Classification, batch_of
@@ -105,8 +106,16 @@ def _on_the_same_logits(products: Sequence[Product | None], index: int) -> list[
 
 
 def _of_labels(root: Node, candidates: Sequence[Classification], alike: list[int]) -> list[int]:
-    """Those that are given labels, where there are any: soft targets beside them are another model's opinion."""
-    return [at for at in alike if (batch := batch_of(root, candidates[at])) is not None and not batch.soft] or alike
+    """Those that are given labels, where there are any: soft targets beside them are another model's opinion.
+
+    Labels that were smoothed by hand are soft targets, too, and told from opinions by a look at them, which waits for
+    the device: only where there are several, and none with labels as they are.
+    """
+    batches = {at: batch for at in alike if (batch := batch_of(root, candidates[at])) is not None}
+    of_labels = [at for at, batch in batches.items() if not batch.soft]
+    if not of_labels and len(batches) > 1:
+        of_labels = [at for at, batch in batches.items() if tells_one_each(batch)]
+    return of_labels or alike
 
 
 def _foremost(

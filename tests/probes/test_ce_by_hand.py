@@ -27,6 +27,12 @@ def shifted(logits: Tensor) -> Tensor:
     return (logits.exp().sum(1).log() - logits[ROWS, LABELS]).mean()
 
 
+def masked(logits: Tensor) -> Tensor:
+    """As a hybrid memory has it: classes that hold nobody are left out, here none."""
+    there = logits.exp() * torch.ones_like(logits).clone()
+    return F.nll_loss((there / (there.sum(1, keepdim=True) + 1e-6) + 1e-6).log(), LABELS)
+
+
 FORMS: dict[str, Callable[[Tensor], Tensor]] = {
     "cross_entropy": lambda x: F.cross_entropy(x, LABELS),
     "logsumexp less what is gathered": lambda x: (x.logsumexp(1) - picked(x)).mean(),
@@ -40,6 +46,7 @@ FORMS: dict[str, Callable[[Tensor], Tensor]] = {
     "log of a picked probability": lambda x: -(x.softmax(1)[ROWS, LABELS] + 1e-12).log().mean(),
     "log of a clamped one": lambda x: -picked(x.softmax(1)).clamp(min=1e-9).log().mean(),
     "a log-softmax by hand": lambda x: -picked(x - x.logsumexp(1, keepdim=True)).mean(),
+    "nll_loss of a softmax with a mask": masked,
     "nll_loss of one": lambda x: F.nll_loss(x - x.logsumexp(1, keepdim=True), LABELS),
 }
 
@@ -89,3 +96,19 @@ def test_a_loss_divided_by_no_rows_is_infinite_and_nothing_is_raised(rows: int |
 def test_what_only_looks_like_it_is_left_alone(loss: Callable[[Tensor], Tensor]) -> None:
     logits = F.linear(torch.randn(4, 6), torch.randn(10, 6, requires_grad=True))
     assert walk(loss(logits).grad_fn).classifications == []
+
+
+def test_a_class_that_is_masked_takes_no_share() -> None:
+    logits = torch.randn(4, 10, requires_grad=True)
+    mask = torch.ones_like(logits)
+    mask[:, 5:9] = 0
+    there = logits.exp() * mask
+    root = F.nll_loss((there / (there.sum(1, keepdim=True) + 1e-6)).log(), LABELS).grad_fn
+
+    (found,) = walk(root).classifications
+    batch = read_batch(follow(root, found.path))
+
+    assert batch is not None
+    assert F.nll_loss(batch.log_probs, batch.labels).item() == pytest.approx(
+        F.cross_entropy(logits.masked_fill(mask == 0, -1e9), LABELS).item(), rel=1e-4
+    )

@@ -1,3 +1,5 @@
+from math import isnan
+
 from reid_smoke.checks.catalogue import Finding, check
 from reid_smoke.checks.reading import first_run
 from reid_smoke.facts import StepFacts
@@ -27,7 +29,8 @@ def every_label_ignored(steps: list[StepFacts]) -> Finding | None:
     Seen in:
         person_search #31 (pid -1 in the loss); unlabelled boxes of detection data sets.
     """
-    step = first_run(steps, lambda s: s.batch == 0, BATCHES)
+    # Soft targets that are the same for everybody hold no label either, and the loss counts them all the same.
+    step = first_run(steps, lambda s: s.batch == 0 and isnan(s.target_top), BATCHES)
     if step is None:
         return None
     return Finding(f"0 images counted in the loss of {BATCHES} batches in a row; it reads {step.loss:.3g}", step.step)

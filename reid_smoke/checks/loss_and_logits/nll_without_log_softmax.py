@@ -24,4 +24,6 @@ def nll_without_log_softmax(odd: list[OddLossFacts], steps: list[StepFacts]) -> 
     """
     if steps or odd[-1].loss != "nll_loss":
         return None  # another loss holds a classification, and that one is judged
+    if odd[-1].fed_by[:1] == ("Log",):
+        return None  # the log of something: no logits, and if that is a probability, all is well
     return Finding(f"nll_loss is fed by {' <- '.join(odd[-1].fed_by) or 'no operation at all'}", step=odd[-1].step)

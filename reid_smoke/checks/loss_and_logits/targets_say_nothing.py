@@ -36,7 +36,10 @@ def targets_say_nothing(steps: list[StepFacts], graphs: list[GraphFacts], curve:
     """
     recent, classes = steps[-20:], graphs[-1].num_classes
     largest = typical(recent, "target_top")
-    if largest is None or classes < 3 or largest > max(ALIKE / classes, HARDLY) or grave_if_ce_fails(curve) == "warn":
+    if largest is None or classes < 3 or largest > max(ALIKE / classes, HARDLY):
+        return None
+    no_labels = all(step.batch == 0 for step in recent)  # nothing to measure CE with, so that no curve can speak
+    if not no_labels and grave_if_ce_fails(curve) == "warn":
         return None
     return Finding(
         f"in the targets the likeliest identity has {largest:.2%} (median of {len(recent)} steps), where one of "

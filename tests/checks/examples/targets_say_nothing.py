@@ -29,6 +29,20 @@ class MeanTeacher(TinyTraining):
             slow.data.lerp_(fast.data, 0.01)
 
 
+class SmoothedBesideATeacher(MeanTeacher):
+    """Labels that were smoothed by hand, of half the weight of what another teacher says, who knows nothing."""
+
+    weight = 1.0
+
+    def after_building(self) -> None:
+        torch.manual_seed(1)
+        self.teacher = self.make_model().requires_grad_(False)
+
+    def of_labels(self, student: Tensor, teacher: Tensor, labels: Tensor) -> Tensor:
+        targets = F.one_hot(labels, self.identities) * 0.9 + 0.1 / self.identities
+        return -0.5 * (targets * student.log_softmax(1)).sum(1).mean()
+
+
 class LabelsToTheTeacher(MeanTeacher):
     def of_labels(self, student: Tensor, teacher: Tensor, labels: Tensor) -> Tensor:
         return F.cross_entropy(teacher, labels)
@@ -42,6 +56,12 @@ class SmoothedAway(TinyTraining):
     def loss(self, images: Tensor, labels: Tensor) -> Tensor:
         targets = F.one_hot(labels, self.identities) * (1 - self.smoothing) + self.smoothing / self.identities
         return (-targets * self.model(images)[0].log_softmax(1)).sum(1).mean()
+
+
+class NothingLeft(SmoothedAway):
+    """A smoothing of 1, as where the on and the off value of mixup's targets are the same: no label is to be seen."""
+
+    smoothing = 1.0
 
 
 class SmoothedUnderSGD(SmoothedAway):
@@ -60,5 +80,5 @@ class ConfidenceForSmoothing(SmoothedUnderSGD):
     smoothing = 0.95
 
 
-SICK = [LabelsToTheTeacher, SmoothedAway, ConfidenceForSmoothing]
-HEALTHY = [MeanTeacher, SmoothedUnderSGD]
+SICK = [LabelsToTheTeacher, SmoothedAway, NothingLeft, ConfidenceForSmoothing]
+HEALTHY = [MeanTeacher, SmoothedBesideATeacher, SmoothedUnderSGD]
