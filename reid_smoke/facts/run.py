@@ -67,6 +67,9 @@ class CrashFacts(Fact):
     bad_labels: tuple[int, ...] = ()  # labels outside 0..C-1 in the batch that crashed; on a GPU the least and largest
     num_classes: int | None = None
     only_label: int | None = None  # that every image of the batch carries, where a reduction over nothing raised
+    unequal: tuple[
+        int, ...
+    ] = ()  # images of each identity of the batch, where pairs of them made no rows of one length
     rank: int = 0  # where it was raised
 
 

@@ -6,6 +6,7 @@ import os
 import re
 import sysconfig
 import traceback
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType, TracebackType
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 LOSSES = ("cross_entropy", "nll_loss", "gather", "one_hot", "scatter_")
 OUT_OF_BOUNDS = re.compile(r"index (-?\d+) is out of bounds for dimension \d+ with size (\d+)")
 OVER_NOTHING = re.compile(r"(min|max|argmin|argmax)\(\): Expected reduction dim")
+NO_ROWS = re.compile(r"shape '\[(\d+), -1\]' is invalid for input of size (\d+)")
 OURS = str(Path(__file__).resolve().parents[1])
 TORCH = str(Path(torch.__file__).resolve().parent)
 LATE = {  # within torch, and by name: where a step has begun
@@ -60,6 +62,7 @@ def read_crash(error: BaseException, step: int, labels: LabelsBeforeLoss) -> Cra
         bad_labels=bad,
         num_classes=classes,
         only_label=_only_label(str(error), [frame for frame, _ in frames]),
+        unequal=_unequal(str(error), [frame for frame, _ in frames]),
     )
 
 
@@ -125,12 +128,34 @@ def _only_label(message: str, frames: list[FrameType]) -> int | None:
     return int(labels[0]) if labels is not None and bool((labels == labels[0]).all()) else None
 
 
-def _like_labels(frames: list[FrameType]) -> Iterator[Tensor]:
-    """Whole numbers on the CPU that stand in a row, (B,) int64, in whatever called torch; the innermost frame first."""
+def _unequal(message: str, frames: list[FrameType]) -> tuple[int, ...]:
+    """How many images each identity of a batch has, the fewest first, where all pairs under one label, or all under
+    two, were to be given to the images in equal shares, and could not."""
+    said = NO_ROWS.search(message)
+    if said is None:
+        return ()
+    images, pairs = int(said[1]), int(said[2])
+    for labels in _like_labels(frames, everywhere=True):  # a GPU that raised at a shape still answers
+        if len(labels) != images:
+            continue
+        sizes = sorted(Counter(labels.tolist()).values())
+        alike = sum(size * size for size in sizes)
+        if pairs in (alike, images * images - alike) and sizes[0] < sizes[-1]:
+            return tuple(sizes)
+    return ()
+
+
+def _like_labels(frames: list[FrameType], *, everywhere: bool = False) -> Iterator[Tensor]:
+    """Whole numbers that stand in a row, (B,) int64, in whatever called torch; the innermost frame first.
+
+    everywhere: on GPUs, too. Without it only those on the CPU.
+    """
     for frame in [frame for frame in reversed(frames) if not frame.f_code.co_filename.startswith(TORCH)][:3]:
         for value in list(frame.f_locals.values()):
-            is_whole = isinstance(value, Tensor) and value.device.type == "cpu" and value.dtype == torch.int64
-            if is_whole and value.dim() and value.numel() == max(value.shape):
+            is_whole = isinstance(value, Tensor) and value.dtype == torch.int64
+            if not is_whole or (value.device.type != "cpu" and not everywhere):
+                continue
+            if value.dim() and value.numel() == max(value.shape):
                 yield value.detach().flatten()
 
 

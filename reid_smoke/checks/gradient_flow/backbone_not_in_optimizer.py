@@ -70,8 +70,8 @@ def backbone_not_in_optimizer(
     if not weights or stood < STOOD:
         return None
     return Finding(
-        f"in {stood} updates of the head no optimizer that stepped held the backbone, and its weights are exactly what "
-        f"they were ({listed([p.name for p in weights])}); there are {last.optimizer}{looks}",
+        f"of the optimizers ({last.optimizer}) none that stepped in {stood} updates of the head holds the backbone, "
+        f"and its weights are exactly what they were ({listed([p.name for p in weights])}){looks}",
         step=steps[-1].step,
         severity=severity,
     )

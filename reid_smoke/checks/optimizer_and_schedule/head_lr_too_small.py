@@ -17,6 +17,8 @@ is stepped, and an end of the warm-up that lies within the first epoch or two:
     steps = epochs * len(loader)                                                 # stepped after every batch
     scheduler = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr, total_steps=steps)
 
+Where it leads has to be a head's learning rate, too: 1e-2 (AdamW) on a pretrained backbone, or 3.5e-4 (Adam) for all.
+
 Or judge it later, with a window behind the warm-up: `reid-smoke watch --window FIRST:LAST ...`."""
 
 
@@ -66,7 +68,8 @@ def head_lr_too_small(
     planned = (
         f" ({lr / goal:.1%} of the {goal:.3g} that was set: a scheduler holds it down)" if goal and held_down else ""
     )
-    rise = _rise_to_come(schedules) if held_down else ""
+    would_do = goal is not None and moved * goal / lr >= HARDLY_MOVED  # at that rate, in as many steps
+    rise = _rise_to_come(schedules) if held_down and would_do else ""
     return Finding(
         f"head lr {lr:.3g}{planned}{rise}, |dw|/|w| {update:.1e} a step, |w| moved {moved:.2g} of itself "
         f"in {steps[-1].step} steps; the logits spread by {spread:.3f}, and CE stands at {curve.ce.window_mean:.3f}",
