@@ -7,7 +7,7 @@ from pathlib import Path
 from tests.watch.both import run_both, write
 
 SCRIPT = """
-import hashlib, warnings
+import gc, hashlib, warnings, weakref
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -75,6 +75,16 @@ class Complex(TinyTraining):
 
     def make_optimizer(self):
         return torch.optim.AdamW(self.model.parameters(), lr=torch.tensor(1e-3))
+
+def in_a_function():
+    training = TinyTraining()
+    training.steps = 5
+    training.train()
+    return weakref.ref(training.optimizer), weakref.ref(training.loader.dataset)
+
+ends = in_a_function()
+gc.collect()
+print("dropped:", [end() is None for end in ends])
 
 for kind in (InOnePiece, Whole, Counted, Complex):
     training = kind()
