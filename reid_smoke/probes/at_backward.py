@@ -235,18 +235,25 @@ def _compare_gradients(above: Node, edge: int, below: Node, now: Step) -> None:
     def note(inputs: tuple[Tensor | None, ...], outputs: object) -> None:
         gradient = inputs[edge] if edge < len(inputs) else None
         if gradient is not None:
-            of_ce.append(gradient.detach().float().norm())
+            of_ce.append(_norm(gradient))
 
     def compare(gradients: tuple[Tensor | None, ...]) -> None:
         gradient = gradients[output] if output < len(gradients) else None
         if gradient is not None and of_ce:
-            whole = gradient.detach().float().norm()
+            whole = _norm(gradient)
             share = torch.where(whole > 0, of_ce[0] / whole.clamp_min(1e-30), torch.nan)  # of nothing there is no share
             earlier = now.measurements.get("ce_share")
             now.measurements["ce_share"] = share * earlier if isinstance(earlier, Tensor) else share
 
     above.register_hook(_harmless(note))
     below.register_prehook(_harmless(compare))
+
+
+def _norm(gradient: Tensor) -> Tensor:
+    """To cast a complex one is to lose a part of it, and to have torch warn of that."""
+    gradient = gradient.detach()
+    norm: Tensor = torch.linalg.vector_norm(gradient.abs() if gradient.is_complex() else gradient.float())
+    return norm
 
 
 def _harmless(hook: Callable[..., None]) -> Callable[..., None]:

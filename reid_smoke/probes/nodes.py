@@ -5,9 +5,11 @@ torch's nodes are C++ objects whose attributes depend on the operation; whatever
 
 from __future__ import annotations
 
+import threading
 from collections import deque
 from collections.abc import Callable, Iterator
-from functools import lru_cache
+from contextlib import contextmanager
+from functools import lru_cache, wraps
 from typing import Any, TypeAlias
 
 import torch
@@ -20,6 +22,7 @@ ACCUMULATE = "AccumulateGrad"
 PRODUCTS = ("MmBackward", "AddmmBackward", "BmmBackward", "BaddbmmBackward", "ConvolutionBackward", "LinearBackward")
 POOLS = ("MeanBackward", "AdaptiveAvgPool", "AvgPool", "MaxPool", "AdaptiveMaxPool")
 NORMS = ("BatchNorm", "LayerNorm", "GroupNorm")
+TELLS_OF_HOOKS = hasattr(torch._C._autograd.SavedTensor, "unpack_hook")  # older torch does not
 COPIES_BACK = "save_on_cpu."  # torch's own, which may be asked again and again
 LONGEST_PATH = 24  # nodes; beyond this the classifier's input is not "what feeds it" any more
 
@@ -91,6 +94,10 @@ def saved(node: Node | None, name: str) -> Any:
     piece of the model once more, batch norms included, and who moves activations to another place may give each back
     once only. That is backward's alone.
     """
+    if not TELLS_OF_HOOKS:
+        with _only_what_is_not_packed():
+            return getattr(node, f"_saved_{name}", None)
+        return None
     kept = getattr(node, f"_raw_saved_{name}", None)
     if kept is not None and any(_is_packed(one) for one in (kept if isinstance(kept, (tuple, list)) else (kept,))):
         return None
@@ -99,14 +106,53 @@ def saved(node: Node | None, name: str) -> Any:
 
 def all_saved(node: Node) -> tuple[Any, ...]:
     """The same of a function that keeps what it likes: nothing, where it hides any of it."""
+    if not TELLS_OF_HOOKS:
+        with _only_what_is_not_packed():
+            return tuple(node.saved_tensors)
+        return ()
     if any(map(_is_packed, node._raw_saved_tensors)):
         return ()
     return tuple(node.saved_tensors)
 
 
 def _is_packed(kept: Any) -> bool:
-    hook = getattr(kept, "unpack_hook", None)
-    return hook is not None and not getattr(hook, "__qualname__", "").startswith(COPIES_BACK)
+    return kept.unpack_hook is not None and not _copies_back(kept.unpack_hook)
+
+
+def _copies_back(hook: Any) -> bool:
+    return bool(getattr(hook, "__qualname__", "").startswith(COPIES_BACK))
+
+
+class _PackedAway(Exception):
+    """What we asked for is, and stays so."""
+
+
+_asking = threading.local()  # whether it is us who ask
+
+
+@contextmanager
+def _only_what_is_not_packed() -> Iterator[None]:
+    _asking.is_us = True
+    try:
+        yield
+    except _PackedAway:
+        pass
+    finally:
+        _asking.is_us = False
+
+
+def deaf_to_us(unpack: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Such a hook, where torch does not tell of it: it does nothing when it is us who ask."""
+    if _copies_back(unpack):
+        return unpack
+
+    @wraps(unpack)
+    def theirs(packed: Any) -> Any:
+        if getattr(_asking, "is_us", False):
+            raise _PackedAway
+        return unpack(packed)
+
+    return theirs
 
 
 def saved_storage(node: Node, name: str) -> int | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -29,25 +30,27 @@ class Sharing:
 
     def __init__(self) -> None:
         self._held: WeakKeyDictionary[Optimizer, _Held] = WeakKeyDictionary()
-        self._stepped: list[Optimizer] = []  # since the last backward
+        # Since the last backward. Who drops an optimizer, with all that it keeps, does not have it kept here.
+        self._stepped: list[weakref.ref[Optimizer]] = []
         self._shared: dict[int, Tensor] = {}
         self._times = 0
         self._written: set[int] = set()
 
     def step(self, optimizer: Optimizer) -> None:
         """An optimizer is about to step."""
-        if any(optimizer is other for other in self._stepped):
+        earlier = _alive(self._stepped)
+        if any(optimizer is other for other in earlier):
             return  # it steps once more: that is counted elsewhere
         held = self._what_it_holds(optimizer)
         ids = {key for key, times in held.places.items() if times > 1}
-        for other in self._stepped:
+        for other in earlier:
             ids |= held.parameters.keys() & self._held[other].parameters.keys()
         self._shared.update((key, held.parameters[key]) for key in ids if held.parameters[key].grad is not None)
-        self._stepped.append(optimizer)
+        self._stepped.append(weakref.ref(optimizer))
 
     def next_gradient(self, step: int, name: Callable[[Tensor], str]) -> SharedFacts | None:
         """Another backward begins, or the training ended. What is to be written down, once it is certain."""
-        stepped, self._stepped = self._stepped, []
+        stepped, self._stepped = _alive(self._stepped), []
         shared, self._shared = self._shared, {}
         self._times += bool(shared)
         if not shared or self._times < SEEN or self._written >= shared.keys():
@@ -75,3 +78,7 @@ class Sharing:
             held = [p for group in optimizer.param_groups for p in group["params"]]
             known = self._held[optimizer] = _Held({id(p): p for p in held}, Counter(map(id, held)))
         return known
+
+
+def _alive(optimizers: list[weakref.ref[Optimizer]]) -> list[Optimizer]:
+    return [optimizer for ref in optimizers if (optimizer := ref()) is not None]

@@ -23,6 +23,7 @@ from torch.jit._builtins import _register_builtin
 from torch.optim.optimizer import Optimizer, register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 from torch.utils.data.dataloader import _BaseDataLoaderIter
 
+from reid_smoke.probes import nodes
 from reid_smoke.probes.observer import Observer
 
 _known_to_jit: list[Callable[..., Any]] = []  # kept, so that no other function is given the id of one of these
@@ -70,6 +71,8 @@ def _install(observer: Observer, undo: list[Callable[[], None]]) -> None:
     replace(torch.cuda.CUDAGraph, "capture_begin", lambda original: _capture_begin(original, observer))
     replace(torch.cuda.CUDAGraph, "capture_end", lambda original: _capture_end(original, observer))
     replace(torch.cuda.CUDAGraph, "replay", lambda original: _replay(original, observer))
+    if not nodes.TELLS_OF_HOOKS:
+        replace(torch.autograd.graph.saved_tensors_hooks, "__init__", _deaf_to_us)
     for name in ("cross_entropy_loss", "nll_loss_nd"):  # beneath torch.nn.functional, which torch.jit compiles
         replace(torch._C._nn, name, lambda original: _labels_first(original, observer))
     undo.append(register_optimizer_step_pre_hook(lambda opt, args, kwargs: observer.step_begins(opt)).remove)
@@ -256,6 +259,15 @@ def _scaler_step(original: Callable[..., Any], observer: Observer) -> Callable[.
         return result
 
     return step
+
+
+def _deaf_to_us(original: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(original)
+    def init(self: Any, *args: Any, **kwargs: Any) -> None:
+        original(self, *args, **kwargs)
+        self.unpack_hook = nodes.deaf_to_us(self.unpack_hook)
+
+    return init
 
 
 def _capture_begin(original: Callable[..., Any], observer: Observer) -> Callable[..., Any]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from tests.watch.both import run_both, write
 
 SCRIPT = """
-import hashlib, warnings
+import gc, hashlib, warnings, weakref
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -65,16 +65,27 @@ class Complex(TinyTraining):
     def make_model(self):
         model = super().make_model()
         model.phase = nn.Parameter(torch.randn(24, 24, dtype=torch.complex64))
+        model.classifier2 = nn.Linear(24, 24)
         model.scale = nn.Parameter(torch.tensor(1.5))
         return model
 
     def loss(self, images, labels):
         score = self.model(images)[0]
-        turned = score.to(torch.complex64) @ self.model.phase
-        return F.cross_entropy(self.model.scale * (score + turned.abs()), labels)
+        turned = (score.to(torch.complex64) @ self.model.phase).abs()
+        return F.cross_entropy(self.model.classifier2(F.normalize(turned)) * self.model.scale, labels)
 
     def make_optimizer(self):
         return torch.optim.AdamW(self.model.parameters(), lr=torch.tensor(1e-3))
+
+def in_a_function():
+    training = TinyTraining()
+    training.steps = 5
+    training.train()
+    return weakref.ref(training.optimizer), weakref.ref(training.loader.dataset)
+
+ends = in_a_function()
+gc.collect()
+print("dropped:", [end() is None for end in ends])
 
 for kind in (InOnePiece, Whole, Counted, Complex):
     training = kind()

@@ -7,9 +7,12 @@ import importlib.util
 import json
 import sys
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
+from torch import nn
 
+from reid_smoke.facts import ProbeFault
 from reid_smoke.watch.after_import import after_import
 from tests.watch.both import run_both, write
 
@@ -129,6 +132,45 @@ def test_a_loss_that_is_hidden_is_no_fault(under: str, tmp_path: Path) -> None:
     _, judgement = run_tiny(Hidden())
     assert judgement.verdict.word == "UNKNOWN"
     assert not [result for result in judgement.results if result.finding is not None]
+
+
+@pytest.mark.parametrize("torch_tells_of_hooks", [True, False])
+def test_what_is_given_back_once_is_backwards_alone(
+    torch_tells_of_hooks: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from torch.autograd.graph import saved_tensors_hooks
+
+    from reid_smoke.probes import nodes
+    from tests.checks.tiny import TinyTraining, run_tiny
+
+    class FeaturesMovedAway(TinyTraining):
+        steps = 8
+        kept: ClassVar[dict[int, object]] = {}
+
+        def loss(self, images, labels):  # type: ignore[no-untyped-def]
+            def pack(tensor: object) -> int:
+                self.kept[len(self.kept)] = tensor
+                return len(self.kept) - 1
+
+            with saved_tensors_hooks(pack, given_back):
+                features = self.model.base(images)
+            return nn.functional.cross_entropy(self.model.classifier(self.model.neck(features)), labels)
+
+    asked: list[int] = []
+
+    def given_back(key: int) -> object:
+        asked.append(key)
+        return FeaturesMovedAway.kept[key]
+
+    alone = FeaturesMovedAway()
+    alone.train()
+    by_backward, asked[:] = list(asked), []
+    FeaturesMovedAway.kept.clear()
+    monkeypatch.setattr(nodes, "TELLS_OF_HOOKS", torch_tells_of_hooks)
+    ledger, _ = run_tiny(FeaturesMovedAway())
+    assert asked == by_backward
+    assert len(ledger.steps) == FeaturesMovedAway.steps
+    assert not ledger.all(ProbeFault)
 
 
 def test_warnings_name_the_line_that_they_would(tmp_path: Path) -> None:
