@@ -201,6 +201,7 @@ class Observer:
     @guarded
     def _begin_backward(self, tensors: object) -> None:
         self._asks_only = False
+        self._first_batch = self._first_batch or self._loading.arrived  # of a training without a classification, too
         root = root_of(tensors)
         if root is None:
             self._counts["leaf_backwards"] += 1

@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from reid_smoke.checks.catalogue import rank
 from reid_smoke.checks.gradient_flow.loss_does_not_reach_head import loss_does_not_reach_head
-from reid_smoke.facts import LoopFacts, ParameterFacts, RunFacts
+from reid_smoke.facts import EndFacts, LoopFacts, ParameterFacts, RunFacts
 from tests.checks.examples.loss_does_not_reach_head import centres
 from tests.checks.examples.triplets_without_positives import batch_hard
 from tests.checks.tiny import TinyTraining, run_tiny
@@ -44,7 +44,8 @@ class WithItsFirstBatchesScored(MetricLossAlone):
 
 @pytest.mark.parametrize("training", [MetricLossAlone, TripletsAddedToZero, Autoencoder, WithItsFirstBatchesScored])
 def test_is_a_warning_and_nothing_to_judge(training: type[TinyTraining]) -> None:
-    _, judgement = run_tiny(training())
+    ledger, judgement = run_tiny(training())
+    assert [end.train_s > 0 for end in ledger.all(EndFacts)] == [True]
     assert [(r.check.code, r.severity) for r in rank(judgement.results)] == [("RS304", "warn")]
     assert judgement.verdict.word == "UNKNOWN"
     assert "classification" in judgement.verdict.reason
