@@ -48,6 +48,11 @@ class Live:
     def schedulers(self) -> list[LRScheduler]:
         return [alive for ref in self.scheduler_refs if (alive := ref()) is not None]
 
+    def lacks(self, stepped: Collection[Optimizer]) -> bool:
+        """Whether one of these, that took a step, has been built since: for a training's second phase, say."""
+        known = self.optimizers
+        return any(all(one.param_groups is not other.param_groups for other in known) for one in stepped)
+
     @property
     def is_sharded(self) -> bool:
         """The weights that the loss reaches come together for the forward alone, and the optimizer has pieces of them.

@@ -74,7 +74,8 @@ def read_structure(
     """Walk the graph behind `root` (the loss's node). None where it holds no classification.
 
     before: what an earlier walk found. What was alive then is looked for again only when the graph has leaves that it
-        lacks; its head stays the judged one where this loss has it, too, unless this one trains far more.
+        lacks, or another optimizer has stepped; its head stays the judged one where this loss has it, too, unless this
+        one trains far more.
     wanted: of several heads the first whose weight's name matches, whatever was judged before.
     stepped: optimizers that have taken a step.
     """
@@ -83,7 +84,7 @@ def read_structure(
     if not candidates:
         return None
     live = before.live if before is not None else None
-    if live is None or any(id(leaf) not in live.names for leaf in found.leaves):
+    if live is None or any(id(leaf) not in live.names for leaf in found.leaves) or live.lacks(stepped):
         gc.collect()  # models and optimizers that are held by nothing but their own cycles are dead
         live = find_live(found.leaves)
     stays = before.head if before is not None and len(found.leaves) < FAR_MORE * len(before.leaves) else None

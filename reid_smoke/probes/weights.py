@@ -68,7 +68,10 @@ class Weights:
             found before it is read again by the first that holds them: meanwhile they may have been zeroed.
         """
         sides = ((head, self._head), (backbone, self._backbone))
-        wanted = {name: w.parameters for name, w in sides if w is not None and w.parameters}
+        # What was frozen since the last look has no gradient, and that is none of 0.
+        wanted = {
+            name: w.parameters for name, w in sides if w is not None and any(p.requires_grad for p in w.parameters)
+        }
         if stepping is not None:
             wanted = {name: some for name, some in wanted.items() if _is_due(some, stepping)}
             for name, raw in ((head, "head_grad"), (backbone, "backbone_grad")):

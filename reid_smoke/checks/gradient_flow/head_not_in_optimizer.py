@@ -54,11 +54,19 @@ def head_not_in_optimizer(
     record = next((p for p in last.parameters if p.name == head), None)
     shape = " x ".join(map(str, record.shape)) if record else "?"
     held = sum(p.group is not None for p in last.parameters)
+    # A second phase whose optimizer has the rest of the model alone may be meant, where the head has learnt before.
+    phase = held and any(p.optimizer_holds_head and _names(p, head) for p in parameters[:-1])
+    since = ", though an optimizer had it before" if phase else ""
     return Finding(
         f"{head} ({shape}) gets a gradient, but is in none of the groups of {last.optimizer}, "
-        f"which hold {held} of {len(last.parameters)} parameters",
+        f"which hold {held} of {len(last.parameters)} parameters{since}",
         step=last.step,
+        severity=grave_if_ce_fails(curve) if phase else None,
     )
+
+
+def _names(facts: ParameterFacts, head: str | None) -> bool:
+    return any(p.name == head and p.group is not None for p in facts.parameters)
 
 
 def _other_heads(

@@ -1,19 +1,39 @@
 from reid_smoke.checks._gravity import grave_if_ce_fails
 from reid_smoke.checks.catalogue import Finding, check
+from reid_smoke.checks.loss_and_logits.feature_as_logits import feature_as_logits
 from reid_smoke.checks.reading import listed
-from reid_smoke.facts import GraphFacts, ModeFacts
+from reid_smoke.facts import (
+    DatasetFacts,
+    GraphFacts,
+    LabelFacts,
+    LoaderFacts,
+    ModeFacts,
+    ParameterFacts,
+    RankFacts,
+    RunFacts,
+)
 from reid_smoke.rule import Curve
 
 
 @check(
     "RS507", slug="model-in-eval", severity="fail", needs=[ModeFacts, GraphFacts],
-    uses=[Curve],
+    uses=[Curve, ParameterFacts, LabelFacts, DatasetFacts, LoaderFacts, RunFacts, RankFacts],
     explains=[
         "RS105", "RS201", "RS202", "RS203", "RS204", "RS206", "RS207", "RS210", "RS215", "RS401", "RS403", "RS417",
-        "RS502", "RS506", "RS513",
+        "RS501", "RS502", "RS506", "RS513",
     ],
 )  # fmt: skip
-def model_in_eval(modes: list[ModeFacts], graphs: list[GraphFacts], curve: Curve) -> Finding | None:
+def model_in_eval(
+    modes: list[ModeFacts],
+    graphs: list[GraphFacts],
+    curve: Curve,
+    parameters: list[ParameterFacts],
+    labels: list[LabelFacts],
+    datasets: list[DatasetFacts],
+    loaders: list[LoaderFacts],
+    runs: list[RunFacts],
+    others: list[RankFacts],
+) -> Finding | None:
     """The whole model is trained in eval mode.
 
     What it means:
@@ -37,9 +57,11 @@ def model_in_eval(modes: list[ModeFacts], graphs: list[GraphFacts], curve: Curve
     last = modes[-1]
     if not last.root_in_eval or not last.in_eval or not graphs[-1].backbone_trainable:
         return None
+    # Most models return the feature in eval mode, and a loss may take it for scores.
+    feature = feature_as_logits.judge(graphs, parameters, labels, datasets, loaders, runs, others)
     return Finding(
         f"{last.batch_norms_in_eval} of {last.batch_norms} batch norms are in eval mode, and the model itself as well "
         f"({listed(last.in_eval)})",
         step=last.step,
-        severity=grave_if_ce_fails(curve),
+        severity="fail" if feature is not None else grave_if_ce_fails(curve),
     )

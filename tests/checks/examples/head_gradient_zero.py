@@ -19,5 +19,14 @@ class Clamped(TinyTraining):
         return F.cross_entropy(self.model(images)[0].clamp(-30.0, 30.0), labels)
 
 
+class FrozenOnceItHasLearnt(TinyTraining):
+    """In two phases: later on the backbone alone is trained, to a head that stays."""
+
+    def train_step(self, images: Tensor, labels: Tensor) -> None:
+        self.steps_done = getattr(self, "steps_done", 0) + 1
+        self.model.classifier.weight.requires_grad_(self.steps_done <= 22)
+        super().train_step(images, labels)
+
+
 SICK = [ClampedAway]
-HEALTHY = [Clamped]
+HEALTHY = [Clamped, FrozenOnceItHasLearnt]

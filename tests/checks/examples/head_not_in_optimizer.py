@@ -78,5 +78,32 @@ class TwoOptimizers(TinyTraining):
         self.second.step()
 
 
-SICK = [OnlyTheBackbone, HeadOutsideOfTheModel, OnlyOneOfTwoHeads, OnePartForgotten]
-HEALTHY = [TwoOptimizers, OnePartSteppedByHand]
+class TwoPhases(TinyTraining):
+    """The head first, and then everything, with an optimizer that is built in between."""
+
+    frozen_until = 8
+    taken = 0
+
+    def make_optimizer(self) -> torch.optim.Optimizer:
+        self.model.base.requires_grad_(False)
+        return torch.optim.AdamW([p for p in self.model.parameters() if p.requires_grad], lr=1e-2)
+
+    def second_optimizer(self) -> torch.optim.Optimizer:
+        groups = [{"params": self.head_parameters(), "lr": 1e-2}, {"params": self.other_parameters(), "lr": 1e-4}]
+        return torch.optim.AdamW(groups)
+
+    def train_step(self, images: Tensor, labels: Tensor) -> None:
+        if self.taken == self.frozen_until:
+            self.model.base.requires_grad_(True)
+            self.optimizer = self.second_optimizer()
+        self.taken += 1
+        super().train_step(images, labels)
+
+
+class TheSecondWithoutTheHead(TwoPhases):
+    def second_optimizer(self) -> torch.optim.Optimizer:
+        return torch.optim.AdamW(self.model.base.parameters(), lr=1e-4)
+
+
+SICK = [OnlyTheBackbone, HeadOutsideOfTheModel, OnlyOneOfTwoHeads, OnePartForgotten, TheSecondWithoutTheHead]
+HEALTHY = [TwoOptimizers, TwoPhases, OnePartSteppedByHand]

@@ -26,6 +26,12 @@ class GivesItsFeature(LeftInEvalByValidation):
         return FeatureInEval(self.identities)
 
 
+class LearnsWithItsFeature(GivesItsFeature):
+    """With a rate at which the feature fits the labels as scores would: CE falls, and the classifier never learns."""
+
+    lr_backbone = 3e-3
+
+
 class Holder(nn.Module):
     """As trainers want their module: the model is an attribute."""
 
@@ -81,5 +87,5 @@ class ValidatesBetween(TinyTraining):
         self.model.train()
 
 
-SICK = [LeftInEvalByValidation, GivesItsFeature, OnlyTheHolderTrains, LeftInEvalAfterAFewSteps]
+SICK = [LeftInEvalByValidation, GivesItsFeature, LearnsWithItsFeature, OnlyTheHolderTrains, LeftInEvalAfterAFewSteps]
 HEALTHY = [ValidatesBetween, ARateThatOnlyBatchNormBears]
