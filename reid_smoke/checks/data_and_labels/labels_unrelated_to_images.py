@@ -3,8 +3,9 @@ from statistics import fmean
 
 from reid_smoke.checks.catalogue import Finding, check
 from reid_smoke.checks.data_and_labels._coverage import overfits
+from reid_smoke.checks.data_and_labels.patches_out_of_scale import with_loud_patches
 from reid_smoke.checks.reading import asks_which_row
-from reid_smoke.facts import GraphFacts, LikenessFacts, RunFacts, StepFacts
+from reid_smoke.facts import GraphFacts, ImageFacts, LikenessFacts, RunFacts, StepFacts
 from reid_smoke.rule import Curve
 
 PAIRS = 130  # of fewer the error is too large: rendered and real people, and drawings, lie between 0.63 and 0.80
@@ -15,7 +16,7 @@ HARDLY = 0.25  # nats under chance
 
 @check(
     "RS118", slug="labels-unrelated-to-images", severity="fail", when="end", needs=[LikenessFacts, Curve],
-    uses=[StepFacts, GraphFacts, RunFacts],
+    uses=[StepFacts, GraphFacts, RunFacts, ImageFacts],
     explains=["RS115", "RS202", "RS203", "RS204", "RS401", "RS403", "RS408"],
 )  # fmt: skip
 def labels_unrelated_to_images(
@@ -24,6 +25,7 @@ def labels_unrelated_to_images(
     steps: list[StepFacts],
     graphs: list[GraphFacts],
     runs: list[RunFacts],
+    images: list[ImageFacts],
 ) -> Finding | None:
     """The labels have nothing to do with the images.
 
@@ -50,6 +52,8 @@ def labels_unrelated_to_images(
     last = likeness[-1]
     if last.pairs < PAIRS or overfits(runs) or not steps or not graphs or asks_which_row(steps, graphs[-1]):
         return None
+    if with_loud_patches(images):
+        return None  # whose colours drown those of the people
     error = OF_ONE_PAIR / sqrt(last.pairs)
     hard_data = max(2 * error, NEAR_CHANCE if curve.word == "flat" else 0.0)  # which lies a little over chance
     if not last.auc < 0.5 + hard_data:
