@@ -59,7 +59,7 @@ class Arrivals:
         numbers = step.numbers(row)
         figures = read_figures(numbers, step.updates)
         step.turned_by = turned_by(numbers, step.own_functions)
-        self._labels.add(counted_labels(numbers), step.classes)
+        self._labels.add(counted_labels(numbers), step.classes, ignored=int(numbers["ignored"][0]))
         skips = figures.pop("skips")
         if skips > 0:
             step.skip(int(skips))

@@ -17,9 +17,14 @@ class LabelCounts:
     def __init__(self) -> None:
         self._counts: list[int] = []  # of each class
         self._draws = 0  # distinct labels, summed over batches
+        self._ignored = -100
 
-    def add(self, labels: Sequence[int], classes: int) -> None:
-        """The labels of a batch, under a head of so many classes. A head of another width starts anew."""
+    def add(self, labels: Sequence[int], classes: int, *, ignored: int = -100) -> None:
+        """The labels of a batch, under a head of so many classes. A head of another width starts anew.
+
+        ignored: the label of rows that do not count, which is nobody's, and not missed.
+        """
+        self._ignored = ignored
         if len(self._counts) != classes:
             self._counts, self._draws = [0] * classes, 0
         for label in labels:
@@ -33,7 +38,7 @@ class LabelCounts:
         if not counts:
             return None
         most = max(counts)
-        never = [label for label, count in enumerate(counts) if not count]
+        never = [label for label, count in enumerate(counts) if not count and label != self._ignored]
         return LabelFacts(
             step=step,
             num_classes=len(counts),

@@ -114,6 +114,7 @@ class Observer:
         self._continuity = Continuity()
         self._rivals = Rivals(head)
         self._optimizers: WeakSet[Optimizer] = WeakSet()  # that stepped
+        self._others_told = 0
         self._stepping: list[bool] = []  # of each optimizer that steps now, the outermost first: is the head in it
         self._closures = 0  # backwards within the optimizer's step
         self._scale: Tensor | None = None
@@ -604,11 +605,13 @@ class Observer:
 
     def _write_counts(self, *, others_under_way: int = 0) -> None:
         counts = self._counts
+        # A backward that was told of stays told of, also where that stops the training in its midst.
+        self._others_told = max(self._others_told, counts["other_backwards"] + others_under_way)
         self._writer.if_new(
             LoopFacts(
                 step=self.step,
                 backwards=counts["backwards"],
-                other_backwards=counts["other_backwards"] + others_under_way,
+                other_backwards=self._others_told,
                 optimizer_steps=counts["optimizer_steps"],
                 skipped_by_scaler=counts["skipped"],
                 zero_grads=counts["zero_grads"],

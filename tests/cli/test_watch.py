@@ -120,6 +120,32 @@ def test_what_the_graph_alone_tells_ends_before_the_first_step_is_over(warm: War
     assert "not measured: the training was ended before its first step was over" in ended.err
 
 
+def test_what_ends_it_in_the_midst_of_a_backward_is_in_the_report(warm: Warm, tmp_path: Path) -> None:
+    """The third backward beside a classification under no_grad is the one in which it is said and stopped."""
+    write(
+        tmp_path,
+        train="""
+            import torch
+            from torch.nn import functional as F
+
+            student, regress = torch.nn.Linear(8, 16), torch.nn.Linear(8, 4)
+            optimizer = torch.optim.SGD([*student.parameters(), *regress.parameters()], 0.1)
+            for _ in range(100_000):
+                images, labels = torch.randn(6, 8), torch.randint(16, (6,))
+                with torch.no_grad():
+                    scores = student(images)
+                loss = F.cross_entropy(scores, labels) + F.mse_loss(regress(images), torch.zeros(6, 4))
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
+        """,
+    )
+    ended = watch(warm, tmp_path, "--stop", "train.py")
+    assert "NO-GO" in ended.err
+    assert (ended.code, report(tmp_path)["verdict"]) == (1, "NO-GO")
+    assert report(tmp_path)["findings"][0]["slug"] == "loss-does-not-reach-head"
+
+
 def test_an_optimizer_of_another_copy_is_named_though_the_second_step_crashes(warm: Warm, tmp_path: Path) -> None:
     """As GradScaler does where no parameter of the optimizer has a gradient; three updates are waited for otherwise."""
     copied = "self.model, self.original = __import__('copy').deepcopy(self.model), self.model"

@@ -1,3 +1,5 @@
+from torch import Tensor
+from torch.nn import functional as F
 from torch.utils.data import DataLoader
 
 from tests.checks.tiny import Crops, Model, TinyTraining
@@ -32,5 +34,12 @@ class RareIdentities(TinyTraining):
         return DataLoader(crops, self.batch_size, shuffle=True)
 
 
+class ZeroIsForTheUnlabelled(OneBasedInAWiderHead):
+    """As in person search: label 0 is that of whoever is not known, and the loss ignores it."""
+
+    def loss(self, images: Tensor, labels: Tensor) -> Tensor:
+        return F.cross_entropy(self.model(images)[0], labels, ignore_index=0)
+
+
 SICK = [PidZeroLost, OneBasedInAWiderHead]
-HEALTHY = [RareIdentities]
+HEALTHY = [RareIdentities, ZeroIsForTheUnlabelled]
