@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import functools
 import threading
+import weakref
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -96,21 +97,15 @@ class Keeper:
                 self._remember(result)
             return result
 
+        keeper = weakref.ref(self)  # what stands at backward may be known to torch.jit, which never forgets it
+
         @_disable_dynamo
         @functools.wraps(original_backward)
         def backward(*args: Any, **kwargs: Any) -> Any:
-            try:
-                if self._undo:
-                    self._at_backward(args[0] if args else kwargs.get("tensors"))
-            except CannotReplay as reason:
-                self._give_up(str(reason))
-            except Exception as failure:
-                self._give_up(f"by a fault of reid-smoke: {type(failure).__name__}: {failure}")
-            self._depth += 1  # checkpointing calls modules again while backward runs: no calls of the script's
-            try:
+            listener = keeper()
+            if listener is None:
                 return original_backward(*args, **kwargs)
-            finally:
-                self._depth -= 1
+            return listener._around_backward(original_backward, args, kwargs)
 
         nn.Module.__call__ = call  # type: ignore[method-assign]
         torch.autograd.backward = backward
@@ -133,6 +128,20 @@ class Keeper:
             restore_backward()
 
         self._close = close
+
+    def _around_backward(self, original: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        try:
+            if self._undo:
+                self._at_backward(args[0] if args else kwargs.get("tensors"))
+        except CannotReplay as reason:
+            self._give_up(str(reason))
+        except Exception as failure:
+            self._give_up(f"by a fault of reid-smoke: {type(failure).__name__}: {failure}")
+        self._depth += 1  # checkpointing calls modules again while backward runs: no calls of the script's
+        try:
+            return original(*args, **kwargs)
+        finally:
+            self._depth -= 1
 
     def stop(self) -> None:
         """Listen no more. What stands around backward and before steps does nothing, until `close`."""
