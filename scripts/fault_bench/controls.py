@@ -204,7 +204,7 @@ def smoothed_by_hand(parts: Parts) -> None:
     parts.loss = loss
 
 
-@control("model")
+@control("model", on=("cosine",))  # which draws P identities and K images of each, as a triplet loss wants them
 def triplet_beside_ce(parts: Parts) -> None:
     """CE and the triplet loss, both at 1."""
     beside_ce(lambda output, labels: hardest_triplets(output.feature, labels))(parts)
