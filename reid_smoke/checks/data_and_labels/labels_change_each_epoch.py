@@ -1,8 +1,9 @@
 from dataclasses import dataclass
 from itertools import pairwise
-from math import isfinite, log, sqrt
+from math import isfinite, log
 from statistics import fmean, median
 
+from reid_smoke.checks._colours import error_of_pairs
 from reid_smoke.checks.catalogue import Finding, check
 from reid_smoke.checks.reading import by_epoch, figures
 from reid_smoke.facts import GraphFacts, LikenessFacts, LoopFacts, StepFacts
@@ -14,7 +15,6 @@ JUMPS = 3  # in a row
 JUMP = 0.7  # nats, mean of them
 OVER_NOISE = 3  # times the usual difference between two batches
 NEAR_CHANCE = 0.25  # nats: the spread of a single batch
-OF_ONE_PAIR = 0.29  # spread of a pair's rank where labels are drawn at random
 ERRORS = 6.0
 TELLS = 0.1  # of the colours over chance
 STANDS = 2  # epochs that begin at chance
@@ -76,7 +76,7 @@ def labels_change_each_epoch(
 def _by_colours(last: LikenessFacts, steps: list[StepFacts], chance: float) -> Finding | None:
     """Labels of the second epoch fit its own images, and not those of the first."""
     told, kept = last.auc - 0.5, last.later_auc - 0.5
-    error = OF_ONE_PAIR / sqrt(max(1, min(last.pairs, last.later_pairs)))
+    error = error_of_pairs(max(1, min(last.pairs, last.later_pairs)))
     if not told > max(TELLS, ERRORS * error) or not last.later_own_auc - 0.5 > told / 2 or not kept < told / 4:
         return None
     firsts = [epoch[0] for epoch in by_epoch(steps)[1:] if epoch[0].step_in_epoch == 1]

@@ -1,10 +1,9 @@
 from math import sqrt
 
+from reid_smoke.checks._colours import PAIRS, error_of_pairs
 from reid_smoke.checks.catalogue import Finding, check
 from reid_smoke.facts import LikenessFacts
 
-PAIRS = 130
-OF_ONE_PAIR = 0.29  # spread of a pair's rank where labels are drawn at random
 ERRORS = 4.0  # of the difference: several shifts are tried
 LEAST = 0.05  # of the difference
 FITS = 0.6  # labels moved to where they belong; real and rendered people lie between 0.63 and 0.80
@@ -41,7 +40,7 @@ def labels_shifted(likeness: list[LikenessFacts]) -> Finding | None:
     last = likeness[-1]
     if not (last.shift or last.batch_shift) or last.pairs < PAIRS or not last.shifted_auc > FITS:
         return None
-    error = OF_ONE_PAIR / sqrt(last.pairs)
+    error = error_of_pairs(last.pairs)
     if last.shifted_auc - last.auc < max(LEAST, ERRORS * sqrt(2) * error):
         return None
     if not last.carried - 2 * last.carried_error > KEPT:  # rows of the loss that stand in another order than the images

@@ -1,6 +1,7 @@
-from math import log, sqrt
+from math import log
 from statistics import fmean
 
+from reid_smoke.checks._colours import PAIRS, error_of_pairs
 from reid_smoke.checks.catalogue import Finding, check
 from reid_smoke.checks.data_and_labels._coverage import overfits
 from reid_smoke.checks.data_and_labels.patches_out_of_scale import with_loud_patches
@@ -8,8 +9,6 @@ from reid_smoke.checks.reading import asks_which_row
 from reid_smoke.facts import GraphFacts, ImageFacts, LikenessFacts, RunFacts, StepFacts
 from reid_smoke.rule import Curve
 
-PAIRS = 130  # of fewer the error is too large: rendered and real people, and drawings, lie between 0.63 and 0.80
-OF_ONE_PAIR = 0.29  # spread of a pair's rank where labels are drawn at random
 NEAR_CHANCE = 0.03  # a quarter of the way to 0.63; images shuffled within a batch keep a sixteenth of their own labels
 HARDLY = 0.25  # nats under chance
 
@@ -54,7 +53,7 @@ def labels_unrelated_to_images(
         return None
     if with_loud_patches(images):
         return None  # whose colours drown those of the people
-    error = OF_ONE_PAIR / sqrt(last.pairs)
+    error = error_of_pairs(last.pairs)
     hard_data = max(2 * error, NEAR_CHANCE if curve.word == "flat" else 0.0)  # which lies a little over chance
     if not last.auc < 0.5 + hard_data:
         return None
