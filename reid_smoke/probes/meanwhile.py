@@ -1,7 +1,7 @@
 """What is measured while a backward runs on a GPU.
 
 There the engine's own threads launch what backward needs, and Python waits with its lock free: ten milliseconds of a
-ResNet-50's step, in which a thread of ours costs the training nothing. It is alive in there only: whoever else is told
+ResNet-50's step, in which a thread of ours costs the training little. It is alive in there only: whoever else is told
 of something waits for it first, so that no two ever look at the same figures.
 """
 
@@ -75,5 +75,11 @@ def _do_all(tasks: list[Task], stream: torch.cuda.Stream | None) -> None:
     """In the order in which they came, and on the GPU behind what was launched before them."""
     # Which stream, and whether gradients are wanted, each thread knows for itself.
     with torch.cuda.stream(stream) if stream is not None else nullcontext(), torch.no_grad():
+        stop: BaseException | None = None
         for task in tasks:
-            task()
+            try:
+                task()
+            except BaseException as wanted:  # the end of their training; what was put off is measured first
+                stop = stop or wanted
+        if stop is not None:
+            raise stop

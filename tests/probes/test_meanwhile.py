@@ -87,6 +87,7 @@ def test_the_end_of_a_training_comes_through(beside: None, tmp_path: Path) -> No
     assert watch.report is not None
     assert watch.report.verdict in {"GO", "NO-GO"}
     assert training.step_number < training.steps
+    assert watch.ledger.all(ProbeFault) == []
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("reid-smoke")]
 
 
