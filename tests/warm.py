@@ -84,10 +84,11 @@ class Warm:
 
     def __init__(self, folder: Path) -> None:
         self._address = str(folder / "socket")
+        folders = [str(REPOSITORY), *filter(None, [os.environ.get("PYTHONPATH")])]
         # Ctrl-C is for pytest; this one ends when its stdin does, whatever ends pytest.
         self._server = subprocess.Popen(
             [sys.executable, __file__, self._address], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-            start_new_session=True, env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+            start_new_session=True, env={**os.environ, "PYTHONPATH": ":".join(folders)},
         )  # fmt: skip
         assert self._server.stdout is not None
         assert self._server.stdout.readline() == b"ready\n"
