@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import cache
 
 import torch
@@ -17,6 +17,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from reid_smoke.build.own_loss import OwnLoss
 from reid_smoke.build.training import Training
+from reid_smoke.train.exchange import Exchange
 from reid_smoke.train.learner import Learner
 
 WARM_UP = 6  # steps made one by one first: libraries choose their ways, and the structure is looked at closely
@@ -63,13 +64,15 @@ def where_steps_are(device: torch.device) -> Iterator[None]:
 
 class CapturedLearner:
     """Does what `Learner` does; after the steps that warm it up as one graph. Of several ranks each records its own,
-    with the exchange of the gradients in it.
+    with the exchange of the gradients in it (see exchange.py).
 
     `fell_back`: why it went on kernel by kernel after all; None where it did not.
     """
 
     def __init__(self, training: Training) -> None:
         self._learner = Learner(training)
+        self._model = training.model
+        self._exchange: Exchange | None = None  # it has the memory in which the graph writes gradients
         self._optimizer = training.optimizer
         self._warm_up = WARM_UP_OF_RANKS if isinstance(training.model, DistributedDataParallel) else WARM_UP
         self._device = training.device
@@ -103,19 +106,25 @@ class CapturedLearner:
         self._optimizer.zero_grad(set_to_none=True)  # the graph's backward is to write gradients, not to add to some
         graph = torch.cuda.CUDAGraph()
         try:
+            self._exchange = Exchange(self._model) if isinstance(self._model, DistributedDataParallel) else None
             # Threads that decode the next batches may take pinned memory meanwhile, and NCCL's own looks after what was
             # sent: only this one is forbidden to.
             with torch.cuda.graph(graph, stream=stream_of_steps(self._device), capture_error_mode="thread_local"):
-                self._learner.add_gradients(self._images, self._labels)
-                self._learner.update()
+                self._record()
         except Exception as error:  # a model that asks the GPU for a number, say: it is trained as it is
             torch.cuda.synchronize()
             lines = str(error).strip().splitlines()
             self.fell_back = f"{type(error).__name__}: {lines[0] if lines else 'no message'}"
             self._optimizer.zero_grad(set_to_none=True)
             self._images = self._labels = torch.empty(0)
+            self._exchange = None
         else:
             self._graph = graph
+
+    def _record(self) -> None:
+        with self._exchange.averaging() if self._exchange is not None else nullcontext():
+            self._learner.add_gradients(self._images, self._labels)
+        self._learner.update()
 
     def _wait_a_little(self) -> None:
         event = torch.cuda.Event()  # type: ignore[no-untyped-call]  # torch ships no type for it
