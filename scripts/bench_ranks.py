@@ -37,6 +37,7 @@ def main() -> None:
         for number in range(arguments.rounds):
             for gpus in sorted(speeds, reverse=number % 2 == 1):
                 speeds[gpus].append(speed_of(gpus, folder))
+                print(f"round {number + 1}, on {gpus}: {speeds[gpus][-1]:.0f} images/s", file=sys.stderr, flush=True)
 
     versions = f"torch {torch.__version__}, NCCL {'.'.join(map(str, torch.cuda.nccl.version()))}"
     print(f"{torch.cuda.get_device_name(GPU)}, {versions}")
