@@ -13,6 +13,7 @@ from __future__ import annotations
 import functools
 import re
 import time
+from collections import Counter
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
@@ -26,7 +27,6 @@ from torch.optim import Optimizer
 
 from reid_smoke.facts import (
     AnewFacts,
-    LoopFacts,
     ProbeFault,
 )
 from reid_smoke.ledger import Ledger
@@ -44,13 +44,14 @@ from reid_smoke.probes.guard import Method, guarded, past_their_modes
 from reid_smoke.probes.labels import LabelsBeforeLoss
 from reid_smoke.probes.loading import Loading
 from reid_smoke.probes.meanwhile import Meanwhile
-from reid_smoke.probes.nodes import Node, follow, loss_in_words, root_of, scalar_of
+from reid_smoke.probes.nodes import Node, follow, root_of, scalar_of
 from reid_smoke.probes.resume import rates_of
 from reid_smoke.probes.rivals import Rivals, loss_of
 from reid_smoke.probes.sharing import Sharing
 from reid_smoke.probes.sight import Sight
 from reid_smoke.probes.structure import Structure, read_unclassified
 from reid_smoke.probes.summands import without_gradient
+from reid_smoke.probes.tally import Counted, Tally
 from reid_smoke.probes.under_way import Recorded, Step
 from reid_smoke.probes.weights import Weights
 from reid_smoke.probes.writer import FactWriter
@@ -62,7 +63,6 @@ FRUITLESS = 3  # backwards without any classification, after which it is written
 MOST_FAULTS = 3  # of one probe, before it is switched off
 STEPS_WITHOUT_BACKWARD = (3, 10, 100)  # where a loop that steps without any backward is written down
 MOST_LOADS = 16  # checkpoints that are told of
-COUNTS = ("backwards", "other_backwards", "leaf_backwards", "optimizer_steps", "skipped", "zero_grads")
 
 
 def told(method: Method) -> Method:
@@ -95,7 +95,6 @@ class Observer:
         self.dense_until = DENSE_UNTIL
         self.device: str | None = None  # of the logits, torch's name of it
         self.on_loss: Callable[[Tensor, Tensor, int], None] | None = None  # is told logits, labels and ignore_index
-        self.unclassified: dict[str, int] = {}  # losses without a classification, in words, while none had any
         self._started = started if started is not None else time.perf_counter()
         self._first_batch: float | None = None
         self._sight = Sight(head)
@@ -104,7 +103,7 @@ class Observer:
         self._captured: WeakKeyDictionary[object, Recorded] = WeakKeyDictionary()  # by CUDA graph
         self._beside = Beside()
         self.meanwhile = Meanwhile()
-        self._before_capture: dict[str, int] | None = None  # the counts; None: nothing is being captured
+        self._before_capture: Counter[Counted] | None = None  # the counts; None: nothing is being captured
         self._before = ""  # events since the last step closed
         self._loading = Loading(ledger)
         self._arrivals = Arrivals(self._writer, self._skipped)
@@ -114,15 +113,12 @@ class Observer:
         self._continuity = Continuity()
         self._rivals = Rivals(head)
         self._optimizers: WeakSet[Optimizer] = WeakSet()  # that stepped
-        self._others_told = 0
         self._stepping: list[bool] = []  # of each optimizer that steps now, the outermost first: is the head in it
         self._closures = 0  # backwards within the optimizer's step
         self._scale: Tensor | None = None
         self._stepped = False
-        self._without_gradient = self._with_gradient = 0  # cross-entropies, by what their logits ask for
         self._asks_only = True  # for gradients, by torch.autograd.grad, and never goes backward
-        self._counts = dict.fromkeys(COUNTS, 0)
-        self._loss_without_graph: float | None = None
+        self.tally = Tally()
         self._loads = 0
         self._faults: dict[str, int] = {}
 
@@ -180,9 +176,7 @@ class Observer:
     def labels_go_in(self, logits: object, labels: object, ignore_index: object) -> None:
         """A classification loss is about to be computed."""
         if isinstance(logits, Tensor) and isinstance(labels, Tensor) and isinstance(ignore_index, int):
-            if logits.dim() == 2 and torch.is_grad_enabled():
-                self._without_gradient += not logits.requires_grad
-                self._with_gradient += logits.requires_grad
+            self.tally.cross_entropy(logits)
             if labels.is_cuda:
                 self.labels_before.note(logits, labels, ignore_index)
             if self.on_loss is not None:
@@ -205,7 +199,7 @@ class Observer:
         self._first_batch = self._first_batch or self._loading.arrived  # of a training without a classification, too
         root = root_of(tensors)
         if root is None:
-            self._counts["leaf_backwards"] += 1
+            self.tally.counts["leaf_backwards"] += 1
             return
         self._look_for_shared()
         measured = is_measured(self.step + 1, self.dense_until)
@@ -217,7 +211,7 @@ class Observer:
         walked = False
         if self._before_capture is not None:
             if consumer is None:  # nothing that a walk would compute is computed while a graph records
-                self._counts["other_backwards"] += 1
+                self.tally.counts["other_backwards"] += 1
                 return
         elif consumer is None or (measured and self._sight.is_due(self.step + 1)):
             if consumer is not None:  # a classification, however many losses without one went before
@@ -230,16 +224,15 @@ class Observer:
             self.meanwhile.put_off(batch.log_probs.device)
         if consumer is None or (measured and batch is None):
             self._is_another()
-            if not self.step and len(self.unclassified) < 16:
-                words = loss_in_words(root)
-                self.unclassified[words] = self.unclassified.get(words, 0) + 1
+            if not self.step:
+                self.tally.no_classification(root)
             return
         within = self._stepping.copy()  # the backward is a closure's: the optimizer's step goes on after it
         self._settle()
         self._stepping = within
         self._closures += bool(within)
         self._rivals.judged_came()
-        self._counts["backwards"] += 1
+        self.tally.counts["backwards"] += 1
         self.step += 1
         now = self._open = self._new_step()
         now.measured = measured
@@ -287,13 +280,13 @@ class Observer:
         wanted = [inputs] if isinstance(inputs, Tensor) else inputs if isinstance(inputs, (list, tuple)) else []
         if not self._asks_only:
             return  # beside backward: a penalty, or gradients that are only compared
-        if is_last and self._counts["optimizer_steps"] and any(isinstance(one, nn.Parameter) for one in wanted):
+        if is_last and self.tally.counts["optimizer_steps"] and any(isinstance(one, nn.Parameter) for one in wanted):
             self.backward_begins(outputs)
             self._asks_only = True
             if self._open is not None:
                 self._open.measurements.pop("head_grad_before", None)  # nothing is added to what is there
         else:
-            self._counts["other_backwards"] += 1
+            self.tally.counts["other_backwards"] += 1
 
     @guarded
     def _measure_rows(self, batch: Batch, now: Step) -> None:
@@ -328,7 +321,7 @@ class Observer:
     def capture_begins(self) -> None:
         """From now on nothing is computed, only recorded."""
         self.settle()
-        self._before_capture = dict(self._counts)
+        self._before_capture = self.tally.counts.copy()
 
     @told
     def capture_ends(self) -> None:
@@ -343,8 +336,7 @@ class Observer:
         recorded, self._open = self._open, None
         if before is None:
             return
-        counts = {name: count - before[name] for name, count in self._counts.items()}
-        self._counts = before
+        counts, self.tally.counts = self.tally.counts - before, before
         self.step -= counts["backwards"]
         if recorded is not None and counts["backwards"] == 1:
             self._captured[graph] = Recorded(recorded, counts)
@@ -359,8 +351,7 @@ class Observer:
         recorded = self._captured.get(graph)
         if recorded is None:
             return
-        for name, count in recorded.counts.items():
-            self._counts[name] += count
+        self.tally.counts.update(recorded.counts)
         self.step += 1
         self._weights.lose_sight()
         new, known = self._new_step(), recorded.step
@@ -396,7 +387,7 @@ class Observer:
                 self._continuity.head(structure.head, structure.live.name(structure.head))
         if last is None or [id(p) for _, p in last.backbone] != [id(p) for _, p in structure.backbone]:
             self._weights.follow_backbone(structure.backbone)
-        updates = self._counts["optimizer_steps"]
+        updates = self.tally.counts["optimizer_steps"]
         self._at_a_look.write(root, structure, step, updates=updates, stepped=self._optimizers, is_first=last is None)
         self._write_counts()
         return follow(root, structure.classification.path)
@@ -411,7 +402,7 @@ class Observer:
         if loss is not None:
             scale = self._scale.item() if self._scale is not None else 1.0
             added = without_gradient(root, loss)
-            self._loss_without_graph = added / scale if added is not None else None
+            self.tally.loss_without_graph = added / scale if added is not None else None
         self._write_counts(others_under_way=1)
 
     def _begin_anew(self, before: str | None) -> None:
@@ -444,7 +435,7 @@ class Observer:
 
     @told
     def zeroed(self) -> None:
-        self._counts["zero_grads"] += 1
+        self.tally.counts["zero_grads"] += 1
         self._note("z")
 
     @told
@@ -480,7 +471,7 @@ class Observer:
     @told
     def scaler_step_ended(self) -> None:
         if not self._stepped:
-            self._counts["skipped"] += 1
+            self.tally.counts["skipped"] += 1
             self._note("k")
 
     @told
@@ -515,7 +506,7 @@ class Observer:
     @told
     def step_ended(self, optimizer: Optimizer) -> None:
         holds_head = self._stepping.pop() if self._stepping else False
-        self._counts["optimizer_steps"] += 1
+        self.tally.counts["optimizer_steps"] += 1
         self._note("s")
         if self._open is not None:
             self._open.applied = True
@@ -524,7 +515,7 @@ class Observer:
             with torch.no_grad():
                 self._read_skip(self._open, optimizer)
                 self._weights.after_step(self._open, of_head=holds_head, eager=self._is_eager)
-        elif self._counts["optimizer_steps"] in STEPS_WITHOUT_BACKWARD:
+        elif self.tally.counts["optimizer_steps"] in STEPS_WITHOUT_BACKWARD:
             self._write_counts()
 
     @guarded
@@ -595,37 +586,17 @@ class Observer:
         self._arrivals.write(wait=wait, dense_until=self.dense_until)
 
     def _skipped(self, times: int) -> None:
-        self._counts["optimizer_steps"] -= times
-        self._counts["skipped"] += times
+        self.tally.counts["optimizer_steps"] -= times
+        self.tally.counts["skipped"] += times
 
     def _is_another(self) -> None:
         """The backward that begins is none of the judged loss."""
-        self._counts["other_backwards"] += 1
+        self.tally.counts["other_backwards"] += 1
         self._note("x")
 
     def _write_counts(self, *, others_under_way: int = 0) -> None:
-        counts = self._counts
-        # A backward that was told of stays told of, also where that stops the training in its midst.
-        self._others_told = max(self._others_told, counts["other_backwards"] + others_under_way)
-        self._writer.if_new(
-            LoopFacts(
-                step=self.step,
-                backwards=counts["backwards"],
-                other_backwards=self._others_told,
-                optimizer_steps=counts["optimizer_steps"],
-                skipped_by_scaler=counts["skipped"],
-                zero_grads=counts["zero_grads"],
-                leaf_backwards=counts["leaf_backwards"],
-                losses_without_gradient=self._without_gradient,
-                loss_without_graph=self._loss_without_graph if not self.step else None,
-                losses_left_out=0 if self.step else self._with_gradient,
-                unclassified=() if self.step else tuple(self.unclassified)[:5],
-                heads=self._continuity.heads,
-                heads_carried_on=self._continuity.carried_on,
-                head_optimizers=self._continuity.optimizers,
-                rivals=self._rivals.names,
-            )
-        )
+        facts = self.tally.facts(self.step, self._continuity, self._rivals, others_under_way=others_under_way)
+        self._writer.if_new(facts)
 
     @told
     def finish(self, how: Any) -> None:
@@ -634,7 +605,7 @@ class Observer:
         self.fetch()
         self._look_for_shared()
         if self.structure is not None:
-            self._at_a_look.schedules(self.structure, self.step, updates=self._counts["optimizer_steps"])
+            self._at_a_look.schedules(self.structure, self.step, updates=self.tally.counts["optimizer_steps"])
         self._arrivals.write_labels(self.step)
         self._write_counts()
         now = time.perf_counter()

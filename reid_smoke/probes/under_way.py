@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 from torch import Tensor
+
+from reid_smoke.probes.tally import Counted
 
 Measured = dict[str, float | Tensor | Sequence[Tensor]]  # by name; tensors of any size, wherever they lie
 
@@ -94,7 +97,7 @@ class Recorded:
     """A step that a CUDA graph recorded: what each replay does again."""
 
     step: Step
-    counts: dict[str, int]
+    counts: Counter[Counted]
 
 
 @dataclass

@@ -257,7 +257,7 @@ class Watch:
         observer = self._observer
         notes: tuple[str, ...] = ()
         if report.verdict == "UNKNOWN":
-            notes = waited_for(self.ledger, observer.unclassified if observer is not None else None)
+            notes = waited_for(self.ledger, observer.tally.unclassified if observer is not None else None)
         notes += tuple(about_heads(self.ledger, self._head))
         environment = report.environment
         if observer is not None and observer.device is not None:
