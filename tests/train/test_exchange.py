@@ -1,6 +1,8 @@
-"""Which gradients travel together. What is made of them on two GPUs is in test_ranks.py."""
+"""Which gradients travel together, and what is made of them over gloo; what is made on two GPUs is in test_ranks.py."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 import torch
 from hypothesis import given
@@ -9,6 +11,7 @@ from torch import nn
 from torchvision.models import resnet50
 
 from reid_smoke.train.exchange import BEFORE_IT, LAST, OTHERS, buckets_of
+from tests.warm import Warm
 
 
 def bytes_of(bucket: list[nn.Parameter]) -> int:
@@ -38,3 +41,15 @@ def test_each_gradient_travels_once_in_backwards_order(sizes: list[tuple[int, bo
     for bucket, most in zip(reversed(buckets), [LAST, BEFORE_IT] + [OTHERS] * len(buckets), strict=False):
         assert len({p.dtype for p in bucket}) == 1
         assert len(bucket) == 1 or bytes_of(bucket) <= most
+
+
+def test_it_averages_as_distributed_data_parallel_does_which_goes_on_afterwards(warm: Warm, tmp_path: Path) -> None:
+    launcher = ["torch.distributed.run", "--nproc-per-node", "2", "--master-port", "29631", "--no-python"]
+    process = warm.start(*launcher, *warm.launched(), "tests.train.averaging", cwd=tmp_path)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
+    found = dict(line.split(": ") for line in out.splitlines() if ": " in line)
+    assert float(found["exchanged"]) < 1e-6
+    assert float(found["ddp again"]) < 1e-6
+    assert float(found["alone"]) > 1e-3  # the ranks' batches differ
+    assert out.count("2 parameters took no part in backward, and the ranks wait for their gradients") == 2
