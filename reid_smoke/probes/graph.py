@@ -180,7 +180,14 @@ def _down_to_products(
             if child is None or child in seen or is_a(child, (ACCUMULATE,)) or len(steps) >= LONGEST_PATH:
                 continue
             seen.add(child)
-            queue.append((child, (*names, name_of(child)), (*steps, index)))
+            passed = names if _takes_all(child) else (*names, name_of(child))
+            queue.append((child, passed, (*steps, index)))
+
+
+def _takes_all(node: Node) -> bool:
+    """A slice of all that there is: torch before 2.9 makes one of the `:` in `x[:, None]`."""
+    child = edges(node)[0] if name_of(node) == "Slice" else None
+    return child is not None and shape_of(node) == shape_of(child) != ()
 
 
 def _describe_feature(found: Classification, product: Node, feature: Node) -> None:

@@ -19,6 +19,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch._compile import _disable_dynamo
 from torch.jit._builtins import _register_builtin
 from torch.optim.optimizer import Optimizer, register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 from torch.utils.data.dataloader import _BaseDataLoaderIter
@@ -26,6 +27,7 @@ from torch.utils.data.dataloader import _BaseDataLoaderIter
 from reid_smoke.probes import nodes
 from reid_smoke.probes.observer import Observer
 
+COMPILES_CLIPPING = torch.__version__ >= "2.7"  # before, torch itself breaks out of it (compared as versions)
 _known_to_jit: list[Callable[..., Any]] = []  # kept, so that no other function is given the id of one of these
 
 
@@ -62,7 +64,9 @@ def _install(observer: Observer, undo: list[Callable[[], None]]) -> None:
     replace(_BaseDataLoaderIter, "__next__", lambda original: _next_batch(original, observer))
     # Both names of each clipping function: users import either.
     for name in ("clip_grad_norm_", "clip_grad_value_"):
-        clip = _in_one_piece(torch.nn.utils.__dict__[name], _clip(torch.nn.utils.__dict__[name], observer))
+        original = torch.nn.utils.__dict__[name]
+        watched = _clip(original, observer)
+        clip = _in_one_piece(original, watched) if COMPILES_CLIPPING else _disable_dynamo(watched)
         for module in (torch.nn.utils, torch.nn.utils.clip_grad):
             replace(module, name, functools.partial(_instead, clip))
     replace(torch.amp.GradScaler, "scale", lambda original: _scale(original, observer))
