@@ -26,6 +26,7 @@ from reid_smoke.probes.nodes import Node, follow
 from reid_smoke.probes.on_the_way import on_the_way
 from reid_smoke.probes.pairs import picks_by_label
 from reid_smoke.probes.parameters import left_out, parameter_facts, stepped_in_vain
+from reid_smoke.probes.raw_log import takes_log_of_outputs
 from reid_smoke.probes.roles import Roles, read_roles
 
 FAR_MORE = 3  # times as many parameters: what the identities train, beside what a critic trains
@@ -189,7 +190,7 @@ def read_unclassified(root: Node, step: int) -> tuple[ParameterFacts, OddLossFac
     live = find_live(found.leaves)
     odd = None
     if found.odd is not None:
-        odd = OddLossFacts(step=step, fed_by=found.odd)
+        odd = OddLossFacts(step=step, fed_by=found.odd, raw_log=takes_log_of_outputs(found.odd_loss))
     elif found.divergence is not None:
         odd = OddLossFacts(step=step, fed_by=found.divergence, loss="kl_div")
     return parameter_facts(live, {id(leaf) for leaf in found.leaves}, None, Roles(), step), odd
