@@ -115,6 +115,7 @@ class OddLossFacts(Fact):
     step: int
     fed_by: tuple[str, ...]  # operations behind it, the last in front, down to the classifier where there is one
     loss: Literal["nll_loss", "kl_div"] = "nll_loss"
+    raw_log: bool = False  # the log of a layer's outputs, negative ones among them: of no probabilities
 
 
 class ModeFacts(Fact):

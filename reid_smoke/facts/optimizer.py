@@ -81,3 +81,4 @@ class ResumeFacts(Fact):
     head_in_state: bool = False  # it holds something for the head's weight itself
     lr_before: float | None = None  # of the head's group, as the script had built it
     lr_after: float | None = None  # at the first step
+    lr_loaded: float | None = None  # as the load left it, before anything else set it; None: not known

@@ -53,6 +53,7 @@ class StepFacts(Fact):
     turned_by: str = ""  # a function of the user's own behind the head that passed on minus the gradient; at few steps
     head_steps: int | None = None  # how often an optimizer stepped the head for this batch
     head_optimizers: int | None = None  # by how many different ones
+    backbone_moved: float = float("nan")  # as head_moved, of the sentinels; where no optimizer stepped for this batch
     data_s: float  # seconds spent waiting for the batch
     compute_s: float  # seconds from the batch's arrival to the next request
 

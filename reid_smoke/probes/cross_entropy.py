@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from reid_smoke.probes import other_losses
-from reid_smoke.probes.nodes import Node, edges, follow, name_of, saved
+from reid_smoke.probes.nodes import Node, edges, follow, name_of, saved, shape_of
 from reid_smoke.probes.other_losses import COMPILED, LOSSES, ONE_BY_ONE, SHAPES, Given, read_given
 
 SUMS = (
@@ -140,6 +140,8 @@ def _by_hand(node: Node) -> tuple[Node, Node, bool] | None:
     if name_of(node) == "Log":
         pick, _ = _through(follow(node, (0,)), (*SHAPES, "Clamp", "ClampMin", "Add"))
         softmax = _softmax_of(follow(pick, (0,))) if pick is not None and name_of(pick) in PICKS else None
+        if softmax is None and pick is not None and _takes_all_rows(pick):
+            pick, _ = _through(follow(pick, (0,)), SHAPES)
         if pick is not None and name_of(pick) == "Sum":  # of softmax * one-hot
             pick, _ = _through(follow(pick, (0,)), SHAPES)
             if pick is not None and name_of(pick) == "Mul":
@@ -159,6 +161,12 @@ def _by_hand(node: Node) -> tuple[Node, Node, bool] | None:
         if _through(_summed(whole), SHAPES)[0] is _through(follow(pick, (0,)), SHAPES)[0]:
             return whole, pick, sign > 0
     return None
+
+
+def _takes_all_rows(node: Node) -> bool:
+    """An index by which none of (B,) is left out, as of the probabilities that are not 0 where none is."""
+    given, taken = follow(node, (0,)), shape_of(node)
+    return name_of(node) in PICKS and given is not None and len(taken) == 1 and shape_of(given) == taken
 
 
 def _softmax_of(node: Node | None) -> Node | None:

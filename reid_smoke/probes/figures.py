@@ -30,7 +30,8 @@ def read_figures(numbers: Numbers, updates: int) -> dict[str, float]:
     for name in ("head_grad", "backbone_grad"):  # without clipping both are the same
         if name not in numbers:
             figures[name] = figures[f"{name}_applied"]
-    for name, times in (("head_update", updates), ("backbone_update", updates), ("head_moved", 1)):
+    changes = (("head_update", updates), ("backbone_update", updates), ("head_moved", 1), ("backbone_moved", 1))
+    for name, times in changes:
         figures[name] = _share(numbers.get(name, ()), numbers.get(f"{name}_of", ()), times)
     figures["head_overwritten"] = _apart_at_unit_length(numbers.get("head_apart", ()))
     return figures | _of_classification(numbers) | _of_targets(numbers) | _of_features(numbers)

@@ -64,6 +64,7 @@ class Walk:
     leaves: list[Tensor] = field(default_factory=list)
     classifications: list[Classification] = field(default_factory=list)
     odd: tuple[str, ...] | None = None  # what feeds an nll_loss that is given no log-softmax
+    odd_loss: Node | None = None  # that nll_loss
     divergence: tuple[str, ...] | None = None  # what feeds a kl_div that is given no log-probabilities
     image_path: tuple[int, ...] | None = None  # edges from the root to the convolution that is fed the images
     nodes: int = 0
@@ -85,7 +86,7 @@ def walk(root: Node) -> Walk:
         if log_softmax is not None:
             found.classifications.append(_classification(node, log_softmax, path))
         elif found.odd is None and name_of(node).startswith("NllLoss") and not hides_log_softmax(node):
-            found.odd = names_below(node)
+            found.odd, found.odd_loss = names_below(node), node
         if found.divergence is None:
             found.divergence = fed_to_kl_div(node)
         if found.image_path is None and is_fed_images(node):

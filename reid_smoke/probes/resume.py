@@ -20,6 +20,7 @@ class _OptimizerLoad:
     optimizer: weakref.ref[Optimizer]
     where: str
     lrs_before: list[float | None] = field(default_factory=list)  # of each group
+    lrs_loaded: list[float | None] = field(default_factory=list)  # as the load left them
 
 
 class Resumed:
@@ -39,7 +40,7 @@ class Resumed:
                 self._weights[id(parameter)] = weakref.ref(parameter)
 
     def optimizer_loaded(self, optimizer: Optimizer, lrs_before: list[float | None], where: str) -> None:
-        self._optimizers.append(_OptimizerLoad(weakref.ref(optimizer), where, lrs_before))
+        self._optimizers.append(_OptimizerLoad(weakref.ref(optimizer), where, lrs_before, rates_of(optimizer)))
 
     def facts(self, head: Tensor | None, step: int) -> ResumeFacts | None:
         """Of the first optimizer whose state was loaded; None where none was."""
@@ -56,14 +57,19 @@ class Resumed:
                 updates=_updates(optimizer),
                 head_loaded=self._came(head) if head is not None else None,
                 head_in_state=head is not None and bool(optimizer.state.get(head)),
-                lr_before=load.lrs_before[index] if index is not None and index < len(load.lrs_before) else None,
+                lr_before=_at(load.lrs_before, index),
                 lr_after=as_float(group.get("lr")),
+                lr_loaded=_at(load.lrs_loaded, index),
             )
         return None
 
     def _came(self, parameter: Tensor) -> bool:
         known = self._weights.get(id(parameter))
         return known is not None and known() is parameter
+
+
+def _at(rates: list[float | None], index: int | None) -> float | None:
+    return rates[index] if index is not None and index < len(rates) else None
 
 
 def rates_of(optimizer: Optimizer) -> list[float | None]:

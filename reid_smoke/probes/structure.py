@@ -16,6 +16,7 @@ from reid_smoke.facts import GraphFacts, ModeFacts, OddLossFacts, ParameterFacts
 from reid_smoke.probes.classifier import Product, divided, scale_of_logits
 from reid_smoke.probes.cross_entropy import Batch, class_weights_of, is_over_batch, log_softmax_of
 from reid_smoke.probes.graph import Classification, batch_of, walk
+from reid_smoke.probes.groups import held_by
 from reid_smoke.probes.heads import Beside
 from reid_smoke.probes.judged import candidates_of, choose_judged, product_of
 from reid_smoke.probes.live import Live, find_live
@@ -26,6 +27,7 @@ from reid_smoke.probes.nodes import Node, follow
 from reid_smoke.probes.on_the_way import on_the_way
 from reid_smoke.probes.pairs import picks_by_label
 from reid_smoke.probes.parameters import left_out, parameter_facts, stepped_in_vain
+from reid_smoke.probes.raw_log import takes_log_of_outputs
 from reid_smoke.probes.roles import Roles, read_roles
 
 FAR_MORE = 3  # times as many parameters: what the identities train, beside what a critic trains
@@ -159,7 +161,8 @@ def read_structure(
     )
     if sharded:
         return replace(structure, head=None, sharded=True)
-    rest = [(n, p) for n, p in everything if id(p) not in roles.head | roles.neck]
+    rest: list[tuple[str, Tensor]] = [(n, p) for n, p in everything if id(p) not in roles.head | roles.neck]
+    rest = rest or _frozen_in_optimizers(live, roots)
     return replace(
         structure,
         everything=_that_images_pass(found.image_path, consumer, rest),
@@ -173,6 +176,15 @@ def _picks_pairs(root: Node, batch: Batch | None, before: Structure | None) -> b
     if before is not None and before.graph_facts.pairs_by_label:
         return True
     return batch is not None and picks_by_label(root, batch.targets)
+
+
+def _frozen_in_optimizers(live: Live, roots: Collection[int]) -> list[tuple[str, Tensor]]:
+    """What feeds a head that is a model of its own and is all that the loss reaches: a frozen model leaves no trace in
+    the graph, but an optimizer that holds it was meant to train it. A teacher is in none."""
+    held = held_by(live.optimizers) or frozenset()
+    mine = {r for _, p, r in live.parameters if id(p) in held and r not in roots}
+    mine -= {r for _, p, r in live.parameters if p.requires_grad}
+    return [(n, p) for n, p, r in live.parameters if r in mine]
 
 
 def _that_images_pass(
@@ -189,7 +201,7 @@ def read_unclassified(root: Node, step: int) -> tuple[ParameterFacts, OddLossFac
     live = find_live(found.leaves)
     odd = None
     if found.odd is not None:
-        odd = OddLossFacts(step=step, fed_by=found.odd)
+        odd = OddLossFacts(step=step, fed_by=found.odd, raw_log=takes_log_of_outputs(found.odd_loss))
     elif found.divergence is not None:
         odd = OddLossFacts(step=step, fed_by=found.divergence, loss="kl_div")
     return parameter_facts(live, {id(leaf) for leaf in found.leaves}, None, Roles(), step), odd

@@ -13,6 +13,7 @@ from torch import Tensor
 from reid_smoke.probes.tally import Counted
 
 Measured = dict[str, float | Tensor | Sequence[Tensor]]  # by name; tensors of any size, wherever they lie
+MOST_DEEP = 8  # a data set within a data set within ...
 
 
 @dataclass
@@ -144,7 +145,10 @@ def parts_of_dataset(iterator: object) -> tuple[int, ...]:
     """`len` of each data set that a ConcatDataset, or one written alike, is put together from."""
     try:
         dataset = iterator._dataset  # type: ignore[attr-defined]
-        while (inner := vars(dataset).get("dataset")) is not None:  # a Subset, a data set with transforms
+        for _ in range(MOST_DEEP):  # some have themselves in the place of what they hold
+            inner = vars(dataset).get("dataset")  # of a Subset, or a data set with transforms
+            if inner is None:
+                break
             dataset = inner
         parts = vars(dataset).get("datasets")
         return tuple(map(len, parts)) if isinstance(parts, (list, tuple)) and len(parts) > 1 else ()

@@ -147,6 +147,10 @@ class Weights:
         if ending is not None and self._head is not None:
             changes["head_moved"], wholes["head_norm"] = (self._head.sample(), self._head.start), self._head.parameters
             ending.measurements["head_moved_of"] = self._head.lengths
+            if self._backbone is not None and updated is None and not ending.updates:
+                # No optimizer of torch's stepped: another kind may have, which no hook tells of.
+                changes["backbone_moved"] = (self._backbone.sample(), self._backbone.start)
+                ending.measurements["backbone_moved_of"] = self._backbone.lengths
         found = measure.lengths(measure.differences(changes) | wholes)
         if updated is not None:
             updated.add_update({name: found.pop(name) for name in list(found) if "_update" in name})

@@ -64,6 +64,13 @@ def test_a_step_without_an_update_has_none() -> None:
     assert figures["head_moved"] == 0.0
 
 
+def test_what_no_optimizer_moved_is_told_of_the_backbone_too() -> None:
+    followed = Followed(torch.ones(4, 4))
+    assert followed.step()["backbone_moved"] == 0.0
+    assert followed.step(between=lambda head: followed.backbone.mul_(1.5))["backbone_moved"] == pytest.approx(0.5)
+    assert math.isnan(followed.step(lambda head: head.mul_(1.5))["backbone_moved"])
+
+
 def test_an_update_is_measured_although_another_head_is_followed_before_the_step_is_over() -> None:
     followed = Followed(torch.ones(4, 4))
     another = torch.nn.Parameter(torch.ones(3, 3))

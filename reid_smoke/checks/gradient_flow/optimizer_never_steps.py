@@ -39,9 +39,9 @@ def optimizer_never_steps(
     enough = 5 if epoch_over else UNUSED if zeroed > done / 2 else BATCHES
     if done < enough or any(_stepped(s) or "k" in s.events for s in steps):
         return None
-    if steps[-1].head_moved > 0:
-        return None  # the script takes its steps by hand
     others = counts[-1].optimizer_steps if counts else 0
+    if steps[-1].head_moved > 0 or (not others and steps[-1].backbone_moved > 0):
+        return None  # the script takes its steps by hand, or by an optimizer that is none of torch's
     held = parameters[-1].optimizer_holds_head if parameters else None
     if others and not held:
         return None  # a head that no optimizer holds is another fault

@@ -11,7 +11,8 @@ def nll_without_log_softmax(odd: list[OddLossFacts], steps: list[StepFacts]) -> 
 
     Why it stops learning:
         From logits the loss falls without end, as one output after the other grows: nothing holds the others down. From
-        probabilities it lies between -1 and 0, and its gradient is next to nothing while the answer is wrong.
+        probabilities it lies between -1 and 0, and its gradient is next to nothing while the answer is wrong. Where
+        somebody else takes the log, and the logits come without a softmax, it is NaN from the first negative one on.
 
     Mend:
         Let the loss take the logits, or put the log-softmax before it:
@@ -20,10 +21,17 @@ def nll_without_log_softmax(odd: list[OddLossFacts], steps: list[StepFacts]) -> 
 
     Seen in:
         `nn.NLLLoss` in the place of `nn.CrossEntropyLoss`; a `softmax` where `log_softmax` was meant (the loss reads
-        -0.0025 at 400 identities, and stays there).
+        -0.0025 at 400 identities, and stays there); skorch's `NeuralNetClassifier` as it comes, whose criterion is
+        `NLLLoss` and which takes the log itself, around a module that ends in its logits.
     """
     if steps or odd[-1].loss != "nll_loss":
         return None  # another loss holds a classification, and that one is judged
+    fed_by = " <- ".join(odd[-1].fed_by) or "no operation at all"
+    if odd[-1].raw_log:
+        return Finding(
+            f"nll_loss is fed by {fed_by}: the log of a layer's outputs as they are, and those under 0 have none",
+            step=odd[-1].step,
+        )
     if odd[-1].fed_by[:1] == ("Log",):
         return None  # the log of something: no logits, and if that is a probability, all is well
-    return Finding(f"nll_loss is fed by {' <- '.join(odd[-1].fed_by) or 'no operation at all'}", step=odd[-1].step)
+    return Finding(f"nll_loss is fed by {fed_by}", step=odd[-1].step)

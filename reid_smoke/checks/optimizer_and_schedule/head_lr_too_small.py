@@ -1,6 +1,6 @@
 from reid_smoke.checks.catalogue import Finding, check
 from reid_smoke.checks.reading import NARROW, is_narrow, typical
-from reid_smoke.facts import ParameterFacts, ScheduleFacts, StepFacts
+from reid_smoke.facts import ParameterFacts, ParameterRecord, ScheduleFacts, StepFacts
 from reid_smoke.rule import Curve, crossing_step
 
 # A head that starts with large random weights has wide logits from the first step; there it counts how far it came.
@@ -56,13 +56,21 @@ def head_lr_too_small(
     recent = steps[-20:]
     spread, update, lr = typical(recent, "logit_std"), typical(recent, "head_update"), typical(recent, "lr_head")
     gradient = typical(recent, "head_grad_applied")
-    if curve.word not in ("flat", "slow") or spread is None or update is None or lr is None:
-        return None
-    moving = lr > 0 and 0 < update < STRIDES and bool(gradient)
     moved = recent[-1].head_moved
-    if not moving or not (_stays_narrow(steps, curve) or moved <= (HARDLY_MOVED if curve.word == "flat" else STANDS)):
+    if curve.word not in ("flat", "slow") or spread is None:
+        return None
+    if not (_stays_narrow(steps, curve) or moved <= (HARDLY_MOVED if curve.word == "flat" else STANDS)):
         return None
     head = next((p for p in parameters[-1].parameters if p.role == "head"), None)
+    if head is not None and _stepped_unseen(steps, head, parameters[-1]):
+        return Finding(
+            f"no optimizer of torch's steps the head, so its learning rate is not known; |w| moved {moved:.2g} of "
+            f"itself in {steps[-1].step} steps; the logits spread by {spread:.3f}, and CE stands at "
+            f"{curve.ce.window_mean:.3f}",
+            step=steps[-1].step,
+        )
+    if update is None or lr is None or not (lr > 0 and 0 < update < STRIDES and gradient):
+        return None
     goal = schedules[-1].lr_set if schedules else head.lr_initial if head is not None else None
     held_down = goal is not None and goal > 2 * lr
     planned = (
@@ -76,6 +84,15 @@ def head_lr_too_small(
         step=steps[-1].step,
         mend=SHORTER if rise else None,
     )
+
+
+def _stepped_unseen(steps: list[StepFacts], head: ParameterRecord, last: ParameterFacts) -> bool:
+    """By hand, or by an optimizer of another kind than torch's; and no clipping that takes from the gradient was seen,
+    which makes steps short, too."""
+    if last.optimizer or any(s.applied or s.head_steps for s in steps) or not (head.requires_grad and head.reached):
+        return False
+    clipped = any(s.clip_at is not None and not s.grad_norm_total <= s.clip_at for s in steps)
+    return 0 < steps[-1].head_moved <= HARDLY_MOVED and not clipped
 
 
 def _rise_to_come(schedules: list[ScheduleFacts]) -> str:

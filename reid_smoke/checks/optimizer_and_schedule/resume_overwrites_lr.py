@@ -37,11 +37,17 @@ def resume_overwrites_lr(resumes: list[ResumeFacts], steps: list[StepFacts], cur
     used = [s.lr_head for s in steps if s.applied and s.lr_head is not None and s.step <= curve.rule.window[1]]
     if not used or not (max(used) <= before / TIMES or min(used) >= before * TIMES):
         return None  # a warm-up that has only begun, a decay, or a schedule that set it right again
-    if not (after <= before / TIMES or after >= before * TIMES):
+    if not _is_another(before, after):
         return None
+    if resume.lr_loaded is not None and not _is_another(before, resume.lr_loaded):
+        return None  # an optimizer that was given its own state again; a schedule set the rate since
     age = f", {resume.updates} steps old," if resume.updates is not None else ""
     return Finding(
         f"the head's group was built with lr {before:.3g}; after {resume.optimizer}'s state was loaded at "
         f"{resume.where}{age} it is {after:.3g}, and {used[-1]:.3g} at the window's end",
         step=resume.step,
     )
+
+
+def _is_another(before: float, after: float) -> bool:
+    return after <= before / TIMES or after >= before * TIMES

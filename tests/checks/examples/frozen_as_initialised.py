@@ -2,7 +2,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from tests.checks.tiny import Model, TinyTraining
+from tests.checks.tiny import Backbone, Model, TinyTraining
 
 
 class NewReductionCaught(TinyTraining):
@@ -29,6 +29,33 @@ class OfATrainedBackbone(NewReductionCaught):
         return model
 
 
+class BesideALossThatHoldsTheHead(TinyTraining):
+    """As in pytorch-metric-learning: the class weights are the loss's own, and the whole model is frozen."""
+
+    def make_model(self) -> nn.Module:
+        narrow = nn.Linear(512, 2, bias=False)
+        return nn.Sequential(Backbone(), narrow, nn.BatchNorm1d(2, affine=False)).requires_grad_(False)
+
+    def make_optimizer(self) -> torch.optim.Optimizer:
+        self.criterion = nn.Linear(2, self.identities, bias=False)
+        groups = [{"params": self.model.parameters()}, {"params": self.criterion.parameters(), "lr": self.lr_head}]
+        return torch.optim.AdamW(groups, self.lr_backbone)
+
+    def loss(self, images: Tensor, labels: Tensor) -> Tensor:
+        return F.cross_entropy(self.criterion(self.model(images)), labels)
+
+
+class BesideALossAndLetGoOfOnPurpose(BesideALossThatHoldsTheHead):
+    """Features of a random model that serve; only the loss learns."""
+
+    def make_model(self) -> nn.Module:
+        return nn.Sequential(Backbone(), nn.BatchNorm1d(512, affine=False)).requires_grad_(False)
+
+    def make_optimizer(self) -> torch.optim.Optimizer:
+        self.criterion = nn.Linear(512, self.identities, bias=False)
+        return torch.optim.AdamW(self.criterion.parameters(), self.lr_head)
+
+
 class FrozenOnPurpose(TinyTraining):
     """A random backbone that serves: CE falls."""
 
@@ -47,5 +74,5 @@ class FrozenAndTrained(TinyTraining):
             parameter.requires_grad_(False)
 
 
-SICK = [NewReductionCaught, OfATrainedBackbone]
-HEALTHY = [FrozenOnPurpose, FrozenAndTrained]
+SICK = [NewReductionCaught, OfATrainedBackbone, BesideALossThatHoldsTheHead]
+HEALTHY = [FrozenOnPurpose, FrozenAndTrained, BesideALossAndLetGoOfOnPurpose]

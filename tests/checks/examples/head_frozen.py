@@ -1,3 +1,5 @@
+from torch import Tensor
+
 from tests.checks.tiny import Model, TinyTraining
 
 
@@ -9,6 +11,20 @@ class CaughtByThePattern(TinyTraining):
         return model
 
 
+class SteppedByAnOptimizerThatIsNoneOfTorchs(CaughtByThePattern):
+    """As fastai's own: no hook of torch's tells of its steps, and a frozen head does not show them."""
+
+    def make_optimizer(self) -> None:
+        return None
+
+    def train_step(self, images: Tensor, labels: Tensor) -> None:
+        self.model.zero_grad()
+        self.loss(images, labels).backward()
+        for parameter in self.model.parameters():
+            if parameter.grad is not None:
+                parameter.data.add_(parameter.grad, alpha=-1e-3)
+
+
 class BackboneFrozenOnPurpose(TinyTraining):
     def make_model(self) -> Model:
         model = Model(self.identities)
@@ -16,5 +32,5 @@ class BackboneFrozenOnPurpose(TinyTraining):
         return model
 
 
-SICK = [CaughtByThePattern]
+SICK = [CaughtByThePattern, SteppedByAnOptimizerThatIsNoneOfTorchs]
 HEALTHY = [BackboneFrozenOnPurpose]

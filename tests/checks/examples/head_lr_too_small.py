@@ -1,5 +1,5 @@
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from tests.checks.centres import WithCentres
 from tests.checks.tiny import Model, TinyTraining
@@ -13,6 +13,26 @@ class OneLearningRateBesideCentres(WithCentres):
     """CE's gradient at the feature is as small as its head: that is no other loss's doing."""
 
     lr_head = lr_backbone = 1e-5
+
+
+class SteppedByHand(TinyTraining):
+    """As by optimizers that are none of torch's: their learning rate stands nowhere, and the head shows it."""
+
+    share = 1e-4
+
+    def make_optimizer(self) -> None:
+        return None
+
+    def train_step(self, images: Tensor, labels: Tensor) -> None:
+        self.model.zero_grad()
+        self.loss(images, labels).backward()
+        for parameter in self.model.parameters():
+            if parameter.grad is not None:
+                parameter.data.add_(parameter.grad.sign(), alpha=-1e-2 * self.share)
+
+
+class SteppedByHandFarEnough(SteppedByHand):
+    share = 1.0
 
 
 class LargeRandomHead(TinyTraining):
@@ -76,6 +96,6 @@ class BesideAFrozenTower(LargeRandomHead):
 
 SICK = [
     OneLearningRate, OneLearningRateBesideCentres, LargeRandomHead, TheRestLearns, WarmUpToTooLittle,
-    WarmUpOfThousandEpochs, OneCycleOfTooManySteps, BesideAFrozenTower,
+    WarmUpOfThousandEpochs, OneCycleOfTooManySteps, BesideAFrozenTower, SteppedByHand,
 ]  # fmt: skip
-HEALTHY = [WarmUpPerStep]
+HEALTHY = [WarmUpPerStep, SteppedByHandFarEnough]

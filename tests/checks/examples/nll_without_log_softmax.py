@@ -18,6 +18,13 @@ class OnProbabilities(OnLogits):
         return F.nll_loss(self.model(images)[0].softmax(1), labels)
 
 
+class OnTheLogOfLogits(OnLogits):
+    """As skorch's classifier does it, around a module that ends without a softmax: NaN from the first step on."""
+
+    def loss(self, images: Tensor, labels: Tensor) -> Tensor:
+        return F.nll_loss((self.model(images)[0] + 1e-8).log(), labels)
+
+
 class OnLogProbabilities(TinyTraining):
     def loss(self, images: Tensor, labels: Tensor) -> Tensor:
         return F.nll_loss(self.model(images)[0].log_softmax(1), labels)
@@ -33,5 +40,5 @@ class OfASoftmaxWithAMask(TinyTraining):
         return F.nll_loss((there / (there.sum(1, keepdim=True) + 1e-6) + 1e-6).log(), labels)
 
 
-SICK = [OnLogits, OnProbabilities]
+SICK = [OnLogits, OnProbabilities, OnTheLogOfLogits]
 HEALTHY = [OnLogProbabilities, OfASoftmaxWithAMask]

@@ -53,6 +53,18 @@ def _share(step: int, warmup_steps: int) -> float:
     return min(1.0, (step + 1) / warmup_steps)
 
 
+class AfterItsOwnStateAgain(OverManySteps):
+    """A wrapper gives the optimizer the state that it has, as those do that move it to a device: nothing is resumed."""
+
+    def make_scheduler(self) -> None:
+        return None
+
+    def train(self) -> None:
+        self.optimizer.load_state_dict(self.optimizer.state_dict())
+        self.scheduler = lr_scheduler.LinearLR(self.optimizer, 0.001, total_iters=2000)
+        super().train()
+
+
 class OneCycle(TinyTraining):
     """Its optimizer's own lr is where it begins; where it leads is another entry of the group."""
 
@@ -107,5 +119,5 @@ class LearnsAllTheSame(TinyTraining):
         return lr_scheduler.LinearLR(self.optimizer, 0.05, total_iters=600)
 
 
-SICK = [PerEpoch, OverManySteps, InSequence, ByAFunction, OneCycle, ByHand, OfTheLoss]
+SICK = [PerEpoch, OverManySteps, InSequence, ByAFunction, AfterItsOwnStateAgain, OneCycle, ByHand, OfTheLoss]
 HEALTHY = [EndsBeforeTheWindow, OfTheLossOver, LearnsAllTheSame]
