@@ -153,6 +153,9 @@ def _why_not_closed(ledger: Ledger, curve: Curve) -> str:
         return f"Interrupted: {wanted}."
     if not done:
         return _nothing_classified(ledger)
+    run = ledger.first(RunFacts)
+    if end is not None and end.how == "finished" and run is not None and run.way_in == "watch":
+        return f"The training ended by itself: {wanted}."
     return f"{wanted}."
 
 

@@ -22,6 +22,7 @@ from reid_smoke.facts import AnyFact, CrashFacts, EndFacts, ProbeFault, StepFact
 from reid_smoke.ledger import Ledger
 from reid_smoke.probes import measure
 from reid_smoke.probes.observer import Observer
+from reid_smoke.report.prose import what_to_do
 from reid_smoke.watch import watching
 from tests.checks.tiny import Model, TinyTraining
 from tests.warm import Warm
@@ -227,6 +228,24 @@ def test_fewer_steps_than_the_window(tmp_path: Path, done: int, proposed: str) -
     with reid_smoke.watch(out=tmp_path) as watch:
         train(done)
     assert proposed in notes(watch)
+
+
+def test_a_loop_whose_batches_ran_out_is_told_what_to_look_at(tmp_path: Path) -> None:
+    """One generator for all epochs, and no loader behind it: only a plan can tell that more was to come."""
+    training = TinyTraining()
+    schedule = torch.optim.lr_scheduler.OneCycleLR(training.optimizer, 1e-3, total_steps=60)
+    training.scheduler = schedule
+    images, labels = torch.randn(16, 3, 8, 8), torch.arange(16)
+    batches = ((images, labels) for _ in range(12))
+    with reid_smoke.watch(out=tmp_path) as watch:
+        for _ in range(5):
+            for images, labels in batches:
+                training.train_step(images, labels)
+    assert watch.report is not None
+    assert watch.report.reason == "The training ended by itself: 12 of the 300 steps that a verdict needs were seen."
+    assert "OneCycleLR is made for 60 steps, and took 12." in notes(watch)
+    assert "made anew for each epoch" in notes(watch)
+    assert what_to_do(watch.report).startswith("let its loop go on, to step 300")
 
 
 # --- faults of our own ----------------------------------------------------------------------------------------------
