@@ -13,7 +13,7 @@ KEPT = 0.09  # correlation: the loss has its rows in the order of the images
 
 @check(
     "RS131", slug="frames-in-another-order", severity="fail", when="end", needs=[LikenessFacts],
-    explains=["RS115", "RS118", "RS125", "RS202", "RS203", "RS204", "RS401", "RS403", "RS408"],
+    explains=["RS114", "RS115", "RS118", "RS125", "RS202", "RS203", "RS204", "RS401", "RS403", "RS408"],
 )  # fmt: skip
 def frames_in_another_order(likeness: list[LikenessFacts]) -> Finding | None:
     """The frames of clips stand in one order, and their labels, or the clips made of them, in another.
