@@ -208,6 +208,48 @@ def test_a_loss_that_is_compiled_in_and_keeps_no_labels(tmp_path: Path) -> None:
     assert "compile the model alone, not the loss" in notes(watch)
 
 
+class CrossEntropyOfTheirOwn(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, logits: Tensor, labels: Tensor) -> Tensor:
+        odds = logits.softmax(1)
+        ctx.save_for_backward(odds, labels)
+        return -odds[torch.arange(len(labels)), labels].log().mean()
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Any:
+        odds, labels = ctx.saved_tensors
+        return gradients[0] * (odds - F.one_hot(labels, odds.shape[1])) / len(labels), None
+
+
+def test_a_loss_in_a_function_of_their_own_is_named_with_what_to_put_in_its_place(tmp_path: Path) -> None:
+    model = nn.Linear(192, 4)
+    with reid_smoke.watch(out=tmp_path) as watch:
+        steps(2, lambda images, labels: 0.5 * CrossEntropyOfTheirOwn.apply(model(images.flatten(1)), labels))
+    assert watch.report is not None
+    assert watch.report.reason.endswith(
+        "What CrossEntropyOfTheirOwn computes cannot be seen, for it is an autograd.Function: if it is a "
+        "cross-entropy, put F.cross_entropy(logits, labels) in its place while the training is watched."
+    )
+
+
+def test_a_function_of_their_own_below_the_loss_is_not_blamed(tmp_path: Path) -> None:
+    model = nn.Linear(192, 4)
+    with reid_smoke.watch(out=tmp_path) as watch:
+        steps(2, lambda images, labels: F.softplus(Turn.apply(model(images.flatten(1)))).mean())
+    assert watch.report is not None
+    assert watch.report.reason.endswith("see that backward reaches one.")
+
+
+class Turn(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, features: Tensor) -> Tensor:
+        return features.clone()
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Any:
+        return -gradients[0]
+
+
 def test_the_amp_scale_of_a_step_is_the_one_that_its_loss_had(tmp_path: Path) -> None:
     model = Model(4)
     optimizer = torch.optim.SGD(model.parameters(), lr=1e-3)
