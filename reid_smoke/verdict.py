@@ -23,6 +23,7 @@ from reid_smoke.facts import (
     UnreadableFacts,
 )
 from reid_smoke.ledger import Ledger
+from reid_smoke.own_function import own_function
 from reid_smoke.rule import LEAST_STEPS, CeFigures, Curve, RuleFigures, crossing_step, read_curve
 
 VerdictWord = Literal["GO", "NO-GO", "UNKNOWN"]
@@ -153,6 +154,9 @@ def _why_not_closed(ledger: Ledger, curve: Curve) -> str:
         return f"Interrupted: {wanted}."
     if not done:
         return _nothing_classified(ledger)
+    run = ledger.first(RunFacts)
+    if end is not None and end.how == "finished" and run is not None and run.way_in == "watch":
+        return f"The training ended by itself: {wanted}."
     return f"{wanted}."
 
 
@@ -162,8 +166,14 @@ def _nothing_classified(ledger: Ledger) -> str:
     if loop is None or not loop.other_backwards:
         return f"{none}."
     words = f" on what ends in {', '.join(loop.unclassified[:2])}" if loop.unclassified else ""
+    seen = f"{none}: backward ran {loop.other_backwards} times{words}, with {loop.optimizer_steps} optimizer steps."
+    own = own_function(loop.unclassified)
+    if own is not None:
+        return (
+            f"{seen} What {own} computes cannot be seen, for it is an autograd.Function: if it is a cross-entropy, put "
+            "F.cross_entropy(logits, labels) in its place while the training is watched."
+        )
     return (
-        f"{none}: backward ran {loop.other_backwards} times{words}, with {loop.optimizer_steps} optimizer steps. "
-        "What is judged is a loss of logits (B, C) over the identities and their labels, as F.cross_entropy is: see "
-        "that backward reaches one."
+        f"{seen} What is judged is a loss of logits (B, C) over the identities and their labels, as F.cross_entropy "
+        "is: see that backward reaches one."
     )

@@ -79,6 +79,13 @@ def test_too_few_steps_are_unknown_and_say_how_it_ended(end: AnyFact, reason: st
     assert judgement.verdict.reason == reason
 
 
+def test_a_watched_training_that_ended_early_ended_by_itself() -> None:
+    run = RUN.model_copy(update={"way_in": "watch"})
+    end = EndFacts(step=15, how="finished", startup_s=1, train_s=1, images_per_s=1, data_wait_share=0)
+    verdict = verdict_of(run, dataset(), end, ces=FALLS[:15])
+    assert verdict.reason == "The training ended by itself: 15 of the 300 steps that a verdict needs were seen."
+
+
 def test_nothing_seen_at_all_is_unknown() -> None:
     assert verdict_of(RUN, ces=[]).word == "UNKNOWN"
     assert verdict_of(ces=[]).word == "UNKNOWN"

@@ -6,6 +6,6 @@ PAIRS = 130  # of fewer the error is too large: rendered and real people, and dr
 _OF_ONE_PAIR = 0.29  # spread of a pair's rank where labels are drawn at random
 
 
-def error_of_pairs(pairs: int) -> float:
+def error_of_pairs(pairs: float) -> float:
     """Standard error of the mean rank of so many pairs under one label, 0..1, where labels are drawn at random."""
     return _OF_ONE_PAIR / sqrt(pairs)

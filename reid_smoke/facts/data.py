@@ -90,13 +90,18 @@ class LikenessFacts(Fact):
 
     kind: Literal["likeness"] = "likeness"
     step: int
-    images: int  # the first ones of the training
+    images: int  # the first ones of the training, or clips of as many frames as `clip`
     pairs: int  # of two images under one label
     auc: float  # probability that such a pair is closer than a pair under two labels; 0.5: no more alike
     # By how many places within the batch, or else whole batches, labels would have to move to fit best; 0: not at all.
     shift: int = 0
     batch_shift: int = 0
     shifted_auc: float = nan  # the same as auc, with them moved
+    clip: int = 1  # frames, that the model makes one feature of; above 1 the clips' mean colours are compared
+    # In which other order frames fit their labels better: so many of each clip, side by side or by turns; 0: in none.
+    frames: int = 0
+    side_by_side: bool = False
+    reordered_auc: float = nan  # the same as auc, in that order
     later_pairs: int = 0  # under one label, of an image of the first epoch and one of the second
     later_auc: float = nan  # the same as auc, of those
     later_own_auc: float = nan  # of the second epoch's images among themselves

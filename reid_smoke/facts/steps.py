@@ -45,6 +45,8 @@ class StepFacts(Fact):
     ce_weight: float = float("nan")  # what the loss multiplies CE with; NaN: there is more between the two than factors
     ce_share: float = float("nan")  # |gradient of CE| / |of the whole loss|, at the feature; measured at few steps
     head_overwritten: float = float("nan")  # as head_update, rows at unit length: by others than optimizers, before it
+    head_shortened: float = float("nan")  # share of its length that the same took; 0: rows brought to one length
+    head_found: float = float("nan")  # what length of its first rows they left, where any of them had changed
     head_grad_cosine: float = float("nan")  # with CE's own gradient at the head, as the optimizer found it
     head_update_cosine: float = float("nan")  # with the same: below 0 where CE falls; both at the first updates only
     head_grad_of_ce: float = float("nan")  # what head_grad would be if the loss were plain CE; at few steps

@@ -15,6 +15,7 @@ from torch.autograd.function import BackwardCFunction
 
 from reid_smoke.probes import measure
 from reid_smoke.probes.classifier import norm_input, part_of_rows, scale_of_logits, takes_weight_as_it_is
+from reid_smoke.probes.clips import order_of
 from reid_smoke.probes.cross_entropy import Batch, is_cross_entropy, log_softmax_of, weight_of_ce
 from reid_smoke.probes.graph import images_of, is_fed_images
 from reid_smoke.probes.guard import Accountable, guarded, past_their_modes
@@ -113,12 +114,18 @@ class AtBackward:
         if images is None or self._shows_two():
             return
         rows = self._rows_of(consumer, images.shape[0], batch.labels.shape[0])
+        product = self.structure.product_of(consumer) if self.structure is not None else None
+        order = None
+        if rows is None and product is not None:
+            order = order_of(product.feature_edge, images.shape[0], batch.labels.shape[0])
+            rows = slice(None) if order is not None else None
         if rows is not None:
-            product = self.structure.product_of(consumer) if self.structure is not None else None
             feature = product.feature if product is not None else None
             mixed = batch.mixed[rows] if batch.mixed is not None else None
             head = self.structure.head if self.structure is not None else None
-            seen.add(images, batch.labels[rows], mixed, feature, batch.log_probs[rows], epoch=epoch, head=head)
+            seen.add(
+                images, batch.labels[rows], mixed, feature, batch.log_probs[rows], epoch=epoch, head=head, order=order
+            )
 
     def _rows_of(self, consumer: Node, images: int, labels: int) -> slice | None:
         """Those of the loss that hold a batch's images in their order; None where that is not told.

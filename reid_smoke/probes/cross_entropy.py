@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from reid_smoke.probes import other_losses
-from reid_smoke.probes.nodes import Node, edges, follow, name_of, saved, shape_of
+from reid_smoke.probes.nodes import Node, behind, edges, follow, name_of, saved, shape_of
 from reid_smoke.probes.other_losses import COMPILED, LOSSES, ONE_BY_ONE, SHAPES, Given, read_given
 
 SUMS = (
@@ -182,13 +182,18 @@ def _softmax_of(node: Node | None) -> Node | None:
 
 def _shared_out(node: Node) -> Node | None:
     """What is divided by its own sum, to which a little may be added that it never is 0; None: no such division."""
+    return _through(edges(node)[0], SHAPES)[0] if _total_of(node) is not None else None
+
+
+def _total_of(node: Node) -> Node | None:
+    """The sum by which it is divided."""
     if name_of(node) != "Div" or len(edges(node)) < 2:
         return None
     above = _through(edges(node)[0], SHAPES)[0]
     below = _through(edges(node)[1], (*SHAPES, "Add", "Clamp", "ClampMin"))[0]
     if above is None or below is None or name_of(below) != "Sum":
         return None
-    return above if _through(follow(below, (0,)), SHAPES)[0] is above else None
+    return below if _through(follow(below, (0,)), SHAPES)[0] is above else None
 
 
 def _made_of(product: Node) -> list[Node]:
@@ -300,11 +305,15 @@ def log_probs_of(node: Node) -> Tensor:
     return result if name_of(node) == "LogSoftmax" else result.clamp_min(1e-30).log()
 
 
-def is_over_batch(node: Node) -> bool:
-    """Whether what stands for the log-softmax (B, C) is taken over the samples."""
-    if name_of(node) == "Log":  # of a sum of exponentials
-        node = follow(node, (0,))
-    dim = saved(node, "dim")
+def is_over_batch(consumer: Node, log_softmax: Node) -> bool:
+    """Whether what stands for the log-softmax (B, C) of a loss is taken over the samples."""
+    summed: Node | None = log_softmax
+    if name_of(log_softmax) == "Log":  # of a sum of exponentials
+        summed = follow(log_softmax, (0,))
+    elif name_of(log_softmax) == "Exp":  # exponentials, which are divided by their sum
+        totals = map(_total_of, behind(consumer, ends=lambda node: node is log_softmax))
+        summed = next((total for total in totals if total is not None), None)
+    dim = saved(summed, "dim")
     if isinstance(dim, (tuple, list)):
         dim = dim[0] if len(dim) == 1 else None
     return isinstance(dim, int) and (dim - 2**64 if dim >= 2**63 else dim) in (0, -2)

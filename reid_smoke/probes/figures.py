@@ -9,6 +9,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 TURNED = -0.99  # cosine
+ROUNDING = 1e-3  # of a length, in half precision
 Numbers = Mapping[str, Sequence[float]]
 
 AS_MEASURED = (
@@ -33,7 +34,9 @@ def read_figures(numbers: Numbers, updates: int) -> dict[str, float]:
     changes = (("head_update", updates), ("backbone_update", updates), ("head_moved", 1), ("backbone_moved", 1))
     for name, times in changes:
         figures[name] = _share(numbers.get(name, ()), numbers.get(f"{name}_of", ()), times)
-    figures["head_overwritten"] = _apart_at_unit_length(numbers.get("head_apart", ()))
+    apart = numbers.get("head_apart", ())
+    figures["head_overwritten"] = _apart_at_unit_length(apart)
+    figures["head_shortened"], figures["head_found"] = _shortened(apart)
     return figures | _of_classification(numbers) | _of_targets(numbers) | _of_features(numbers)
 
 
@@ -115,6 +118,22 @@ def _apart_at_unit_length(lengths: Sequence[float]) -> float:
         apart += (change**2 - (x - y) ** 2) / (x * y) if x and y else float(x != y)
     apart = 0.0 if apart < 0 else apart  # by rounding; NaN stays
     return math.sqrt(apart / max(sum(y != 0 for y in afters), 1e-24))
+
+
+def _shortened(lengths: Sequence[float]) -> tuple[float, float]:
+    """By which share of its length y has become shorter, and the length that it came to.
+
+    lengths: as above. 0 where all rows that changed came to one length: that is a constraint, as a largest norm is.
+    """
+    rows = len(lengths) // 3
+    if not rows:  # or none of them changed
+        return (0.0 if lengths else math.nan), math.nan
+    befores, afters, changes = lengths[:rows], lengths[rows : 2 * rows], lengths[2 * rows :]
+    found, left = _length(befores), _length(afters)
+    changed = [x for x, y, change in zip(befores, afters, changes, strict=True) if change > ROUNDING * y]
+    if not changed or not left or max(changed) - min(changed) <= ROUNDING * max(changed):
+        return 0.0, found
+    return max(0.0, 1.0 - found / left), found
 
 
 def _length(norms: Sequence[float]) -> float:

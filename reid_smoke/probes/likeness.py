@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from reid_smoke.facts import LikenessFacts
+from reid_smoke.probes.clips import Order, in_other_order, orders_in
 
 STRIPES = 8
 LEAST = 4  # images of a batch whose features are compared with them
@@ -107,26 +108,40 @@ class Described:
     """Images by their colours, with their labels, batch by batch."""
 
     batches: list[tuple[Tensor, Tensor]] = field(default_factory=list)  # (B, N) and (B,)
-    images: int = 0
+    images: int = 0  # or clips
+    otherwise: list[Tensor] = field(default_factory=list)  # (B, N), of clips whose frames stood in the other order
 
-    def add(self, images: Tensor, labels: Tensor, mixed: Tensor | None) -> Tensor:
+    def add(self, images: Tensor, labels: Tensor, mixed: Tensor | None, order: Order | None) -> Tensor:
         described = stripes(images)
+        if order is not None:
+            self.otherwise.append(order.other.means(described))
+            described = order.means(described)
         kept = described if mixed is None else described.masked_fill(mixed.to(described.device)[:, None], torch.nan)
         self.batches.append((kept, labels.detach().clone()))
         self.images += len(labels)
         return described
 
+    def orders(self) -> list[Order]:
+        """In which the labels may have been repeated, by the first batch."""
+        return orders_in(self.batches[0][1].cpu().numpy()) if self.batches and not self.otherwise else []
+
+    def fetch_otherwise(self) -> NDArray[np.float32]:
+        """(N, D), for the same as `fetch`."""
+        descriptions = torch.cat([one for one, _ in self.batches]).cpu().numpy()
+        return np.asarray(torch.cat(self.otherwise).cpu().numpy()[np.isfinite(descriptions).all(1)])
+
     def fetch(
-        self, shifts: Sequence[int] = (), batches: Sequence[int] = ()
+        self, shifts: Sequence[int] = (), batches: Sequence[int] = (), orders: Sequence[Order] = ()
     ) -> tuple[NDArray[np.float32], list[NDArray[np.int64]], NDArray[np.int64]]:
-        """Descriptions (N, D), labels (N,) as they are, moved within their batches, and moved by whole batches;
-        batches (N,); none of images with several labels."""
+        """Descriptions (N, D), labels (N,) as they are, moved within their batches, moved by whole batches, and
+        repeated in the other order; batches (N,); none of images with several labels."""
         descriptions = torch.cat([one for one, _ in self.batches]).cpu().numpy()
         labels = torch.cat([label for _, label in self.batches]).cpu().numpy()
         sizes = [len(label) for _, label in self.batches]
         each = np.split(labels, np.cumsum(sizes)[:-1])
         labellings = [np.concatenate([np.roll(label, by) for label in each]) for by in (0, *shifts)]
         labellings += [_of_other_batches(each, by) for by in batches]
+        labellings += [np.concatenate([in_other_order(order, label) for label in each]) for order in orders]
         whole = np.isfinite(descriptions).all(1)
         numbers = np.repeat(np.arange(len(sizes)), sizes)[whole]
         return descriptions[whole], [labelling[whole] for labelling in labellings], numbers
@@ -150,6 +165,7 @@ class Likeness:
         self._first = Described()
         self._later = Described()
         self._head: weakref.ref[Tensor] | None = None
+        self._order: Order | None = None  # of the frames, where labels are those of clips
         self._pairs: list[Tensor] = []  # (2, P) a batch
         self._told = (0, 0)  # images
         self._of_first: LikenessFacts | None = None
@@ -169,17 +185,22 @@ class Likeness:
         *,
         epoch: int = 1,
         head: Tensor | None = None,
+        order: Order | None = None,
     ) -> None:
-        """images (B, C, H, W), labels (B,), mixed (B,) bool: of several labels, left out; feature (B, D): what feeds
-        the classifier; log_probs (B, C): as the loss has them; head: the classifier's weight. All stays on the device.
+        """images (B, C, H, W), of clips (B * T, C, H, W) in this order; labels (B,); mixed (B,) bool: of several
+        labels, left out; feature (B, D): what feeds the classifier; log_probs (B, C): as the loss has them; head: the
+        classifier's weight. All stays on the device.
         """
+        if self._first.images and order != self._order:
+            return
+        self._order = order
         if epoch > 1:
             if head is not None and self._head is not None and self._head() is head:
-                self._later.add(images, labels, mixed)
+                self._later.add(images, labels, mixed, order)
             return
         self._head = weakref.ref(head) if head is not None else None
-        described = self._first.add(images, labels, mixed)
-        if feature is not None and feature.dim() == 2 and len(feature) == len(images) >= LEAST:
+        described = self._first.add(images, labels, mixed, order)
+        if feature is not None and feature.dim() == 2 and len(feature) == len(described) >= LEAST:
             # In half precision those of a fresh head are all the same.
             fine = log_probs is not None and log_probs.dtype is torch.float32
             pairs = distances(described, feature, *([log_probs] if log_probs is not None and fine else []))
@@ -200,11 +221,20 @@ class Likeness:
         return self._of_first.model_copy(update={"step": step, **across})
 
     def _facts_of_first(self, step: int) -> LikenessFacts:
-        descriptions, labellings, batches = self._first.fetch(SHIFTS, BATCHES)
+        orders = self._first.orders()
+        descriptions, labellings, batches = self._first.fetch(SHIFTS, BATCHES, orders)
         (pairs, auc), *others = all_alike(descriptions, labellings, batches)
+        reordered = [
+            (fit, order.other) for (_, fit), order in zip(others[len(SHIFTS) + len(BATCHES) :], orders, strict=True)
+        ]
+        if self._order is not None:
+            reordered = [(alike(self._first.fetch_otherwise(), labellings[0], batches)[1], self._order.other)]
+        reordered_auc, better = max(
+            (one for one in reordered if one[0] > auc), key=lambda one: one[0], default=(float("nan"), None)
+        )
         moves = [(by, 0) for by in SHIFTS] + [(0, by) for by in BATCHES]
         shifted_auc, (shift, batch_shift) = max(
-            ((fit, by) for (_, fit), by in zip(others, moves, strict=True) if fit > auc),
+            ((fit, by) for (_, fit), by in zip(others, moves, strict=False) if fit > auc),
             default=(float("nan"), (0, 0)),
         )
         compared = torch.stack(self._pairs).cpu().numpy() if len(self._pairs) > 1 else None
@@ -221,6 +251,10 @@ class Likeness:
             shift=shift,
             batch_shift=batch_shift,
             shifted_auc=shifted_auc,
+            clip=self._order.frames if self._order is not None else 1,
+            frames=better.frames if better is not None else 0,
+            side_by_side=better is not None and better.side_by_side,
+            reordered_auc=reordered_auc,
             batches=len(carried),
             carried=float(carried.mean()) if len(carried) else float("nan"),
             carried_error=_error(carried),

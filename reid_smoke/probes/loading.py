@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from weakref import WeakSet
 
@@ -12,6 +13,7 @@ from reid_smoke.probes.under_way import Loader, batch_size_of, images_of_dataset
 
 MOST_ITERATORS = 32  # a loop that makes an iterator per batch must not fill the memory
 MOST_DRY = 3  # epochs without a batch that are told of
+IN_VAIN = 3  # times that an iterator is asked which is at its end: a prefetcher asks once more, or twice
 ALL_TOLD, EVERY = 100, 100  # epochs that are all told of; thousands that all went as promised need no line each
 
 
@@ -27,6 +29,7 @@ class Loading:
         self._iterators: dict[int, Loader] = {}
         self._training_sampler = 0
         self._dry = 0  # epochs that gave no batch
+        self._in_vain: dict[int, int] = {}  # times that one at its end was asked, since the last batch
         self._ended: WeakSet[object] = WeakSet()  # iterators that are at their end: a prefetcher may ask them again
         self.current = Loader()
         self.epoch = 0
@@ -44,12 +47,14 @@ class Loading:
             if len(self._iterators) > MOST_ITERATORS:
                 self._iterators.pop(next(iter(self._iterators)))
         loader.given += 1
+        self._in_vain.clear()
         self.current, self.data_s, self.arrived = loader, seconds, time.perf_counter()
 
     def exhausted(self, iterator: object) -> bool:
         """Whether an epoch of the training ended of which a fact tells."""
         loader = self._iterators.pop(id(iterator), None)
-        if loader is None and iterator in self._ended:
+        asked_before = loader is None and iterator in self._ended
+        if asked_before and not self._is_asked_on_and_on(iterator):
             return False
         self._ended.add(iterator)
         if loader is None and self._training_sampler == (sampler_of(iterator) or None) and self._dry < MOST_DRY:
@@ -61,6 +66,13 @@ class Loading:
             LoaderFacts(epoch=loader.epoch, batches_promised=loader.promised, batches_given=loader.given, finished=True)
         )
         return True
+
+    def _is_asked_on_and_on(self, iterator: object) -> bool:
+        """Epoch after epoch goes to one that was made before them all. A thread that reads ahead may ask idly."""
+        if threading.current_thread() is not threading.main_thread():
+            return False
+        times = self._in_vain[id(iterator)] = self._in_vain.get(id(iterator), 0) + 1
+        return times >= IN_VAIN
 
     def feeds_a_step(self) -> None:
         """A batch of the current loader went through the loss: with its first one an epoch begins."""

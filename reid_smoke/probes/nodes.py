@@ -14,6 +14,9 @@ from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor
+from torch.autograd.function import BackwardCFunction
+
+from reid_smoke.own_function import OWN
 
 # There is no type for them in torch.
 Node: TypeAlias = Any
@@ -182,11 +185,13 @@ def names_below(node: Node, most: int = LONGEST_PATH) -> tuple[str, ...]:
 
 
 def loss_in_words(root: Node) -> str:
-    """The last few operations behind a loss, the last in front: `Mean < Pow < Sub`."""
+    """The last few operations behind a loss, the last in front: `Mean < Pow < Sub`. Functions of the user's own are
+    marked as such."""
     names: list[str] = []
     node: Node | None = root
     while node is not None and len(names) < 4 and not is_a(node, (ACCUMULATE,)):
-        names.append(name_of(node))
+        is_own = isinstance(node, BackwardCFunction) and not is_a(node, ("Compiled",))
+        names.append(name_of(node) + OWN * is_own)
         node = next((child for child in edges(node) if child is not None), None)
     return " < ".join(names)
 

@@ -137,7 +137,7 @@ def read_structure(
         classifications=len(candidates),
         judged=judged.index + 1,
         cut_off=cut_off,
-        over_batch=log_softmax is not None and is_over_batch(log_softmax),
+        over_batch=log_softmax is not None and is_over_batch(consumer, log_softmax),
         same_logits=len(judged.same_logits),
         weights_zero=int((weights == 0).sum()) if weights is not None else None,
         weights_not_finite=int((~weights.isfinite()).sum()) if weights is not None else 0,

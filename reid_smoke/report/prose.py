@@ -218,7 +218,9 @@ def what_to_do(report: Report) -> str:
     if report.global_step < end:
         per_step = (report.timing.train_s or 0.0) / report.global_step
         takes = f", about {seconds(per_step * end)} at this pace" if per_step else ""
-        return f"run it again, to step {end}{takes}"
+        # What ended by itself does so again.
+        go_on = "let its loop go on" if (report.ended, report.way_in) == ("finished", "watch") else "run it again"
+        return f"{go_on}, to step {end}{takes}"
     return "mend what the reason names, then run it again"
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 
-from reid_smoke.facts import EndFacts, GraphFacts, LoopFacts, RunFacts
+from reid_smoke.facts import EndFacts, GraphFacts, LoaderFacts, LoopFacts, RunFacts, ScheduleFacts
 from reid_smoke.ledger import Ledger
 
 LEAST = 20  # steps below which no window is worth proposing
+SPAN_ALL = ("OneCycleLR", "CosineAnnealingLR", "PolynomialLR", "LambdaLR")  # their length is the whole training's
+EARLY = 0.8  # of its length
 
 
 def waited_for(ledger: Ledger, unclassified: Mapping[str, int] | None) -> tuple[str, ...]:
@@ -69,5 +71,22 @@ def _too_few(ledger: Ledger) -> tuple[str, ...]:
     if run is None or done >= run.window[1] or (end is not None and end.how in ("interrupted", "crashed")):
         return ()
     if done < LEAST:
-        return (f"{done} steps are too few for a verdict: train for {LEAST} at least, or repeat the data.",)
-    return (f"This training has {done} steps. Choose a window that it reaches: --window {done * 2 // 3}:{done}",)
+        said = f"{done} steps are too few for a verdict: train for {LEAST} at least, or repeat the data."
+    else:
+        said = f"This training has {done} steps. Choose a window that it reaches: --window {done * 2 // 3}:{done}"
+    return (said, _why_it_may_have_ended(ledger)) if end is not None and end.how == "finished" else (said,)
+
+
+def _why_it_may_have_ended(ledger: Ledger) -> str:
+    """Where to look, if the loop was to go on, and what says that it was."""
+    facts = ledger.last(ScheduleFacts)
+    each = [s for s in facts.schedules if s.name in SPAN_ALL and s.calls >= facts.updates - 1 > 0] if facts else []
+    early = next((s for s in each if s.length and s.calls < EARLY * s.length), None)
+    planned = f"{early.name} is made for {early.length} steps, and took {early.calls}. " if early is not None else ""
+    epoch = max((loader.epoch for loader in ledger.all(LoaderFacts)), default=0)
+    given = sum(loader.epoch == epoch and loader.finished for loader in ledger.all(LoaderFacts))
+    after = f" The last batch was the last of epoch {epoch}." if given else ""
+    return (
+        f"{planned}If more was planned, see why the loop got no more batches.{after} An iterator or a generator gives "
+        "its batches once: it has to be made anew for each epoch."
+    )

@@ -22,6 +22,7 @@ from reid_smoke.facts import AnyFact, CrashFacts, EndFacts, ProbeFault, StepFact
 from reid_smoke.ledger import Ledger
 from reid_smoke.probes import measure
 from reid_smoke.probes.observer import Observer
+from reid_smoke.report.prose import what_to_do
 from reid_smoke.watch import watching
 from tests.checks.tiny import Model, TinyTraining
 from tests.warm import Warm
@@ -207,6 +208,48 @@ def test_a_loss_that_is_compiled_in_and_keeps_no_labels(tmp_path: Path) -> None:
     assert "compile the model alone, not the loss" in notes(watch)
 
 
+class CrossEntropyOfTheirOwn(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, logits: Tensor, labels: Tensor) -> Tensor:
+        odds = logits.softmax(1)
+        ctx.save_for_backward(odds, labels)
+        return -odds[torch.arange(len(labels)), labels].log().mean()
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Any:
+        odds, labels = ctx.saved_tensors
+        return gradients[0] * (odds - F.one_hot(labels, odds.shape[1])) / len(labels), None
+
+
+def test_a_loss_in_a_function_of_their_own_is_named_with_what_to_put_in_its_place(tmp_path: Path) -> None:
+    model = nn.Linear(192, 4)
+    with reid_smoke.watch(out=tmp_path) as watch:
+        steps(2, lambda images, labels: 0.5 * CrossEntropyOfTheirOwn.apply(model(images.flatten(1)), labels))
+    assert watch.report is not None
+    assert watch.report.reason.endswith(
+        "What CrossEntropyOfTheirOwn computes cannot be seen, for it is an autograd.Function: if it is a "
+        "cross-entropy, put F.cross_entropy(logits, labels) in its place while the training is watched."
+    )
+
+
+def test_a_function_of_their_own_below_the_loss_is_not_blamed(tmp_path: Path) -> None:
+    model = nn.Linear(192, 4)
+    with reid_smoke.watch(out=tmp_path) as watch:
+        steps(2, lambda images, labels: F.softplus(Turn.apply(model(images.flatten(1)))).mean())
+    assert watch.report is not None
+    assert watch.report.reason.endswith("see that backward reaches one.")
+
+
+class Turn(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, features: Tensor) -> Tensor:
+        return features.clone()
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Any:
+        return -gradients[0]
+
+
 def test_the_amp_scale_of_a_step_is_the_one_that_its_loss_had(tmp_path: Path) -> None:
     model = Model(4)
     optimizer = torch.optim.SGD(model.parameters(), lr=1e-3)
@@ -227,6 +270,24 @@ def test_fewer_steps_than_the_window(tmp_path: Path, done: int, proposed: str) -
     with reid_smoke.watch(out=tmp_path) as watch:
         train(done)
     assert proposed in notes(watch)
+
+
+def test_a_loop_whose_batches_ran_out_is_told_what_to_look_at(tmp_path: Path) -> None:
+    """One generator for all epochs, and no loader behind it: only a plan can tell that more was to come."""
+    training = TinyTraining()
+    schedule = torch.optim.lr_scheduler.OneCycleLR(training.optimizer, 1e-3, total_steps=60)
+    training.scheduler = schedule
+    images, labels = torch.randn(16, 3, 8, 8), torch.arange(16)
+    batches = ((images, labels) for _ in range(12))
+    with reid_smoke.watch(out=tmp_path) as watch:
+        for _ in range(5):
+            for images, labels in batches:
+                training.train_step(images, labels)
+    assert watch.report is not None
+    assert watch.report.reason == "The training ended by itself: 12 of the 300 steps that a verdict needs were seen."
+    assert "OneCycleLR is made for 60 steps, and took 12." in notes(watch)
+    assert "made anew for each epoch" in notes(watch)
+    assert what_to_do(watch.report).startswith("let its loop go on, to step 300")
 
 
 # --- faults of our own ----------------------------------------------------------------------------------------------

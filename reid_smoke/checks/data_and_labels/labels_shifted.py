@@ -48,7 +48,7 @@ def labels_shifted(likeness: list[LikenessFacts]) -> Finding | None:
     return Finding(
         f"two images under one label are more alike in colour than two under different labels in {last.auc:.0%} of the "
         f"cases, and in {last.shifted_auc:.0%} with {_moved(last)} (± {error:.0%}; 50% is chance), {last.pairs} pairs "
-        f"among {last.images} images",
+        f"among {last.images} {'clips' if last.clip > 1 else 'images'}",
         step=last.step,
     )
 

@@ -62,7 +62,8 @@ def labels_unrelated_to_images(
         return None
     return Finding(
         f"two images under one label are more alike in colour than two under different labels in {last.auc:.0%} of the "
-        f"cases (± {error:.0%}; 50% is chance, 65% and more is usual), {last.pairs} pairs among {last.images} images",
+        f"cases (± {error:.0%}; 50% is chance, 65% and more is usual), {last.pairs} pairs among {last.images} "
+        f"{'clips' if last.clip > 1 else 'images'}",
         step=last.step,
     )
 

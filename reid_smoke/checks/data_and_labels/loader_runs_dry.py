@@ -7,14 +7,15 @@ def loader_runs_dry(loaders: list[LoaderFacts]) -> Finding | None:
     """The loader gives nothing any more after its first epoch.
 
     What it means:
-        The sampler is a generator, or pops from a list that it never fills again: one pass uses it up.
+        The sampler is a generator, or pops from a list that it never fills again: one pass uses it up. Or all epochs
+        go through one iterator that was made before them, `iter(loader)`, which is at its end after the first.
 
     Why it stops learning:
         From the second epoch on the loop has no batches. It ends in seconds, epoch after epoch, and the scheduler
         counts them all.
 
     Mend:
-        Build the order anew at every `__iter__`:
+        Build the order anew at every `__iter__`, and the iterator anew in every epoch:
 
             class PKSampler(Sampler):
                 def __iter__(self):

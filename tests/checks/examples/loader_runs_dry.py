@@ -30,6 +30,15 @@ class TheFirstEpochEatsTheData(TinyTraining):
             yield from self.loader
 
 
+class OneIteratorForAllEpochs(TinyTraining):
+    """It is made before the first of them."""
+
+    def batches(self) -> Iterator[tuple[Tensor, Tensor]]:
+        loader = iter(self.loader)
+        for _ in range(10):
+            yield from loader
+
+
 class EmptyValidationSet(TinyTraining):
     """Another loader that gives nothing is not the training's."""
 
@@ -51,5 +60,18 @@ class AskedOnceMore(TinyTraining):
             next(loader, None)
 
 
-SICK = [TheFirstEpochEatsTheData]
-HEALTHY = [EmptyValidationSet, AskedOnceMore]
+class TwoLoadersByTurns(TinyTraining):
+    """The shorter one is at its end, and is asked by each turn all the same."""
+
+    def batches(self) -> Iterator[tuple[Tensor, Tensor]]:
+        while True:
+            short, long = iter(self.loader), iter(self.loader)
+            next(short)
+            for batch in long:
+                yield next(short, batch)
+            while next(short, None) is not None:
+                pass
+
+
+SICK = [TheFirstEpochEatsTheData, OneIteratorForAllEpochs]
+HEALTHY = [EmptyValidationSet, AskedOnceMore, TwoLoadersByTurns]

@@ -21,6 +21,22 @@ class TeacherCopiedBack(TinyTraining):
                 fast.copy_(slow)
 
 
+class TeacherMixedIntoTheStudent(TinyTraining):
+    """A mean teacher, and the two models given to its update the wrong way round: it stays as it was at first."""
+
+    momentum = 0.9
+    lr_head = 1e-3
+
+    def after_building(self) -> None:
+        self.teacher = copy.deepcopy(self.model)
+
+    def train_step(self, images: Tensor, labels: Tensor) -> None:
+        super().train_step(images, labels)
+        with torch.no_grad():
+            for slow, fast in zip(self.teacher.parameters(), self.model.parameters(), strict=True):
+                fast.mul_(self.momentum).add_(slow, alpha=1 - self.momentum)
+
+
 class InitialisedInTheForward(TinyTraining):
     def loss(self, images: Tensor, labels: Tensor) -> Tensor:
         nn.init.normal_(self.model.classifier.weight, std=0.001)
@@ -46,6 +62,58 @@ class ClassesOfUnitLength(TinyTraining):
             self.model.classifier.weight.copy_(F.normalize(self.model.classifier.weight))
 
 
+class Constrained(TinyTraining):
+    """After each step the head is brought to where it may be: here no row is longer than it may be."""
+
+    longest = 0.2
+
+    @torch.no_grad()
+    def train_step(self, images: Tensor, labels: Tensor) -> None:
+        with torch.enable_grad():
+            super().train_step(images, labels)
+        self.constrain(self.model.classifier.weight)
+
+    def constrain(self, weight: Tensor) -> None:
+        weight.mul_((self.longest / weight.norm(dim=1, keepdim=True)).clamp(max=1.0))
+
+
+class OfOneLengthAsAWhole(Constrained):
+    def constrain(self, weight: Tensor) -> None:
+        weight.mul_(1.0 / weight.norm())
+
+
+class RowsKeepTheirLengths(Constrained):
+    """Each has one of its own."""
+
+    def after_building(self) -> None:
+        self.lengths = torch.linspace(0.1, 0.3, self.identities)[:, None]
+
+    def constrain(self, weight: Tensor) -> None:
+        weight.mul_(self.lengths / weight.norm(dim=1, keepdim=True))
+
+
+class DecayedByHand(Constrained):
+    def constrain(self, weight: Tensor) -> None:
+        weight.mul_(1 - 1e-3)
+
+
+class Lookahead(TinyTraining):
+    """Every few steps, half of the way that these went is taken back."""
+
+    every = 3
+
+    def after_building(self) -> None:
+        self.slow = [p.detach().clone() for p in self.model.parameters()]
+
+    def train_step(self, images: Tensor, labels: Tensor) -> None:
+        super().train_step(images, labels)
+        if self.step_number % self.every:
+            return
+        with torch.no_grad():
+            for slow, fast in zip(self.slow, self.model.parameters(), strict=True):
+                fast.copy_(slow.lerp_(fast, 0.5))
+
+
 class ValidatesWithTheAverage(TinyTraining):
     """Between two epochs the average takes the model's place, and the model comes back."""
 
@@ -64,5 +132,8 @@ class ValidatesWithTheAverage(TinyTraining):
         self.model.load_state_dict(own)
 
 
-SICK = [TeacherCopiedBack, InitialisedInTheForward, LoadedEachEpoch]
-HEALTHY = [ClassesOfUnitLength, ValidatesWithTheAverage]
+SICK = [TeacherCopiedBack, TeacherMixedIntoTheStudent, InitialisedInTheForward, LoadedEachEpoch]
+HEALTHY = [
+    ClassesOfUnitLength, Constrained, OfOneLengthAsAWhole, RowsKeepTheirLengths, DecayedByHand, Lookahead,
+    ValidatesWithTheAverage,
+]  # fmt: skip
