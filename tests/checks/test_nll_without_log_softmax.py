@@ -14,3 +14,9 @@ def test_the_log_of_something_is_no_logits() -> None:
 
 def test_a_product_is() -> None:
     assert nll_without_log_softmax.judge(odd("Addmm"), []) is not None
+
+
+def test_a_log_softmax_in_other_places_is_one() -> None:
+    """As of logits that stand column by column: `logits.t().log_softmax(0).t()`."""
+    assert nll_without_log_softmax.judge(odd("T", "LogSoftmax", "T", "Addmm"), []) is None
+    assert nll_without_log_softmax.judge(odd("T", "Addmm"), []) is not None

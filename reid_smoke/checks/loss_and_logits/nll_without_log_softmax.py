@@ -1,6 +1,12 @@
 from reid_smoke.checks.catalogue import Finding, check
 from reid_smoke.facts import OddLossFacts, StepFacts
 
+MOVED = (
+    "T", "Transpose", "Permute", "View", "UnsafeView", "Reshape", "Clone", "Squeeze", "Unsqueeze", "Index", "Slice",
+    "Select", "Cat", "Stack", "ToCopy",
+)  # fmt: skip  # values are put elsewhere, and stay what they are
+LOGS = ("Log", "LogSoftmax")
+
 
 @check("RS212", slug="nll-without-log-softmax", severity="fatal", needs=[OddLossFacts], uses=[StepFacts])
 def nll_without_log_softmax(odd: list[OddLossFacts], steps: list[StepFacts]) -> Finding | None:
@@ -24,6 +30,6 @@ def nll_without_log_softmax(odd: list[OddLossFacts], steps: list[StepFacts]) -> 
     """
     if steps or odd[-1].loss != "nll_loss":
         return None  # another loss holds a classification, and that one is judged
-    if odd[-1].fed_by[:1] == ("Log",):
+    if next((name for name in odd[-1].fed_by if name not in MOVED), "") in LOGS:
         return None  # the log of something: no logits, and if that is a probability, all is well
     return Finding(f"nll_loss is fed by {' <- '.join(odd[-1].fed_by) or 'no operation at all'}", step=odd[-1].step)
