@@ -35,3 +35,9 @@ def test_the_log_of_probabilities_that_a_matrix_moved_is_none_of_it() -> None:
 
 def loss_of(log_probs: torch.Tensor) -> Node:
     return F.nll_loss(log_probs, torch.zeros(8, dtype=torch.int64)).grad_fn
+
+
+def test_a_log_softmax_in_other_places_is_one() -> None:
+    """As of logits that stand column by column: `logits.t().log_softmax(0).t()`."""
+    assert nll_without_log_softmax.judge(odd("T", "LogSoftmax", "T", "Addmm"), []) is None
+    assert nll_without_log_softmax.judge(odd("T", "Addmm"), []) is not None

@@ -1,6 +1,12 @@
 from reid_smoke.checks.catalogue import Finding, check
 from reid_smoke.facts import OddLossFacts, StepFacts
 
+MOVED = (
+    "T", "Transpose", "Permute", "View", "UnsafeView", "Reshape", "Clone", "Squeeze", "Unsqueeze", "Index", "Slice",
+    "Select", "Cat", "Stack", "ToCopy",
+)  # fmt: skip  # values are put elsewhere, and stay what they are
+LOGS = ("Log", "LogSoftmax")
+
 
 @check("RS212", slug="nll-without-log-softmax", severity="fatal", needs=[OddLossFacts], uses=[StepFacts])
 def nll_without_log_softmax(odd: list[OddLossFacts], steps: list[StepFacts]) -> Finding | None:
@@ -32,6 +38,6 @@ def nll_without_log_softmax(odd: list[OddLossFacts], steps: list[StepFacts]) -> 
             f"nll_loss is fed by {fed_by}: the log of a layer's outputs as they are, and those under 0 have none",
             step=odd[-1].step,
         )
-    if odd[-1].fed_by[:1] == ("Log",):
+    if next((name for name in odd[-1].fed_by if name not in MOVED), "") in LOGS:
         return None  # the log of something: no logits, and if that is a probability, all is well
     return Finding(f"nll_loss is fed by {fed_by}", step=odd[-1].step)
