@@ -69,6 +69,7 @@ class GraphFacts(Fact):
     margin: bool = False  # the loss takes a margin from the right identity's logit; CE is measured without it
     right_raised: float = 0.0  # what the loss adds to the right identity's logit, and to no other; CE is without it
     unit_lengths: bool | None = None  # feature and class weights have length 1, so that their product is a cosine
+    lengths_given_back: bool = False  # a number for each row, class or logit multiplies that product, as in SphereFace
     reached: int  # parameters that the loss reaches
     trainable: int  # parameters with requires_grad in the same models
     backbone_reached: int

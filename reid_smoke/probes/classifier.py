@@ -161,6 +161,19 @@ def scale_of_logits(log_softmax: Node, path: tuple[int, ...]) -> float:
     return float(scale)
 
 
+def is_scaled_by_lengths(log_softmax: Node, path: tuple[int, ...]) -> bool:
+    """Whether a number for each row, class or logit, and no mask, stands between the classifier and the loss: lengths
+    that cosines are given back, as in SphereFace. `scale_of_logits` leaves them out. Waits for the device."""
+    node: Node | None = log_softmax
+    for index in path:
+        if node is not None and name_of(node) == "Mul":
+            factor = saved(node, "self") if index else saved(node, "other")
+            if isinstance(factor, Tensor) and factor.numel() > 1 and bool((factor != 0).all()):
+                return True
+        node = follow(node, (index,))
+    return False
+
+
 def part_of_rows(log_softmax: Node | None, path: tuple[int, ...], rows: int) -> int | None:
     """Of scores put together by rows, which part the classifier at the path's end makes, from 0 on.
 

@@ -13,7 +13,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.optim import Optimizer
 
 from reid_smoke.facts import GraphFacts, ModeFacts, OddLossFacts, ParameterFacts
-from reid_smoke.probes.classifier import Product, divided, scale_of_logits
+from reid_smoke.probes.classifier import Product, divided, is_scaled_by_lengths, scale_of_logits
 from reid_smoke.probes.cross_entropy import Batch, class_weights_of, is_over_batch, log_softmax_of
 from reid_smoke.probes.graph import Classification, batch_of, walk
 from reid_smoke.probes.groups import held_by
@@ -129,6 +129,8 @@ def read_structure(
         margin=margin > 0,
         right_raised=max(0.0, -margin),
         unit_lengths=_unit_lengths(product, num_classes) if not sharded else None,
+        lengths_given_back=log_softmax is not None
+        and is_scaled_by_lengths(log_softmax, classification.product_path or ()),
         reached=len(leaves),
         trainable=sum(p.requires_grad for _, p in everything),
         backbone_reached=sum(id(p) in leaves for _, p in backbone),

@@ -1,3 +1,5 @@
+from statistics import median
+
 from reid_smoke.checks.catalogue import Finding, check
 from reid_smoke.checks.reading import figures, typical
 from reid_smoke.facts import StepFacts
@@ -29,10 +31,14 @@ def clipped_to_nothing(steps: list[StepFacts], curve: Curve) -> Finding | None:
     Seen in:
         `max_norm=1e-2` copied from a code base that sums its loss over the batch.
     """
-    clipped = [s for s in steps if s.clip_at is not None and s.applied]
+    # Where no optimizer of torch's is seen, one of another kind steps, and clipping shows by its own figures only.
+    unseen = not any(s.applied for s in steps)
+    clipped = [s for s in steps if s.clip_at is not None and (s.applied or unseen)]
     if len(clipped) < STEPS:
         return None
     recent = clipped[-STEPS:]
+    if unseen:
+        return _by_its_own_figures(recent, curve)
     before, after = typical(recent, "head_grad"), typical(recent, "head_grad_applied")
     update = typical(recent, "head_update")
     if not before or after is None or update is None or after > LEFT * before:
@@ -45,5 +51,19 @@ def clipped_to_nothing(steps: list[StepFacts], curve: Curve) -> Finding | None:
     return Finding(
         f"clipped at {recent[-1].clip_at:g}{norm}: {after / before:.1e} of the head's gradient is left, "
         f"and |dw|/|w| of the head is {update:.1e} a step",
+        step=recent[-1].step,
+    )
+
+
+def _by_its_own_figures(recent: list[StepFacts], curve: Curve) -> Finding | None:
+    shares = [s.clip_at / s.grad_norm_total for s in recent if s.clip_at is not None and s.grad_norm_total > 0]
+    if not shares or median(shares) > LEFT or not recent[-1].head_moved > 0:
+        return None
+    if curve.word not in ("flat", "slow", "rises"):
+        return None
+    return Finding(
+        f"clipped at {recent[-1].clip_at:g}, norm over all {recent[-1].grad_norm_total:.3g}: {median(shares):.1e} of "
+        f"the gradient is left, and |w| of the head moved {recent[-1].head_moved:.1e} of itself in "
+        f"{recent[-1].step} steps",
         step=recent[-1].step,
     )

@@ -4,6 +4,9 @@ from reid_smoke.checks.reading import SEEN, is_stepped_by_others, listed, update
 from reid_smoke.facts import CrashFacts, GraphFacts, HeadsFacts, ParameterFacts, StepFacts
 from reid_smoke.rule import Curve
 
+STOOD = 30  # steps, after which a head that is trained later than the rest has had its turn
+MOVES = 1e-5  # of itself, that a backbone which is stepped comes from its start within these
+
 
 @check(
     "RS302", slug="head-not-in-optimizer", severity="fatal", needs=[ParameterFacts, GraphFacts],
@@ -47,6 +50,8 @@ def head_not_in_optimizer(
     head = graphs[-1].head
     if last.optimizer_holds_head:
         return _other_heads(last, graphs[-1], curve, steps, heads)
+    if last.optimizer_holds_head is None and not last.optimizer and graphs[-1].head_trainable:
+        return _left_out_unseen(head, last, steps)
     if last.optimizer_holds_head is not False or not graphs[-1].head_trainable:
         return None
     if is_stepped_by_others(steps, crashes, parameters) is not False:
@@ -62,6 +67,24 @@ def head_not_in_optimizer(
         f"which hold {held} of {len(last.parameters)} parameters{since}",
         step=last.step,
         severity=grave_if_ce_fails(curve) if phase else None,
+    )
+
+
+def _left_out_unseen(head: str | None, last: ParameterFacts, steps: list[StepFacts]) -> Finding | None:
+    """By a loop that steps by hand, or by an optimizer of another kind than torch's: whose groups are not known, and
+    the weights tell what it steps."""
+    record = next((p for p in last.parameters if p.name == head), None)
+    if record is None or not record.reached or len(steps) < STOOD or any(s.applied or s.ce_weight == 0 for s in steps):
+        return None
+    now = steps[-1]
+    if now.head_moved != 0 or not now.backbone_moved > MOVES:
+        return None
+    return Finding(
+        f"{head} is reached by the loss and in {now.step} steps has not moved by a bit, while the backbone moved "
+        f"{now.backbone_moved:.1e} of itself: whatever steps it, none of torch's optimizers, leaves the head out, or "
+        f"has a learning rate of 0 for it",
+        step=now.step,
+        severity="fail",
     )
 
 

@@ -40,7 +40,8 @@ def logits_scaled_to_nothing(steps: list[StepFacts], graphs: list[GraphFacts], c
     recent = steps[-20:]
     spread, length = typical(recent, "logit_std"), typical(recent, "feat_norm")
     scale = graphs[-1].logit_scale
-    if graphs[-1].unit_lengths and scale is not None:
+    lengthened = graphs[-1].lengths_given_back
+    if graphs[-1].unit_lengths and scale is not None and not lengthened:
         classes = graphs[-1].num_classes
         # The right cosine 1 and all others -1 is the best there is.
         floor = log(1 + (classes - 1) * exp(-2 * abs(scale)))
@@ -53,12 +54,12 @@ def logits_scaled_to_nothing(steps: list[StepFacts], graphs: list[GraphFacts], c
             )
     factor = abs(scale) if scale is not None else 1.0
     norms = figures(steps, "feat_norm")
-    unit = bool(norms) and factor <= 1 and all(abs(norm - 1) < ROUNDING for norm in norms)
+    unit = bool(norms) and factor <= 1 and not lengthened and all(abs(norm - 1) < ROUNDING for norm in norms)
     if curve.word not in ("flat", "slow") or spread is None or spread > (STILL_NARROW if unit else NARROW):
         return None
     at_first = typical(steps[:5], "feat_norm")
     lengths_seen = [seen for seen in (at_first, length) if seen is not None]  # what shrank on the way was not scaled
-    short = bool(lengths_seen) and max(lengths_seen) * factor <= LENGTH * (1 + ROUNDING)
+    short = bool(lengths_seen) and not lengthened and max(lengths_seen) * factor <= LENGTH * (1 + ROUNDING)
     if factor > SCALE and not short:
         return None
     lengths = f", the classifier's input has a norm of {length:.3g}" if length is not None else ""

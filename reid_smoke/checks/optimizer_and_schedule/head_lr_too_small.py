@@ -92,7 +92,7 @@ def _stepped_unseen(steps: list[StepFacts], head: ParameterRecord, last: Paramet
     if last.optimizer or any(s.applied or s.head_steps for s in steps) or not (head.requires_grad and head.reached):
         return False
     clipped = any(s.clip_at is not None and not s.grad_norm_total <= s.clip_at for s in steps)
-    return 0 < steps[-1].head_moved <= HARDLY_MOVED and not clipped
+    return steps[-1].head_moved > 0 and not clipped
 
 
 def _rise_to_come(schedules: list[ScheduleFacts]) -> str:

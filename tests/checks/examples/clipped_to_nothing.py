@@ -1,5 +1,5 @@
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from tests.checks.tiny import TinyTraining
 
@@ -21,9 +21,28 @@ class TinyValueAdam(TinyTraining):
         nn.utils.clip_grad_value_(self.model.parameters(), 1e-13)
 
 
+class BeforeStepsByHand(Tiny):
+    """Before an optimizer of another kind than torch's, of which no hook tells."""
+
+    def make_optimizer(self) -> None:
+        return None
+
+    def train_step(self, images: Tensor, labels: Tensor) -> None:
+        self.model.zero_grad()
+        self.loss(images, labels).backward()
+        self.clip()
+        for parameter in self.model.parameters():
+            if parameter.grad is not None:
+                parameter.data.add_(parameter.grad, alpha=-0.1)
+
+
+class UsualBeforeStepsByHand(BeforeStepsByHand):
+    limit = 5.0
+
+
 class Usual(Tiny):
     limit = 5.0
 
 
-SICK = [Tiny, TinyValueAdam]
-HEALTHY = [Usual]
+SICK = [Tiny, TinyValueAdam, BeforeStepsByHand]
+HEALTHY = [Usual, UsualBeforeStepsByHand]

@@ -65,6 +65,28 @@ class OnePartSteppedByHand(OnePartForgotten):
         weight.grad = None
 
 
+class LeftOutByHand(TinyTraining):
+    """Of a loop that takes its steps by itself, as optimizers that are none of torch's do."""
+
+    def make_optimizer(self) -> None:
+        return None
+
+    def stepped(self) -> list[nn.Parameter]:
+        return self.other_parameters()
+
+    def train_step(self, images: Tensor, labels: Tensor) -> None:
+        self.model.zero_grad()
+        self.loss(images, labels).backward()
+        for parameter in self.stepped():
+            if parameter.grad is not None:
+                parameter.data.add_(parameter.grad.sign(), alpha=-1e-3)
+
+
+class SteppedByHand(LeftOutByHand):
+    def stepped(self) -> list[nn.Parameter]:
+        return list(self.model.parameters())
+
+
 class TwoOptimizers(TinyTraining):
     """The head has an optimizer of its own."""
 
@@ -105,5 +127,7 @@ class TheSecondWithoutTheHead(TwoPhases):
         return torch.optim.AdamW(self.model.base.parameters(), lr=1e-4)
 
 
-SICK = [OnlyTheBackbone, HeadOutsideOfTheModel, OnlyOneOfTwoHeads, OnePartForgotten, TheSecondWithoutTheHead]
-HEALTHY = [TwoOptimizers, TwoPhases, OnePartSteppedByHand]
+SICK = [
+    OnlyTheBackbone, HeadOutsideOfTheModel, OnlyOneOfTwoHeads, OnePartForgotten, TheSecondWithoutTheHead, LeftOutByHand,
+]  # fmt: skip
+HEALTHY = [TwoOptimizers, TwoPhases, OnePartSteppedByHand, SteppedByHand]

@@ -51,6 +51,15 @@ class Cosine(CosineWithoutScale):
     noise = 1.5
 
 
+class CosinesThatGetTheirLengthBack(TinyTraining):
+    """As SphereFace, and pytorch-metric-learning's LargeMarginSoftmaxLoss: the feature's length is what scales them."""
+
+    def loss(self, images: Tensor, labels: Tensor) -> Tensor:
+        feature = self.model.neck(self.model.base(images))
+        cosines = F.linear(F.normalize(feature), F.normalize(self.model.classifier.weight))
+        return F.cross_entropy(cosines * feature.norm(dim=1, keepdim=True), labels)
+
+
 class Towers(Model):
     """Of images and of identities, joined by nothing but their cosines; the second one is random, and may be frozen."""
 
@@ -105,4 +114,4 @@ SICK = [
     TemperatureTheWrongWay, CosineWithoutScale, TwoTowersWithoutScale, OfAFrozenTower, OnlyTheFeatureIsCut,
     OnItsWayAndTooSlow,
 ]  # fmt: skip
-HEALTHY = [Cosine, TwoTowers, TowersOneOfThemFrozen]
+HEALTHY = [Cosine, CosinesThatGetTheirLengthBack, TwoTowers, TowersOneOfThemFrozen]
