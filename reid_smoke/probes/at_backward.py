@@ -14,7 +14,13 @@ from torch import Tensor
 from torch.autograd.function import BackwardCFunction
 
 from reid_smoke.probes import measure
-from reid_smoke.probes.classifier import norm_input, part_of_rows, scale_of_logits, takes_weight_as_it_is
+from reid_smoke.probes.classifier import (
+    lengths_of_logits,
+    norm_input,
+    part_of_rows,
+    scale_of_logits,
+    takes_weight_as_it_is,
+)
 from reid_smoke.probes.clips import order_of
 from reid_smoke.probes.cross_entropy import Batch, is_cross_entropy, log_softmax_of, weight_of_ce
 from reid_smoke.probes.graph import images_of, is_fed_images
@@ -80,7 +86,15 @@ class AtBackward:
             return batch
         product = self.structure.product_of(consumer)
         scale = self.structure.graph_facts.logit_scale
-        return without_margin(batch, product, scale) if product is not None and scale is not None else batch
+        if product is None or scale is None:
+            return batch
+        return without_margin(batch, product, scale, self._lengths(consumer))
+
+    def _lengths(self, consumer: Node) -> Tensor | None:
+        if self.structure is None or not self.structure.to_lengths:
+            return None
+        log_softmax, way = log_softmax_of(consumer), self.structure.classification.product_path or ()
+        return lengths_of_logits(log_softmax, way, self.structure.to_lengths) if log_softmax is not None else None
 
     @guarded
     def uphill(self, consumer: Node, batch: Batch, rows: Tensor, direction: Uphill) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from torch import Tensor
@@ -161,17 +162,52 @@ def scale_of_logits(log_softmax: Node, path: tuple[int, ...]) -> float:
     return float(scale)
 
 
-def is_scaled_by_lengths(log_softmax: Node, path: tuple[int, ...]) -> bool:
-    """Whether a number for each row, class or logit, and no mask, stands between the classifier and the loss: lengths
-    that cosines are given back, as in SphereFace. `scale_of_logits` leaves them out. Waits for the device."""
+def steps_to_lengths(log_softmax: Node, path: tuple[int, ...]) -> tuple[int, ...]:
+    """Where on the way between the classifier and the loss a number for each row, class or logit is multiplied, and no
+    mask: lengths that cosines are given back, as in SphereFace. `scale_of_logits` leaves them out.
+
+    Waits for the device.
+    """
+    factors = ((at, _several(node, index)) for at, node, index in _along(log_softmax, path))
+    return tuple(at for at, factor in factors if factor is not None and _are_lengths(factor))
+
+
+def lengths_of_logits(log_softmax: Node, path: tuple[int, ...], steps: tuple[int, ...]) -> Tensor | None:
+    """These factors of a step's own graph, multiplied; what they are is broadcast to (B, C). None: one is not kept."""
+    lengths: Tensor | None = None
+    for at, node, index in _along(log_softmax, path):
+        if at in steps:
+            factor = _several(node, index)
+            if factor is None:
+                return None
+            lengths = factor.detach().float() if lengths is None else lengths * factor.detach().float()
+    return lengths
+
+
+def _are_lengths(factor: Tensor) -> bool:
+    """One for each row times one for each class; a mask has zeros, and a margin that is multiplied stands out."""
+    if factor.dim() > 2 or not bool((factor != 0).all()):
+        return False
+    factor = factor.detach().float()
+    factor = factor if factor.dim() == 2 else factor[None]
+    outer = factor[:, :1] * factor[:1] / factor[0, 0]
+    return bool(((factor - outer).abs() <= 1e-2 * factor.abs()).all())
+
+
+def _along(log_softmax: Node, path: tuple[int, ...]) -> Iterator[tuple[int, Node, int]]:
+    """Each node on the way with its place and the edge that is taken from it."""
     node: Node | None = log_softmax
-    for index in path:
-        if node is not None and name_of(node) == "Mul":
-            factor = saved(node, "self") if index else saved(node, "other")
-            if isinstance(factor, Tensor) and factor.numel() > 1 and bool((factor != 0).all()):
-                return True
+    for at, index in enumerate(path):
+        if node is None:
+            return
+        yield at, node, index
         node = follow(node, (index,))
-    return False
+
+
+def _several(node: Node, index: int) -> Tensor | None:
+    """What a product has on its other side, where that is more than one number."""
+    factor = (saved(node, "self") if index else saved(node, "other")) if name_of(node) == "Mul" else None
+    return factor if isinstance(factor, Tensor) and factor.numel() > 1 else None
 
 
 def part_of_rows(log_softmax: Node | None, path: tuple[int, ...], rows: int) -> int | None:

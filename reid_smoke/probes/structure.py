@@ -13,7 +13,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.optim import Optimizer
 
 from reid_smoke.facts import GraphFacts, ModeFacts, OddLossFacts, ParameterFacts
-from reid_smoke.probes.classifier import Product, divided, is_scaled_by_lengths, scale_of_logits
+from reid_smoke.probes.classifier import Product, divided, lengths_of_logits, scale_of_logits, steps_to_lengths
 from reid_smoke.probes.cross_entropy import Batch, class_weights_of, is_over_batch, log_softmax_of
 from reid_smoke.probes.graph import Classification, batch_of, walk
 from reid_smoke.probes.groups import held_by
@@ -47,6 +47,7 @@ class Structure:
     mode_facts: ModeFacts
     everything: Sequence[tuple[str, Tensor]] = ()  # of the models that the loss reaches, and if frozen goes through
     margin: bool = False  # the loss's logits are short of a margin, or have too much of it
+    to_lengths: tuple[int, ...] = ()  # where on the way to the classifier its logits are multiplied, see classifier.py
     sharded: bool = False  # no weight is to be looked at: neither `head` nor `backbone` is given
     image_path: tuple[int, ...] | None = None  # edges from the loss's node to the convolution that is fed the images
     batch_norms: Sequence[tuple[str, _BatchNorm]] = ()  # that the loss goes through; none where weights are divided
@@ -97,6 +98,8 @@ def read_structure(
     consumer = follow(root, classification.path)
     log_softmax = log_softmax_of(consumer) if consumer is not None else None
     scale = _logit_scale(log_softmax, classification)
+    way = classification.product_path or ()
+    to_lengths = steps_to_lengths(log_softmax, way) if log_softmax is not None else ()
 
     leaves = {id(leaf) for leaf in found.leaves}
     head_root = next((r for _, p, r in live.parameters if p is head), 0)
@@ -110,7 +113,8 @@ def read_structure(
     backbone = [(n, p) for n, p in everything if p.requires_grad and roles.of(p) == "backbone"] if not sharded else []
     margin = 0.0
     if batch is not None and product is not None and scale is not None and not sharded:
-        margin = margin_of(batch, product, scale)
+        lengths = lengths_of_logits(log_softmax, way, to_lengths) if log_softmax is not None else None
+        margin = margin_of(batch, product, scale, lengths)
     weights = class_weights_of(consumer) if consumer is not None else None
     cut_off = judged.cut_off
     facts = GraphFacts(
@@ -129,8 +133,7 @@ def read_structure(
         margin=margin > 0,
         right_raised=max(0.0, -margin),
         unit_lengths=_unit_lengths(product, num_classes) if not sharded else None,
-        lengths_given_back=log_softmax is not None
-        and is_scaled_by_lengths(log_softmax, classification.product_path or ()),
+        lengths_given_back=bool(to_lengths),
         reached=len(leaves),
         trainable=sum(p.requires_grad for _, p in everything),
         backbone_reached=sum(id(p) in leaves for _, p in backbone),
@@ -158,6 +161,7 @@ def read_structure(
         graph_facts=facts,
         mode_facts=mode_facts(live, roots, head, step),
         margin=margin != 0,
+        to_lengths=to_lengths,
         image_path=found.image_path,
         opinions=[candidates[at] for at in judged.opinions],
     )

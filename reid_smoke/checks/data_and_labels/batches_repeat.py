@@ -22,7 +22,8 @@ def batches_repeat(steps: list[StepFacts], graphs: list[GraphFacts], runs: list[
     What it means:
         Batch after batch carries the very same labels, although there are more: the sampler starts from the same seed
         at each draw, an iterator is made anew for every step, or the loop trains on one batch that it kept, for good or
-        for an epoch.
+        for an epoch. Or the people do change, and their labels are numbered anew within each batch: 0 is somebody else
+        each time.
 
     Why it stops learning:
         CE falls on these few images, for they are learnt by heart. Nothing else is ever looked at, and a loss near 0
@@ -33,7 +34,8 @@ def batches_repeat(steps: list[StepFacts], graphs: list[GraphFacts], runs: list[
 
             for images, labels in loader:   # not: images, labels = next(iter(loader))
 
-        Seed a sampler once, not in its `__iter__`, or add the epoch to the seed.
+        Number the identities once, over the whole training set, and not by `labels.unique(return_inverse=True)` of a
+        batch. Seed a sampler once, not in its `__iter__`, or add the epoch to the seed.
 
     Seen in:
         torchreid #45, #48 and MMT #38 (samplers); `next(iter(loader))` within the loop with a fixed seed; a loss that
@@ -48,9 +50,12 @@ def batches_repeat(steps: list[StepFacts], graphs: list[GraphFacts], runs: list[
     last = recent[-1]
     if last.distinct_labels >= graphs[-1].num_classes or last.batch < 2:
         return None
+    # Whoever numbers the identities of a batch anew gives them just these, and so does who always takes the first ones.
+    anew = last.label_min == 0 and last.label_max == last.distinct_labels - 1
+    numbered = f" (0 to {last.label_max}: as if each batch were numbered anew)" if anew else ""
     but = f", but for {changes} times that they changed" if changes else ""
     return Finding(
         f"the last {BATCHES} batches carry the same {last.batch} labels, {last.distinct_labels} of "
-        f"{graphs[-1].num_classes} identities{but}",
+        f"{graphs[-1].num_classes} identities{numbered}{but}",
         step=last.step,
     )

@@ -51,7 +51,7 @@ def head_not_in_optimizer(
     if last.optimizer_holds_head:
         return _other_heads(last, graphs[-1], curve, steps, heads)
     if last.optimizer_holds_head is None and not last.optimizer and graphs[-1].head_trainable:
-        return _left_out_unseen(head, last, steps)
+        return _left_out_unseen(head, last, curve, steps)
     if last.optimizer_holds_head is not False or not graphs[-1].head_trainable:
         return None
     if is_stepped_by_others(steps, crashes, parameters) is not False:
@@ -70,7 +70,7 @@ def head_not_in_optimizer(
     )
 
 
-def _left_out_unseen(head: str | None, last: ParameterFacts, steps: list[StepFacts]) -> Finding | None:
+def _left_out_unseen(head: str | None, last: ParameterFacts, curve: Curve, steps: list[StepFacts]) -> Finding | None:
     """By a loop that steps by hand, or by an optimizer of another kind than torch's: whose groups are not known, and
     the weights tell what it steps."""
     record = next((p for p in last.parameters if p.name == head), None)
@@ -84,7 +84,7 @@ def _left_out_unseen(head: str | None, last: ParameterFacts, steps: list[StepFac
         f"{now.backbone_moved:.1e} of itself: whatever steps it, none of torch's optimizers, leaves the head out, or "
         f"has a learning rate of 0 for it",
         step=now.step,
-        severity="fail",
+        severity=grave_if_ce_fails(curve),
     )
 
 

@@ -45,6 +45,8 @@ def optimizer_never_steps(
     held = parameters[-1].optimizer_holds_head if parameters else None
     if others and not held:
         return None  # a head that no optimizer holds is another fault
+    if others and any(p.role == "head" and not p.requires_grad for p in parameters[-1].parameters):
+        return None  # so is a frozen one, whose optimizer has nothing to step
     beside = f" (other optimizers stepped {others} times)" if others else ""
     return Finding(
         f"{done} batches went backward, the optimizer{' of the head' if others else ''} stepped 0 times{beside}, "

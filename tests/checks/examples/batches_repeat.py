@@ -32,6 +32,18 @@ class SameIdentitiesNewImages(TinyTraining):
         return DataLoader(crops, batch_sampler=[[8 * p + k for p in range(4) for k in range(4)]] * 12)
 
 
+class NumberedAnewInEachBatch(TinyTraining):
+    """The people change, and 0 is somebody else each time."""
+
+    def make_loader(self) -> DataLoader:
+        crops = Crops(self.identities)
+        batches = [[8 * ((p + at) % self.identities) + k for p in range(4) for k in range(4)] for at in range(12)]
+        return DataLoader(crops, batch_sampler=batches)
+
+    def loss(self, images: Tensor, labels: Tensor) -> Tensor:
+        return super().loss(images, labels.unique(return_inverse=True)[1])
+
+
 class AllIdentitiesInEveryBatch(TinyTraining):
     """Few people and many images: each batch has the same labels, all of them."""
 
@@ -44,5 +56,5 @@ class AllIdentitiesInEveryBatch(TinyTraining):
         return DataLoader(crops, batch_sampler=[[24 * p + k for p in range(8) for k in (i, i + 12)] for i in range(12)])
 
 
-SICK = [KeepsItsFirstBatch, KeepsItsBatchForAnEpoch, SameIdentitiesNewImages]
+SICK = [KeepsItsFirstBatch, KeepsItsBatchForAnEpoch, SameIdentitiesNewImages, NumberedAnewInEachBatch]
 HEALTHY = [AllIdentitiesInEveryBatch]

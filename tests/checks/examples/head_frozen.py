@@ -1,3 +1,4 @@
+import torch
 from torch import Tensor
 
 from tests.checks.tiny import Model, TinyTraining
@@ -9,6 +10,14 @@ class CaughtByThePattern(TinyTraining):
         for name, parameter in model.named_parameters():
             parameter.requires_grad = not name.startswith(("classifier", "bottleneck.bias"))
         return model
+
+
+class ItsOwnOptimizerIsLeftOut(CaughtByThePattern):
+    """As the trainers of pytorch-metric-learning do with whatever is frozen."""
+
+    def make_optimizer(self) -> torch.optim.Optimizer:
+        self.of_head = torch.optim.AdamW(self.head_parameters(), self.lr_head)
+        return torch.optim.AdamW(self.other_parameters(), self.lr_backbone)
 
 
 class SteppedByAnOptimizerThatIsNoneOfTorchs(CaughtByThePattern):
@@ -32,5 +41,5 @@ class BackboneFrozenOnPurpose(TinyTraining):
         return model
 
 
-SICK = [CaughtByThePattern, SteppedByAnOptimizerThatIsNoneOfTorchs]
+SICK = [CaughtByThePattern, ItsOwnOptimizerIsLeftOut, SteppedByAnOptimizerThatIsNoneOfTorchs]
 HEALTHY = [BackboneFrozenOnPurpose]
