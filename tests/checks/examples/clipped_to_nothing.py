@@ -1,6 +1,7 @@
 import torch
-from torch import Tensor, nn
+from torch import nn
 
+from tests.checks.by_hand import SteppedByHand
 from tests.checks.tiny import TinyTraining
 
 
@@ -21,19 +22,10 @@ class TinyValueAdam(TinyTraining):
         nn.utils.clip_grad_value_(self.model.parameters(), 1e-13)
 
 
-class BeforeStepsByHand(Tiny):
+class BeforeStepsByHand(SteppedByHand, Tiny):
     """Before an optimizer of another kind than torch's, of which no hook tells."""
 
-    def make_optimizer(self) -> None:
-        return None
-
-    def train_step(self, images: Tensor, labels: Tensor) -> None:
-        self.model.zero_grad()
-        self.loss(images, labels).backward()
-        self.clip()
-        for parameter in self.model.parameters():
-            if parameter.grad is not None:
-                parameter.data.add_(parameter.grad, alpha=-0.1)
+    lr_by_hand = 0.1
 
 
 class UsualBeforeStepsByHand(BeforeStepsByHand):

@@ -1,6 +1,6 @@
 import torch
-from torch import Tensor
 
+from tests.checks.by_hand import SteppedByHand
 from tests.checks.tiny import Model, TinyTraining
 
 
@@ -20,18 +20,8 @@ class ItsOwnOptimizerIsLeftOut(CaughtByThePattern):
         return torch.optim.AdamW(self.other_parameters(), self.lr_backbone)
 
 
-class SteppedByAnOptimizerThatIsNoneOfTorchs(CaughtByThePattern):
+class SteppedByAnOptimizerThatIsNoneOfTorchs(CaughtByThePattern, SteppedByHand):
     """As fastai's own: no hook of torch's tells of its steps, and a frozen head does not show them."""
-
-    def make_optimizer(self) -> None:
-        return None
-
-    def train_step(self, images: Tensor, labels: Tensor) -> None:
-        self.model.zero_grad()
-        self.loss(images, labels).backward()
-        for parameter in self.model.parameters():
-            if parameter.grad is not None:
-                parameter.data.add_(parameter.grad, alpha=-1e-3)
 
 
 class BackboneFrozenOnPurpose(TinyTraining):

@@ -1,6 +1,7 @@
 import torch
-from torch import Tensor, nn
+from torch import nn
 
+from tests.checks.by_hand import SteppedBySigns
 from tests.checks.centres import WithCentres
 from tests.checks.tiny import Model, TinyTraining
 
@@ -15,24 +16,14 @@ class OneLearningRateBesideCentres(WithCentres):
     lr_head = lr_backbone = 1e-5
 
 
-class SteppedByHand(TinyTraining):
+class SteppedTooLittleByHand(SteppedBySigns):
     """As by optimizers that are none of torch's: their learning rate stands nowhere, and the head shows it."""
 
-    share = 1e-4
-
-    def make_optimizer(self) -> None:
-        return None
-
-    def train_step(self, images: Tensor, labels: Tensor) -> None:
-        self.model.zero_grad()
-        self.loss(images, labels).backward()
-        for parameter in self.model.parameters():
-            if parameter.grad is not None:
-                parameter.data.add_(parameter.grad.sign(), alpha=-1e-2 * self.share)
+    lr_by_hand = 1e-6
 
 
-class SteppedByHandFarEnough(SteppedByHand):
-    share = 1.0
+class SteppedFarEnoughByHand(SteppedBySigns):
+    lr_by_hand = 1e-2
 
 
 class LargeRandomHead(TinyTraining):
@@ -96,6 +87,6 @@ class BesideAFrozenTower(LargeRandomHead):
 
 SICK = [
     OneLearningRate, OneLearningRateBesideCentres, LargeRandomHead, TheRestLearns, WarmUpToTooLittle,
-    WarmUpOfThousandEpochs, OneCycleOfTooManySteps, BesideAFrozenTower, SteppedByHand,
+    WarmUpOfThousandEpochs, OneCycleOfTooManySteps, BesideAFrozenTower, SteppedTooLittleByHand,
 ]  # fmt: skip
-HEALTHY = [WarmUpPerStep, SteppedByHandFarEnough]
+HEALTHY = [WarmUpPerStep, SteppedFarEnoughByHand]

@@ -2,6 +2,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from tests.checks.by_hand import SteppedBySigns
 from tests.checks.tiny import Model, TinyTraining
 
 
@@ -65,26 +66,11 @@ class OnePartSteppedByHand(OnePartForgotten):
         weight.grad = None
 
 
-class LeftOutByHand(TinyTraining):
+class LeftOutByHand(SteppedBySigns):
     """Of a loop that takes its steps by itself, as optimizers that are none of torch's do."""
-
-    def make_optimizer(self) -> None:
-        return None
 
     def stepped(self) -> list[nn.Parameter]:
         return self.other_parameters()
-
-    def train_step(self, images: Tensor, labels: Tensor) -> None:
-        self.model.zero_grad()
-        self.loss(images, labels).backward()
-        for parameter in self.stepped():
-            if parameter.grad is not None:
-                parameter.data.add_(parameter.grad.sign(), alpha=-1e-3)
-
-
-class SteppedByHand(LeftOutByHand):
-    def stepped(self) -> list[nn.Parameter]:
-        return list(self.model.parameters())
 
 
 class TwoOptimizers(TinyTraining):
@@ -130,4 +116,4 @@ class TheSecondWithoutTheHead(TwoPhases):
 SICK = [
     OnlyTheBackbone, HeadOutsideOfTheModel, OnlyOneOfTwoHeads, OnePartForgotten, TheSecondWithoutTheHead, LeftOutByHand,
 ]  # fmt: skip
-HEALTHY = [TwoOptimizers, TwoPhases, OnePartSteppedByHand, SteppedByHand]
+HEALTHY = [TwoOptimizers, TwoPhases, OnePartSteppedByHand, SteppedBySigns]
