@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.autograd.function import BackwardCFunction
 
 from reid_smoke.probes import measure
+from reid_smoke.probes.batch import Batch
 from reid_smoke.probes.classifier import (
     lengths_of_logits,
     norm_input,
@@ -22,10 +23,11 @@ from reid_smoke.probes.classifier import (
     takes_weight_as_it_is,
 )
 from reid_smoke.probes.clips import order_of
-from reid_smoke.probes.cross_entropy import Batch, is_cross_entropy, log_softmax_of, weight_of_ce
+from reid_smoke.probes.cross_entropy import is_cross_entropy, weight_of_ce
 from reid_smoke.probes.graph import images_of, is_fed_images
 from reid_smoke.probes.guard import Accountable, guarded, past_their_modes
 from reid_smoke.probes.likeness import Likeness
+from reid_smoke.probes.log_softmax import log_softmax_of
 from reid_smoke.probes.margin import without_margin
 from reid_smoke.probes.nodes import Node, behind, follow
 from reid_smoke.probes.other_losses import SHAPES

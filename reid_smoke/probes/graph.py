@@ -18,9 +18,11 @@ from math import prod
 from torch import Tensor
 from torch.autograd.function import BackwardCFunction
 
+from reid_smoke.probes.batch import Batch
 from reid_smoke.probes.classifier import read_product
-from reid_smoke.probes.cross_entropy import Batch, hides_log_softmax, log_softmax_of, read_batch
+from reid_smoke.probes.cross_entropy import read_batch
 from reid_smoke.probes.divergence import fed_to_kl_div
+from reid_smoke.probes.log_softmax import hides_log_softmax, log_softmax_of
 from reid_smoke.probes.nodes import (
     ACCUMULATE,
     LONGEST_PATH,

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from reid_smoke.facts import HeadRecord, HeadsFacts
-from reid_smoke.probes.cross_entropy import Batch
+from reid_smoke.probes.batch import Batch
 from reid_smoke.probes.graph import Classification, batch_of
 from reid_smoke.probes.nodes import Node
 

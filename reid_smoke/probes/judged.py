@@ -9,17 +9,11 @@ from dataclasses import dataclass, replace
 from torch import Tensor
 
 from reid_smoke.probes.classifier import Product, has_weight_behind, nearest_of_several, read_product
-from reid_smoke.probes.cross_entropy import (
-    is_cross_entropy,
-    log_softmax_of,
-    read_batch,
-    tells_identities,
-    tells_one_each,
-    weight_of_ce,
-)
+from reid_smoke.probes.cross_entropy import is_cross_entropy, read_batch, tells_identities, tells_one_each, weight_of_ce
 from reid_smoke.probes.graph import Classification, batch_of
 from reid_smoke.probes.heads import Beside
 from reid_smoke.probes.live import Live
+from reid_smoke.probes.log_softmax import log_softmax_of
 from reid_smoke.probes.nodes import ACCUMULATE, NORMS, POOLS, PRODUCTS, Node, behind, follow, is_a, name_of
 
 

@@ -8,8 +8,8 @@ from math import prod
 import torch
 from torch import Tensor
 
+from reid_smoke.probes.batch import Batch
 from reid_smoke.probes.classifier import Product
-from reid_smoke.probes.cross_entropy import Batch
 
 LEAST = 0.1  # of the logits' spread: a smaller margin costs next to nothing
 LIKE = 0.05  # of the logits' spread, to which the others must agree; half precision is as coarse

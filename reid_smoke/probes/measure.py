@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import torch
 from torch import Tensor
 
-from reid_smoke.probes.cross_entropy import Batch
+from reid_smoke.probes.batch import Batch
 
 Figures = dict[str, Tensor | float]
 

@@ -34,10 +34,11 @@ from reid_smoke.probes import measure
 from reid_smoke.probes.arrivals import Arrivals
 from reid_smoke.probes.at_a_look import AtALook
 from reid_smoke.probes.at_backward import AtBackward, Features
+from reid_smoke.probes.batch import Batch
 from reid_smoke.probes.beside import Beside
 from reid_smoke.probes.checkpoint import not_arrived
 from reid_smoke.probes.continuity import Continuity
-from reid_smoke.probes.cross_entropy import Batch, read_batch
+from reid_smoke.probes.cross_entropy import read_batch
 from reid_smoke.probes.density import DENSE_UNTIL, is_measured
 from reid_smoke.probes.groups import as_float, group_of
 from reid_smoke.probes.guard import Method, guarded, past_their_modes

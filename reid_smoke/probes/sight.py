@@ -7,8 +7,8 @@ from collections.abc import Collection
 
 from torch.optim import Optimizer
 
-from reid_smoke.probes.cross_entropy import log_softmax_of
 from reid_smoke.probes.density import is_walked
+from reid_smoke.probes.log_softmax import log_softmax_of
 from reid_smoke.probes.nodes import Node, follow
 from reid_smoke.probes.structure import Structure, read_structure
 

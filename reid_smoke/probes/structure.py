@@ -13,13 +13,15 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.optim import Optimizer
 
 from reid_smoke.facts import GraphFacts, ModeFacts, OddLossFacts, ParameterFacts
+from reid_smoke.probes.batch import Batch
 from reid_smoke.probes.classifier import Product, divided, lengths_of_logits, scale_of_logits, steps_to_lengths
-from reid_smoke.probes.cross_entropy import Batch, class_weights_of, is_over_batch, log_softmax_of
+from reid_smoke.probes.cross_entropy import class_weights_of
 from reid_smoke.probes.graph import Classification, batch_of, walk
 from reid_smoke.probes.groups import held_by
 from reid_smoke.probes.heads import Beside
 from reid_smoke.probes.judged import candidates_of, choose_judged, product_of
 from reid_smoke.probes.live import Live, find_live
+from reid_smoke.probes.log_softmax import is_over_batch, log_softmax_of
 from reid_smoke.probes.margin import margin_of
 from reid_smoke.probes.modes import MOST_NAMES, batch_norms_of, mode_facts
 from reid_smoke.probes.neck import find_neck

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from reid_smoke.probes.cross_entropy import Batch
+from reid_smoke.probes.batch import Batch
 
 LOOKS = 3  # updates of the head that are looked at
 MOST = 40  # batches without an update of an optimizer that are looked at for one by hand

@@ -11,8 +11,9 @@ from torch import Tensor
 from torch.autograd.graph import GradientEdge
 
 from reid_smoke.probes.classifier import read_product
-from reid_smoke.probes.cross_entropy import log_probs_of, log_softmax_of, read_batch
+from reid_smoke.probes.cross_entropy import read_batch
 from reid_smoke.probes.graph import walk
+from reid_smoke.probes.log_softmax import log_probs_of, log_softmax_of
 from reid_smoke.probes.nodes import PRODUCTS, Node, behind, follow, name_of
 from reid_smoke.triage.replay_kept import Batch, CannotReplay, Given, Parts, at, replaced, tensors_in
 

@@ -23,10 +23,11 @@ from torch.nn import functional as F
 from torch.optim import Optimizer
 from torch.optim.optimizer import register_optimizer_step_pre_hook
 
+from reid_smoke.probes.batch import Batch as CrossEntropyBatch
 from reid_smoke.probes.classifier import scale_of_logits
-from reid_smoke.probes.cross_entropy import Batch as CrossEntropyBatch
-from reid_smoke.probes.cross_entropy import log_softmax_of, read_batch
+from reid_smoke.probes.cross_entropy import read_batch
 from reid_smoke.probes.groups import held_by
+from reid_smoke.probes.log_softmax import log_softmax_of
 from reid_smoke.probes.nodes import Node, follow, root_of
 from reid_smoke.probes.observer import Observer
 from reid_smoke.probes.structure import Structure, read_structure

@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from reid_smoke.probes.cross_entropy import log_softmax_of, read_batch, weight_of_ce
+from reid_smoke.probes.cross_entropy import read_batch, weight_of_ce
 from reid_smoke.probes.graph import walk
+from reid_smoke.probes.log_softmax import log_softmax_of
 from reid_smoke.probes.nodes import follow
 
 LABELS = torch.tensor([1, 9, 3, 0])

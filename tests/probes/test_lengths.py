@@ -8,9 +8,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from reid_smoke.probes.classifier import lengths_of_logits, steps_to_lengths
-from reid_smoke.probes.cross_entropy import log_softmax_of
 from reid_smoke.probes.graph import batch_of, walk
 from reid_smoke.probes.judged import product_of
+from reid_smoke.probes.log_softmax import log_softmax_of
 from reid_smoke.probes.margin import margin_of, without_margin
 from reid_smoke.probes.nodes import follow
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch.nn import functional as F
 
 from reid_smoke.probes import measure
-from reid_smoke.probes.cross_entropy import Batch
+from reid_smoke.probes.batch import Batch
 from reid_smoke.probes.figures import counted_labels, read_figures
 from reid_smoke.probes.under_way import Measured, Step
 

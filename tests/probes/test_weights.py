@@ -10,7 +10,7 @@ import torch
 from torch.nn import functional as F
 
 from reid_smoke.probes import measure
-from reid_smoke.probes.cross_entropy import Batch
+from reid_smoke.probes.batch import Batch
 from reid_smoke.probes.figures import read_figures
 from reid_smoke.probes.under_way import Step
 from reid_smoke.probes.weights import Weights
