@@ -3,6 +3,7 @@ from statistics import fmean
 
 from reid_smoke.checks.catalogue import Finding, check
 from reid_smoke.checks.data_and_labels._coverage import overfits
+from reid_smoke.checks.loss_and_logits.relu_on_logits import are_never_negative
 from reid_smoke.facts import GraphFacts, ParameterFacts, RunFacts, StepFacts
 from reid_smoke.rule import BELOW_CHANCE, ENOUGH_LOOKS
 from reid_smoke.trend import standard_error
@@ -51,6 +52,7 @@ def learnt_by_heart(
     if (
         overfits(runs)
         or _backbone_frozen(parameters)  # on purpose: what its features carry over, no training decides
+        or are_never_negative(graphs[-1])  # a wrong identity that cannot be pushed down keeps CE up on new images
         or len(first) < EPOCH
         or len(second) < STEPS
         or not all(isfinite(s.ce) for s in (*first, *second))

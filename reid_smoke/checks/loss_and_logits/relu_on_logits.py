@@ -32,12 +32,17 @@ def relu_on_logits(graphs: list[GraphFacts], curve: Curve) -> Finding | None:
         Heads built in a loop, `[nn.Linear(...), nn.ReLU()] * n`, which puts an activation after the last layer, too.
     """
     last = graphs[-1]
-    # What lies behind a norm or a pooling is inside the classifier, or in the feature.
-    after = takewhile(lambda name: not is_any([name], NORMALISES + POOLS), last.logit_path)
-    if not any(name in NOT_NEGATIVE for name in after):
+    if not are_never_negative(last):
         return None
     return Finding(
         f"between {last.head or 'the head'} and the loss: {' <- '.join(last.logit_path)}",
         step=last.step,
         severity=grave_if_ce_fails(curve),
     )
+
+
+def are_never_negative(last: GraphFacts) -> bool:
+    """Whether such an activation stands between the classifier and the loss."""
+    # What lies behind a norm or a pooling is inside the classifier, or in the feature.
+    after = takewhile(lambda name: not is_any([name], NORMALISES + POOLS), last.logit_path)
+    return any(name in NOT_NEGATIVE for name in after)
