@@ -76,7 +76,7 @@ def test_the_first_process_reports_for_all(warm: Warm, tmp_path: Path) -> None:
     assert first[3] == second[3]  # they trained together
     assert ended.stderr.count("GO  reid-smoke watch --window 30:45 --stop train.py") == 1
     assert ended.stderr.count("--stop is left out") == 1
-    assert ended.returncode == 0
+    assert ended.returncode == 0, ended.stderr
     (folder,) = (tmp_path / "runs").iterdir()  # and nothing of the ranks' meeting place
     found = json.loads((folder / "report.json").read_text())
     assert (found["verdict"], found["global_step"], found["findings"]) == ("GO", 50, [])
