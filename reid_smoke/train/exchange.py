@@ -1,9 +1,9 @@
 """How ranks average their gradients within a step that one CUDA graph holds.
 
 DistributedDataParallel copies every weight's gradient into its bucket by a launch of its own, and makes all buckets of
-one size. A graph's launches cost little and those 161 of a ResNet-50 are still a third of what two ranks lose to one;
-another third is the last bucket, for which the step waits when backward is over. Here a bucket is copied in one
-launch, and the last ones are small. `scripts/bench_ranks.py` measures it.
+one size, so that the step waits for a large one when backward is over. Of a ResNet-50 on two GPUs that is a third of
+what they lose to one. Here a bucket is copied in one launch, and the last ones are small. `scripts/bench_ranks.py`
+measures it.
 """
 
 from __future__ import annotations
