@@ -1,14 +1,12 @@
 from math import sqrt
 
-from reid_smoke.checks._colours import error_of_pairs
+from reid_smoke.checks._colours import FITS, KEPT, compared, error_of_pairs
 from reid_smoke.checks.catalogue import Finding, check
 from reid_smoke.facts import LikenessFacts
 
 PAIRS = 40  # of clips: fewer tell nothing
 ERRORS = 4.0  # of the difference
 LEAST = 0.1  # of the difference: several orders are tried
-FITS = 0.6  # labels that stand where they belong; real and rendered people lie between 0.63 and 0.80
-KEPT = 0.09  # correlation: the loss has its rows in the order of the images
 
 
 @check(
@@ -48,10 +46,10 @@ def frames_in_another_order(likeness: list[LikenessFacts]) -> Finding | None:
     if not last.carried_to_loss - 2 * last.carried_to_loss_error > KEPT:  # rows that were put into the labels' order
         return None
     orders = ("side by side", "by turns") if last.side_by_side else ("by turns", "side by side")
-    what, who = ("clips", "the model gathers them") if last.clip > 1 else ("images", "the labels are repeated")
+    who = "the model gathers them" if last.clip > 1 else "the labels are repeated"
     return Finding(
-        f"two {what} under one label are more alike in colour than two under different labels in {last.auc:.0%} of the "
-        f"cases, and in {last.reordered_auc:.0%} (± {error_of_pairs(pairs):.0%}; 50% is chance) with the "
-        f"{last.frames} frames of a clip {orders[0]}: {who} as if they stood {orders[1]}",
+        f"two {compared(last)} under one label are more alike in colour than two under different labels in "
+        f"{last.auc:.0%} of the cases, and in {last.reordered_auc:.0%} (± {error_of_pairs(pairs):.0%}; 50% is chance) "
+        f"with the {last.frames} frames of a clip {orders[0]}: {who} as if they stood {orders[1]}",
         step=last.step,
     )

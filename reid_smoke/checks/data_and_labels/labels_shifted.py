@@ -1,13 +1,11 @@
 from math import sqrt
 
-from reid_smoke.checks._colours import PAIRS, error_of_pairs
+from reid_smoke.checks._colours import FITS, KEPT, PAIRS, compared, error_of_pairs
 from reid_smoke.checks.catalogue import Finding, check
 from reid_smoke.facts import LikenessFacts
 
 ERRORS = 4.0  # of the difference: several shifts are tried
 LEAST = 0.05  # of the difference
-FITS = 0.6  # labels moved to where they belong; real and rendered people lie between 0.63 and 0.80
-KEPT = 0.09  # correlation: the features stand in the order of the images
 
 
 @check(
@@ -48,7 +46,7 @@ def labels_shifted(likeness: list[LikenessFacts]) -> Finding | None:
     return Finding(
         f"two images under one label are more alike in colour than two under different labels in {last.auc:.0%} of the "
         f"cases, and in {last.shifted_auc:.0%} with {_moved(last)} (± {error:.0%}; 50% is chance), {last.pairs} pairs "
-        f"among {last.images} {'clips' if last.clip > 1 else 'images'}",
+        f"among {last.images} {compared(last)}",
         step=last.step,
     )
 

@@ -1,7 +1,7 @@
 from math import log
 from statistics import fmean
 
-from reid_smoke.checks._colours import PAIRS, error_of_pairs
+from reid_smoke.checks._colours import PAIRS, compared, error_of_pairs
 from reid_smoke.checks.catalogue import Finding, check
 from reid_smoke.checks.data_and_labels._coverage import overfits
 from reid_smoke.checks.data_and_labels.patches_out_of_scale import with_loud_patches
@@ -63,7 +63,7 @@ def labels_unrelated_to_images(
     return Finding(
         f"two images under one label are more alike in colour than two under different labels in {last.auc:.0%} of the "
         f"cases (± {error:.0%}; 50% is chance, 65% and more is usual), {last.pairs} pairs among {last.images} "
-        f"{'clips' if last.clip > 1 else 'images'}",
+        f"{compared(last)}",
         step=last.step,
     )
 
