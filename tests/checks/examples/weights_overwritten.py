@@ -7,34 +7,38 @@ from torch.nn import functional as F
 from tests.checks.tiny import TinyTraining
 
 
-class TeacherCopiedBack(TinyTraining):
-    """A mean teacher, and the two arguments of `copy_` exchanged."""
+class WithAverage(TinyTraining):
+    """Of the model's weights, or what was meant for one."""
 
     def after_building(self) -> None:
-        self.teacher = copy.deepcopy(self.model)
+        self.average = copy.deepcopy(self.model)
 
     def train_step(self, images: Tensor, labels: Tensor) -> None:
         super().train_step(images, labels)
         with torch.no_grad():
-            for slow, fast in zip(self.teacher.parameters(), self.model.parameters(), strict=True):
-                slow.lerp_(fast, 5e-4)
-                fast.copy_(slow)
+            for slow, fast in zip(self.average.parameters(), self.model.parameters(), strict=True):
+                self.update(slow, fast)
+
+    def update(self, slow: Tensor, fast: Tensor) -> None:
+        slow.lerp_(fast, 0.1)
 
 
-class TeacherMixedIntoTheStudent(TinyTraining):
+class TeacherCopiedBack(WithAverage):
+    """A mean teacher, and the two arguments of `copy_` exchanged."""
+
+    def update(self, slow: Tensor, fast: Tensor) -> None:
+        slow.lerp_(fast, 5e-4)
+        fast.copy_(slow)
+
+
+class TeacherMixedIntoTheStudent(WithAverage):
     """A mean teacher, and the two models given to its update the wrong way round: it stays as it was at first."""
 
     momentum = 0.9
     lr_head = 1e-3
 
-    def after_building(self) -> None:
-        self.teacher = copy.deepcopy(self.model)
-
-    def train_step(self, images: Tensor, labels: Tensor) -> None:
-        super().train_step(images, labels)
-        with torch.no_grad():
-            for slow, fast in zip(self.teacher.parameters(), self.model.parameters(), strict=True):
-                fast.mul_(self.momentum).add_(slow, alpha=1 - self.momentum)
+    def update(self, slow: Tensor, fast: Tensor) -> None:
+        fast.mul_(self.momentum).add_(slow, alpha=1 - self.momentum)
 
 
 class InitialisedInTheForward(TinyTraining):
@@ -114,17 +118,8 @@ class Lookahead(TinyTraining):
                 fast.copy_(slow.lerp_(fast, 0.5))
 
 
-class ValidatesWithTheAverage(TinyTraining):
+class ValidatesWithTheAverage(WithAverage):
     """Between two epochs the average takes the model's place, and the model comes back."""
-
-    def after_building(self) -> None:
-        self.average = copy.deepcopy(self.model)
-
-    def train_step(self, images: Tensor, labels: Tensor) -> None:
-        super().train_step(images, labels)
-        with torch.no_grad():
-            for slow, fast in zip(self.average.parameters(), self.model.parameters(), strict=True):
-                slow.lerp_(fast, 0.1)
 
     def after_epoch(self) -> None:
         own = copy.deepcopy(self.model.state_dict())
