@@ -63,7 +63,7 @@ def _left_in(consumer: Node) -> Tensor | None:
         division = through(child, (*SHAPES, "Neg", "Log", "Clamp", "ClampMin", "Add"))[0]
         product = shared_out(division) if division is not None else None
         if product is not None and name_of(product) == "Mul":
-            kept = product._saved_other if edges(product)[0] is not None else product._saved_self
+            kept = saved(product, "other" if edges(product)[0] is not None else "self")
             return kept.detach() if isinstance(kept, Tensor) else None
     return None
 

@@ -6,7 +6,7 @@ import contextlib
 
 from torch import Tensor
 
-from reid_smoke.probes.nodes import Node, edges, follow, name_of
+from reid_smoke.probes.nodes import Node, edges, follow, name_of, saved
 from reid_smoke.probes.other_losses import SHAPES
 
 DEEPEST = 16  # summands within summands
@@ -30,13 +30,13 @@ def _value(node: Node | None, depth: int) -> Tensor | None:
     if node is None or not depth:
         return None
     name, children = name_of(node), edges(node)
-    if name == "Add" and node._saved_alpha == 1:
+    if name == "Add" and saved(node, "alpha") == 1:
         values = [_value(child, depth - 1) for child in children if child is not None]
         known = [value for value in values if value is not None]
         return sum(known[1:], known[0]) if known and len(known) == len(values) else None
     if name in ("Mul", "Div") and len(children) > 1:
         index = 0 if children[0] is not None else 1
-        factor = node._saved_other if index == 0 else node._saved_self
+        factor = saved(node, "self" if index else "other")
         value = _value(children[index], depth - 1)
         if value is None or children[1 - index] is not None or factor is None or (name == "Div" and index):
             return None
@@ -47,6 +47,11 @@ def _value(node: Node | None, depth: int) -> Tensor | None:
     hinge = children[0]
     if hinge is None or name_of(hinge) not in ("Relu", "ClampMin"):
         return None
-    made: Tensor = hinge._saved_result if name_of(hinge) == "Relu" else hinge._saved_self.clamp_min(hinge._saved_min)
+    made = saved(hinge, "result") if name_of(hinge) == "Relu" else saved(hinge, "self")
+    if made is None:
+        return None
     made = made.detach().float()
-    return made.mean() if name == "Mean" else made.sum()
+    if name_of(hinge) == "ClampMin":
+        made = made.clamp_min(saved(hinge, "min"))
+    total: Tensor = made.mean() if name == "Mean" else made.sum()
+    return total
