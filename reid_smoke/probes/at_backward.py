@@ -25,12 +25,13 @@ from reid_smoke.probes.classifier import (
 from reid_smoke.probes.clips import order_of
 from reid_smoke.probes.cross_entropy import is_cross_entropy, weight_of_ce
 from reid_smoke.probes.graph import images_of, is_fed_images
-from reid_smoke.probes.guard import Accountable, guarded, past_their_modes
+from reid_smoke.probes.guard import Accountable, guarded, not_compiled, past_their_modes
 from reid_smoke.probes.likeness import Likeness
 from reid_smoke.probes.log_softmax import log_softmax_of
 from reid_smoke.probes.margin import without_margin
 from reid_smoke.probes.nodes import Node, behind, follow
 from reid_smoke.probes.other_losses import SHAPES
+from reid_smoke.probes.sight import Reached
 from reid_smoke.probes.structure import Structure
 from reid_smoke.probes.under_way import Step
 from reid_smoke.probes.uphill import Uphill
@@ -49,8 +50,10 @@ class Features(NamedTuple):
 class AtBackward:
     """The probes of one backward. Each is guarded by itself: where one fails, the others still measure."""
 
-    def __init__(self, structure: Structure | None, faults: Accountable) -> None:
+    def __init__(self, structure: Structure, reached: Reached, faults: Accountable) -> None:
+        """reached: the judged classification in this step's graph."""
         self.structure = structure
+        self.reached = reached
         self._faults = faults
 
     def fault(self, probe: str, error: BaseException) -> None:
@@ -60,14 +63,13 @@ class AtBackward:
         return self._faults.disabled(probe)
 
     @guarded
-    def features(self, consumer: Node, *, compared: bool) -> Features:
+    def features(self, *, compared: bool) -> Features:
         """What feeds the classifier, as backward keeps it. compared: those of a batch with each other, too."""
-        product = self.structure.product_of(consumer) if self.structure is not None else None
-        if self.structure is None or product is None:
-            return Features()
         if not compared:
-            return Features(product.feature)
-        known = self.structure.classification
+            return Features(self.reached.feature)
+        known, product = self.structure.classification, self.reached.product
+        if product is None:
+            return Features()
         norm = follow(product.node, known.norm_steps) if known.norm_steps is not None else None
         value = norm_input(norm) if norm is not None and "BatchNorm" in norm.name() else None
         return Features(product.feature, compared=value if value is not None else product.feature)
@@ -82,38 +84,36 @@ class AtBackward:
             now.measurements["channels_alive"] = measure.channels_alive(features.compared)
 
     @guarded
-    def plain(self, consumer: Node, batch: Batch) -> Batch:
+    def plain(self, batch: Batch) -> Batch:
         """The batch, without the margin where the loss has one."""
-        if self.structure is None or not self.structure.margin:
+        if not self.structure.margin:
             return batch
-        product = self.structure.product_of(consumer)
         scale = self.structure.graph_facts.logit_scale
-        if product is None or scale is None:
+        if self.reached.product is None or scale is None:
             return batch
-        return without_margin(batch, product, scale, self._lengths(consumer))
+        return without_margin(batch, self.reached.product, scale, self._lengths())
 
-    def _lengths(self, consumer: Node) -> Tensor | None:
-        if self.structure is None or not self.structure.to_lengths:
+    def _lengths(self) -> Tensor | None:
+        if not self.structure.to_lengths:
             return None
-        log_softmax, way = log_softmax_of(consumer), self.structure.classification.product_path or ()
-        return lengths_of_logits(log_softmax, way, self.structure.to_lengths) if log_softmax is not None else None
+        way = self.structure.classification.product_path or ()
+        return lengths_of_logits(self.reached.log_softmax, way, self.structure.to_lengths)
 
     @guarded
-    def uphill(self, consumer: Node, batch: Batch, rows: Tensor, direction: Uphill) -> None:
+    def uphill(self, batch: Batch, rows: Tensor, direction: Uphill) -> None:
         """batch: without a margin; rows: the head's first."""
-        product = self.structure.product_of(consumer) if self.structure is not None else None
-        if not is_cross_entropy(consumer):
+        if not is_cross_entropy(self.reached.consumer):
             return  # another loss may go another way
-        if self.structure is not None and product is not None and not self.structure.sharded:
-            direction.asks(batch, product.feature, rows, self.structure.graph_facts.logit_scale)
+        if self.reached.product is not None and not self.structure.sharded:
+            direction.asks(batch, self.reached.product.feature, rows, self.structure.graph_facts.logit_scale)
 
     @guarded
-    def asked(self, consumer: Node, batch: Batch, now: Step) -> None:
+    def asked(self, batch: Batch, now: Step) -> None:
         """How large the head's gradient would be if the loss were CE, batch: without a margin."""
-        product = self.structure.product_of(consumer) if self.structure is not None else None
-        if self.structure is None or product is None or self.structure.sharded or not takes_weight_as_it_is(product):
+        product = self.reached.product
+        if product is None or self.structure.sharded or not takes_weight_as_it_is(product):
             return
-        if not is_cross_entropy(consumer):
+        if not is_cross_entropy(self.reached.consumer):
             return
         facts = self.structure.graph_facts
         if product.feature is None or not set(facts.logit_path) <= PLAIN:
@@ -123,45 +123,44 @@ class AtBackward:
             now.measurements["head_grad_of_ce"] = asked
 
     @guarded
-    def likeness(self, root: Node, consumer: Node, batch: Batch, seen: Likeness, epoch: int) -> None:
-        path = self.structure.image_path if self.structure is not None else None
+    def likeness(self, root: Node, batch: Batch, seen: Likeness, epoch: int) -> None:
+        path = self.structure.image_path
         node = follow(root, path) if path is not None else None
         images = images_of(node) if node is not None and is_fed_images(node) else None
         if images is None or self._shows_two():
             return
-        rows = self._rows_of(consumer, images.shape[0], batch.labels.shape[0])
-        product = self.structure.product_of(consumer) if self.structure is not None else None
-        order = None
+        rows = self._rows_of(images.shape[0], batch.labels.shape[0])
+        product, order = self.reached.product, None
         if rows is None and product is not None:
             order = order_of(product.feature_edge, images.shape[0], batch.labels.shape[0])
             rows = slice(None) if order is not None else None
         if rows is not None:
             feature = product.feature if product is not None else None
             mixed = batch.mixed[rows] if batch.mixed is not None else None
-            head = self.structure.head if self.structure is not None else None
             seen.add(
-                images, batch.labels[rows], mixed, feature, batch.log_probs[rows], epoch=epoch, head=head, order=order
-            )
+                images, batch.labels[rows], mixed, feature, batch.log_probs[rows],
+                epoch=epoch, head=self.structure.head, order=order,
+            )  # fmt: skip
 
-    def _rows_of(self, consumer: Node, images: int, labels: int) -> slice | None:
+    def _rows_of(self, images: int, labels: int) -> slice | None:
         """Those of the loss that hold a batch's images in their order; None where that is not told.
 
         Scores of several parts may stand below each other, and each part has all the images.
         """
         if images == labels:
             return slice(None)
-        path = self.structure.classification.product_path if self.structure is not None else None
-        part = part_of_rows(log_softmax_of(consumer), path, images) if path is not None else None
+        path = self.structure.classification.product_path
+        part = part_of_rows(self.reached.log_softmax, path, images) if path is not None else None
         return slice(part * images, (part + 1) * images) if part is not None else None
 
     def _shows_two(self) -> bool:
         """Each image is two people's: two losses on the same logits, as mixup has them."""
-        return self.structure is not None and self.structure.graph_facts.same_logits > 1
+        return self.structure.graph_facts.same_logits > 1
 
     @guarded
-    def weight(self, root: Node, consumer: Node, batch: Batch, now: Step, scale: Tensor | None) -> None:
-        known = self.structure.classification if self.structure is not None else None
-        if known is None or follow(root, known.path) is not consumer:
+    def weight(self, root: Node, now: Step, scale: Tensor | None) -> None:
+        known = self.structure.classification
+        if follow(root, known.path) is not self.reached.consumer:
             return
         weight = weight_of_ce(root, known.path)
         if weight is None:
@@ -170,7 +169,7 @@ class AtBackward:
 
     @guarded
     def images(self, root: Node, batch: Batch, now: Step) -> None:
-        path = self.structure.image_path if self.structure is not None else None
+        path = self.structure.image_path
         node = follow(root, path) if path is not None else None
         images = images_of(node) if node is not None else None
         if images is None:
@@ -180,18 +179,17 @@ class AtBackward:
         now.image_shape = tuple(images.shape)
 
     @guarded
-    def share(self, consumer: Node, now: Step) -> None:
+    def share(self, now: Step) -> None:
         """How much of the gradient at the feature is CE's: told by the graph's own hooks while backward runs.
 
         Other losses join the way at the classifier's input (the BN feature) or below the neck (the pooled feature);
         without a neck, at any of the few views between the classifier and the pooling. At each of these places the
         gradient from above is CE's, and what goes on downwards is everybody's.
         """
-        known = self.structure.classification if self.structure is not None else None
-        log_softmax = log_softmax_of(consumer)
-        if known is None or known.product_path is None or log_softmax is None:
+        known = self.structure.classification
+        if known.product_path is None:
             return
-        product = follow(log_softmax, known.product_path)
+        product = follow(self.reached.log_softmax, known.product_path)
         if known.norm_steps is not None:
             places = [(product, known.norm_steps[0]), (follow(product, known.norm_steps), 0)]
         else:
@@ -203,29 +201,26 @@ class AtBackward:
                 _compare_gradients(above, edge, below, now)
 
     @guarded
-    def targets(self, root: Node, consumer: Node, now: Step) -> None:
+    def targets(self, root: Node, now: Step) -> None:
         """How much labels weigh, and how much soft targets on the same logits: told while backward runs.
 
         Targets sum up to 1, so the gradient at a log-softmax sums up to minus its loss's weight. A temperature T is in
         the logits and in their gradient: whoever multiplies with its square has a weight of 1 again.
         """
-        of_labels = log_softmax_of(consumer)
-        opinions = self.structure.opinions if self.structure is not None else ()
-        for beside in opinions:
+        for beside in self.structure.opinions:
             node = follow(root, beside.path)
             of_opinion = log_softmax_of(node) if node is not None else None
-            if of_opinion is None or of_opinion is of_labels or beside.product_path is None:
+            if of_opinion is None or of_opinion is self.reached.log_softmax or beside.product_path is None:
                 return
             scale = scale_of_logits(of_opinion, beside.product_path)
             _note_weight(of_opinion, "weight_of_soft", scale**2, now)
-        if opinions and of_labels is not None:
-            _note_weight(of_labels, "weight_of_labels", 1.0, now)
+        if self.structure.opinions:
+            _note_weight(self.reached.log_softmax, "weight_of_labels", 1.0, now)
 
     @guarded
-    def turned(self, consumer: Node, now: Step) -> None:
+    def turned(self, now: Step) -> None:
         """Whether a function of the user's own turns the gradient around on its way from the head to the backbone."""
-        product = self.structure.product_of(consumer) if self.structure is not None else None
-        for node in behind(product.feature_edge) if product is not None else ():
+        for node in behind(self.reached.product.feature_edge) if self.reached.product is not None else ():
             if isinstance(node, BackwardCFunction):
                 _compare_sides(node, now)
 
@@ -282,6 +277,7 @@ def _norm(gradient: Tensor) -> Tensor:
 def _harmless(hook: Callable[..., None]) -> Callable[..., None]:
     """A hook on the graph that never stops a backward: what it could not measure stays unmeasured."""
 
+    @not_compiled
     def safe(*args: Any) -> None:
         with contextlib.suppress(Exception), torch.no_grad(), past_their_modes():
             hook(*args)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from torch import Tensor
 
@@ -23,6 +25,7 @@ from reid_smoke.probes.nodes import (
     shape_of,
 )  # fmt: skip
 
+LARGEST = frozenset({"Max", "Amax"})  # of several scores
 AS_IT_IS = ("T", "Transpose", "Permute", "ToCopy", "View", "Alias")
 
 
@@ -37,32 +40,55 @@ class Product:
     feature: Tensor | None  # (B, D); None where backward has no need of it
     bias: Tensor | None
     nearest: tuple[tuple[int, ...], int] | None = None  # of several centres a class: a row's shape, and which dim of it
+    feature_saved_as: str = ""  # torch's name of it
+
+
+class Shortcut(NamedTuple):
+    """How a step's classifier is read where the last look has found it, without telling its sides apart once more."""
+
+    operation: str  # the product's full name
+    feature_saved_as: str
+    to_weight: tuple[int, ...]  # edges from the product to the weight's leaf
+
+    def feature_of(self, node: Node, weight: Tensor) -> Tensor | None:
+        """Of the product `node`, (B, D); None where it is another operation, or the way leads to another weight."""
+        if node.name() != self.operation:
+            return None
+        leaf = follow(node, self.to_weight)
+        return saved(node, self.feature_saved_as) if getattr(leaf, "variable", None) is weight else None
+
+
+def shortcut_to(product: Product) -> Shortcut | None:
+    """None where its weight is no leaf of the graph."""
+    ways: deque[tuple[Node, tuple[int, ...]]] = deque([(product.node, ())])
+    while ways and product.weight is not None:
+        node, way = ways.popleft()
+        if getattr(node, "variable", None) is product.weight:
+            return Shortcut(product.node.name(), product.feature_saved_as, way)
+        if len(way) < LONGEST_PATH and (not way or not is_a(node, PRODUCTS + NORMS + POOLS)):
+            ways.extend((child, (*way, at)) for at, child in enumerate(edges(node)) if child is not None)
+    return None
 
 
 def read_product(node: Node) -> Product | None:
     """The two sides of a classifier's product, told apart: the weight's side ends in one leaf and nothing else."""
     name, children = name_of(node), edges(node)
-    if name == "Mm":
-        sides = ((children[0], saved(node, "self")), (children[1], saved(node, "mat2")))
-        bias_edge = None
+    if name in ("Mm", "Bmm"):
+        left, right, names, bias_edge = children[0], children[1], ("self", "mat2"), None
     elif name == "Addmm":
-        sides = ((children[1], saved(node, "mat1")), (children[2], saved(node, "mat2")))
-        bias_edge = children[0]
+        left, right, names, bias_edge = children[1], children[2], ("mat1", "mat2"), children[0]
     elif name in ("Convolution", "MkldnnConvolution"):
-        sides = ((children[0], saved(node, "input")), (children[1], saved(node, "weight")))
+        left, right, names = children[0], children[1], ("input", "weight")
         bias_edge = children[2] if len(children) > 2 else None
-    elif name == "Bmm":
-        sides = ((children[0], saved(node, "self")), (children[1], saved(node, "mat2")))
-        bias_edge = None
     else:
         return None
-    (left, left_value), (right, right_value) = sides
+    left_value, right_value = (saved(node, side) for side in names)
     bias = _only_leaf(bias_edge) if bias_edge is not None else None
     right_leaf, left_leaf = _only_leaf(right), _only_leaf(left)
     # F.linear puts the weight on the right; weight @ feature.T, seen in hand-written margins, on the left.
     if right_leaf is None and left_leaf is not None and right is not None:
-        return Product(node, right, left_leaf, left_value, right_value, bias)
-    return Product(node, left, right_leaf, right_value, left_value, bias)
+        return Product(node, right, left_leaf, left_value, right_value, bias, feature_saved_as=names[1])
+    return Product(node, left, right_leaf, right_value, left_value, bias, feature_saved_as=names[0])
 
 
 def _only_leaf(node: Node | None) -> Tensor | None:
@@ -102,7 +128,7 @@ def nearest_of_several(log_softmax: Node, path: tuple[int, ...]) -> tuple[tuple[
         node = edges(node)[index] if node is not None else None
         if node is None:
             return None
-        if name_of(node) in ("Max", "Amax"):
+        if name_of(node) in LARGEST:
             shape, dim = shape_of(edges(node)[0]), saved(node, "dim")
             dim = dim[0] if isinstance(dim, (tuple, list)) and len(dim) == 1 else dim
             if len(shape) != 3 or not isinstance(dim, int):

@@ -79,15 +79,15 @@ def _mask_of(consumer: Node) -> Tensor | None:
     return mask if isinstance(mask, Tensor) and mask.dtype is torch.bool and mask.dim() == 2 else None
 
 
-def read_batch(consumer: Node) -> Batch | None:
+def read_batch(consumer: Node, log_softmax: Node | None = None) -> Batch | None:
     """Log-probabilities and labels as the loss had them; None where they are no (B, C) and (B,).
 
-    Nothing is fetched from the device.
+    log_softmax: what stands for it, where that was found already. Nothing is fetched from the device.
     """
     given = read_given(consumer)
     if given is not None:
         return _read_other(given)
-    log_softmax = log_softmax_of(consumer)
+    log_softmax = log_softmax if log_softmax is not None else log_softmax_of(consumer)
     if log_softmax is None:
         return None
     log_probs = log_probs_of(log_softmax).detach()

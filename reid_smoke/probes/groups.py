@@ -6,16 +6,45 @@ from collections.abc import Sequence
 from typing import Any
 
 from torch import Tensor
+from torch.optim import Optimizer
+
+
+class Places:
+    """Where optimizers hold parameters, remembered: a group may have some hundred of them, and each step asks."""
+
+    MOST = 64
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[int, int], tuple[int, int]] = {}  # by optimizer and parameter: group, and place in it
+
+    def group_of(self, owner: Optimizer, parameter: Tensor | None) -> dict[str, Any] | None:
+        """As the function of this name."""
+        if parameter is None:
+            return None
+        key, groups = (id(owner), id(parameter)), owner.param_groups
+        known = self._known.get(key)
+        if known is not None and known[0] < len(groups):
+            group: dict[str, Any] = groups[known[0]]
+            held = group["params"]
+            if known[1] < len(held) and held[known[1]] is parameter:
+                return group
+        if len(self._known) >= self.MOST:
+            self._known.clear()
+        for index, group in enumerate(groups):
+            for place, held_there in enumerate(group["params"]):
+                if held_there is parameter:
+                    self._known[key] = index, place
+                    return group
+        return None
+
+    def holds(self, owner: Optimizer, parameter: Tensor) -> bool:
+        return self.group_of(owner, parameter) is not None
 
 
 def group_of(owner: object, parameter: Tensor | None) -> dict[str, Any] | None:
     """The group of `owner`, an optimizer or one written alike, that holds this parameter; None where none does."""
     groups = getattr(owner, "param_groups", ()) if parameter is not None else ()
     return next((group for group in groups if any(p is parameter for p in group["params"])), None)
-
-
-def holds(owner: object, parameter: Tensor) -> bool:
-    return group_of(owner, parameter) is not None
 
 
 def held_by(optimizers: Sequence[object]) -> frozenset[int] | None:

@@ -8,6 +8,8 @@ from contextlib import ExitStack, contextmanager
 from typing import Any, Protocol, TypeVar
 
 import torch
+from torch._C._dynamo.eval_frame import get_eval_frame_callback as _compiles_what_runs
+from torch._compile import _disable_dynamo
 from torch.utils._python_dispatch import _disable_current_modes
 
 
@@ -19,17 +21,39 @@ class Accountable(Protocol):
 Method = TypeVar("Method", bound=Callable[..., Any])
 
 
+def they_have_modes() -> bool:
+    """Whether a mode of theirs looks at what is computed, as FlopCounterMode is one or torch.set_default_device makes
+    one."""
+    return bool(torch._C._len_torch_dispatch_stack() or torch._C._is_torch_function_mode_enabled())
+
+
 @contextmanager
 def past_their_modes() -> Iterator[None]:
-    """What is computed inside is nobody else's to count or to change: a mode of theirs, as FlopCounterMode is one or
-    torch.set_default_device makes one, sees the training alone."""
-    if not torch._C._len_torch_dispatch_stack() and not torch._C._is_torch_function_mode_enabled():
+    """What is computed inside is nobody else's to count or to change: modes of theirs see the training alone."""
+    if not they_have_modes():
         yield
         return
     with ExitStack() as modes:
         modes.enter_context(torch._C.DisableTorchFunction())
         modes.enter_context(_disable_current_modes())
         yield
+
+
+def not_compiled(method: Method) -> Method:
+    """What torch.compile leaves as it is, whether it looks through what calls this, or is in the midst of running it.
+
+    torch's own decorator does that, too; where nothing is being compiled, which is nearly always, it is gone around.
+    """
+    apart = _disable_dynamo(method)
+
+    def either(*args: Any, **kwargs: Any) -> Any:
+        if torch.compiler.is_compiling() or _compiles_what_runs():
+            return apart(*args, **kwargs)
+        return method(*args, **kwargs)
+
+    # Its own frame is torch's to pass over, as that of the decorator is: such files are never compiled.
+    either.__code__ = either.__code__.replace(co_filename=torch._compile.__file__)
+    return functools.wraps(method)(either)  # type: ignore[return-value]  # of the same signature
 
 
 def guarded(method: Method) -> Method:

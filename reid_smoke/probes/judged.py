@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from torch import Tensor
 
-from reid_smoke.probes.classifier import Product, has_weight_behind, nearest_of_several, read_product
+from reid_smoke.probes.classifier import LARGEST, Product, has_weight_behind, nearest_of_several, read_product
 from reid_smoke.probes.cross_entropy import is_cross_entropy, read_batch, tells_identities, tells_one_each, weight_of_ce
 from reid_smoke.probes.graph import Classification, batch_of
 from reid_smoke.probes.heads import Beside
@@ -152,14 +152,19 @@ def _weight(root: Node, classification: Classification) -> float:
 
 def product_of(consumer: Node | None, classification: Classification) -> Product | None:
     """The classifier behind the node that holds the labels, by the way that a walk found."""
-    if consumer is None or classification.product_path is None:
+    log_softmax = log_softmax_of(consumer) if consumer is not None else None
+    return product_behind(log_softmax, classification) if log_softmax is not None else None
+
+
+def product_behind(log_softmax: Node, classification: Classification) -> Product | None:
+    """The same, of what stands for the log-softmax."""
+    if classification.product_path is None:
         return None
-    log_softmax = log_softmax_of(consumer)
     node = follow(log_softmax, classification.product_path)
     product = read_product(node) if node is not None else None
-    if product is None:
-        return None
-    return replace(product, nearest=nearest_of_several(log_softmax, classification.product_path))
+    if product is not None and not LARGEST.isdisjoint(classification.logit_path):
+        return replace(product, nearest=nearest_of_several(log_softmax, classification.product_path))
+    return product
 
 
 def _head(product: Product, live: Live) -> Tensor | None:

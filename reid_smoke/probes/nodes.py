@@ -166,9 +166,9 @@ def saved_storage(node: Node, name: str) -> int | None:
 
 def root_of(tensors: object) -> Node | None:
     """The graph's root for what backward was called on: a tensor or a sequence of them; the first with a graph."""
-    candidates = (
-        [tensors] if isinstance(tensors, Tensor) else list(tensors) if isinstance(tensors, (list, tuple)) else []
-    )
+    if isinstance(tensors, Tensor):
+        return tensors.grad_fn
+    candidates = tensors if isinstance(tensors, (list, tuple)) else ()
     return next((t.grad_fn for t in candidates if isinstance(t, Tensor) and t.grad_fn is not None), None)
 
 
@@ -201,5 +201,6 @@ def scalar_of(tensors: object) -> Tensor | None:
     if isinstance(tensors, (list, tuple)) and len(tensors) == 1:
         tensors = tensors[0]
     if isinstance(tensors, Tensor) and tensors.numel() == 1:
-        return tensors.detach().reshape(()).to(torch.float32)
+        loss = tensors.detach()
+        return loss if loss.dim() == 0 and loss.dtype is torch.float32 else loss.reshape(()).to(torch.float32)
     return None

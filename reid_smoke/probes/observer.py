@@ -22,7 +22,6 @@ from weakref import WeakKeyDictionary, WeakSet
 
 import torch
 from torch import Tensor, nn
-from torch._compile import _disable_dynamo
 from torch.optim import Optimizer
 
 from reid_smoke.facts import (
@@ -40,16 +39,16 @@ from reid_smoke.probes.checkpoint import not_arrived
 from reid_smoke.probes.continuity import Continuity
 from reid_smoke.probes.cross_entropy import read_batch
 from reid_smoke.probes.density import DENSE_UNTIL, is_measured
-from reid_smoke.probes.groups import as_float, group_of
-from reid_smoke.probes.guard import Method, guarded, past_their_modes
+from reid_smoke.probes.groups import Places, as_float
+from reid_smoke.probes.guard import Method, guarded, not_compiled, past_their_modes, they_have_modes
 from reid_smoke.probes.labels import LabelsBeforeLoss
 from reid_smoke.probes.loading import Loading
 from reid_smoke.probes.meanwhile import Meanwhile
-from reid_smoke.probes.nodes import Node, follow, root_of, scalar_of
+from reid_smoke.probes.nodes import Node, root_of, scalar_of
 from reid_smoke.probes.resume import rates_of
 from reid_smoke.probes.rivals import Rivals, loss_of
 from reid_smoke.probes.sharing import Sharing
-from reid_smoke.probes.sight import Sight
+from reid_smoke.probes.sight import Reached, Sight
 from reid_smoke.probes.structure import Structure, read_unclassified
 from reid_smoke.probes.summands import without_gradient
 from reid_smoke.probes.tally import Counted, Tally
@@ -73,14 +72,14 @@ def told(method: Method) -> Method:
     """
     safe = guarded(method)
 
-    @_disable_dynamo
-    @functools.wraps(method)
     def alone(self: Observer, *args: Any, **kwargs: Any) -> Any:
+        self.meanwhile.wait()
+        if not they_have_modes():  # between two steps of theirs nothing of ours is in the processor's cache: few lines
+            return safe(self, *args, **kwargs)
         with past_their_modes():
-            self.meanwhile.wait()
             return safe(self, *args, **kwargs)
 
-    return alone  # type: ignore[return-value]  # functools.wraps keeps the signature, which mypy cannot see
+    return not_compiled(functools.wraps(method)(alone))  # type: ignore[return-value]  # of the same signature
 
 
 class Observer:
@@ -99,7 +98,8 @@ class Observer:
         self._started = started if started is not None else time.perf_counter()
         self._first_batch: float | None = None
         self._sight = Sight(head)
-        self._weights = Weights()
+        self._places = Places()
+        self._weights = Weights(self._places)
         self._open: Step | None = None
         self._captured: WeakKeyDictionary[object, Recorded] = WeakKeyDictionary()  # by CUDA graph
         self._beside = Beside()
@@ -190,9 +190,10 @@ class Observer:
         self._begin_backward(tensors)
         self.meanwhile.begin()
 
-    @told
+    @not_compiled
     def backward_ended(self) -> None:
         """Nothing of ours outlives it."""
+        self.meanwhile.wait()
 
     @guarded
     def _begin_backward(self, tensors: object) -> None:
@@ -204,26 +205,26 @@ class Observer:
             return
         self._look_for_shared()
         measured = is_measured(self.step + 1, self.dense_until)
-        consumer = self._sight.remembered(root, recording=not self._is_eager)
+        reached = self._sight.remembered(root, recording=not self._is_eager)
         judged = self.structure
-        if consumer is None and judged is not None and self._rivals.is_known(root, loss_of(judged)):
+        if reached is None and judged is not None and self._rivals.is_known(root, loss_of(judged)):
             self._is_another()
             return
         walked = False
         if self._before_capture is not None:
-            if consumer is None:  # nothing that a walk would compute is computed while a graph records
+            if reached is None:  # nothing that a walk would compute is computed while a graph records
                 self.tally.counts["other_backwards"] += 1
                 return
-        elif consumer is None or (measured and self._sight.is_due(self.step + 1)):
-            if consumer is not None:  # a classification, however many losses without one went before
+        elif reached is None or (measured and self._sight.is_due(self.step + 1)):
+            if reached is not None:  # a classification, however many losses without one went before
                 self._sight.fruitless = 0
-            consumer, walked = self._look(root), True
-            if consumer is None and self.structure is None and self._sight.fruitless == FRUITLESS:
+            reached, walked = self._look(root), True
+            if reached is None and self.structure is None and self._sight.fruitless == FRUITLESS:
                 self._write_fruitless(root, scalar_of(tensors))
-        batch = read_batch(consumer) if consumer is not None and measured else None
+        batch = read_batch(reached.consumer, reached.log_softmax) if reached is not None and measured else None
         if batch is not None and not walked and self._may_wait:
             self.meanwhile.put_off(batch.log_probs.device)
-        if consumer is None or (measured and batch is None):
+        if reached is None or (measured and batch is None):
             self._is_another()
             if not self.step:
                 self.tally.no_classification(root)
@@ -237,7 +238,7 @@ class Observer:
         self.step += 1
         now = self._open = self._new_step()
         now.measured = measured
-        if batch is None:
+        if batch is None or self.structure is None:
             return
         if self.device is None:
             self.device = str(batch.log_probs.device)
@@ -246,34 +247,34 @@ class Observer:
         scale = self._scale if now.scaled else None
         if scale is not None:
             measurements["amp_scale"] = scale
-        probes = AtBackward(self.structure, self)
+        probes = AtBackward(self.structure, reached, self)
         with torch.no_grad():
             self._weights.before_backward(now)
             with self._aside():
-                features = probes.features(consumer, compared=self._is_compared) or Features()  # None: it failed
+                features = probes.features(compared=self._is_compared) or Features()  # None: it failed
                 self._beside.reads(batch.log_probs, batch.targets, *features)
-                plain = probes.plain(consumer, batch) or batch
+                plain = probes.plain(batch) or batch
                 self.meanwhile.do(lambda: probes.feature_lengths(features, now))
                 self.meanwhile.do(lambda: self._measure_rows(plain, now))
                 loss = scalar_of(tensors)
                 if loss is not None:
                     measurements["loss"] = loss / scale if scale is not None else loss
-                probes.weight(root, consumer, batch, now, scale)
+                probes.weight(root, now, scale)
             if self._is_eager and self._arrivals.likeness.wants_more(self._loading.epoch):
-                probes.likeness(root, consumer, batch, self._arrivals.likeness, now.epoch)
+                probes.likeness(root, batch, self._arrivals.likeness, now.epoch)
             rows = self._weights.rows_that_go_uphill if self._is_eager else None
             if self._closures > 1:  # a line search: where it goes is not what its last look alone asks for
                 self._weights.uphill.forget()
             elif rows is not None:
-                probes.uphill(consumer, plain, rows, self._weights.uphill)
+                probes.uphill(plain, rows, self._weights.uphill)
             if walked or (self._is_eager and now.step_in_epoch == 1 and now.epoch in IMAGES_AT):
                 probes.images(root, batch, now)
             if walked and self._is_eager:
-                probes.asked(consumer, plain, now)
+                probes.asked(plain, now)
             if walked:
-                probes.share(consumer, now)
-                probes.turned(consumer, now)
-                probes.targets(root, consumer, now)
+                probes.share(now)
+                probes.turned(now)
+                probes.targets(root, now)
 
     @told
     def gradients_asked(self, outputs: object, inputs: object, *, is_last: bool) -> None:
@@ -369,7 +370,7 @@ class Observer:
             measured=is_measured(self.step, self.dense_until),
         )
 
-    def _look(self, root: Node) -> Node | None:
+    def _look(self, root: Node) -> Reached | None:
         """Walk the graph; remember and write what it shows. None where it holds no classification."""
         known, step = self.structure, self.step + 1
         structure = self._sight.look(root, step, self._optimizers)
@@ -391,7 +392,7 @@ class Observer:
         updates = self.tally.counts["optimizer_steps"]
         self._at_a_look.write(root, structure, step, updates=updates, stepped=self._optimizers, is_first=last is None)
         self._write_counts()
-        return follow(root, structure.classification.path)
+        return self._sight.reached(root)
 
     @guarded
     def _write_fruitless(self, root: Node, loss: Tensor | None) -> None:
@@ -479,7 +480,7 @@ class Observer:
     def step_begins(self, optimizer: Optimizer) -> None:
         self._stepped = True
         self._optimizers.add(optimizer)
-        group = group_of(optimizer, self.structure.head) if self.structure is not None else None
+        group = self._places.group_of(optimizer, self.structure.head) if self.structure is not None else None
         holds_head = group is not None and group.get("lr") is not None
         inside = any(self._stepping)
         self._closures = self._closures if self._stepping else 0
@@ -502,7 +503,7 @@ class Observer:
             now.head_optimizers.add(id(optimizer))
             self._continuity.stepped(optimizer)
         self._read_lr(now, "lr_head", group)
-        self._read_lr(now, "lr_backbone", group_of(optimizer, self._weights.sentinel))
+        self._read_lr(now, "lr_backbone", self._places.group_of(optimizer, self._weights.sentinel))
 
     @told
     def step_ended(self, optimizer: Optimizer) -> None:

@@ -50,10 +50,13 @@ class Sharing:
 
     def next_gradient(self, step: int, name: Callable[[Tensor], str]) -> SharedFacts | None:
         """Another backward begins, or the training ended. What is to be written down, once it is certain."""
+        if not self._shared:
+            self._stepped.clear()
+            return None
         stepped, self._stepped = _alive(self._stepped), []
         shared, self._shared = self._shared, {}
-        self._times += bool(shared)
-        if not shared or self._times < SEEN or self._written >= shared.keys():
+        self._times += 1
+        if self._times < SEEN or self._written >= shared.keys():
             return None
         self._written |= shared.keys()
         first = next(iter(shared))

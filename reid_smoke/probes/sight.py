@@ -4,16 +4,48 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
+from functools import cached_property
 
+from torch import Tensor
 from torch.optim import Optimizer
 
+from reid_smoke.probes.classifier import Product, Shortcut
 from reid_smoke.probes.density import is_walked
+from reid_smoke.probes.judged import product_behind
 from reid_smoke.probes.log_softmax import log_softmax_of
 from reid_smoke.probes.nodes import Node, follow
 from reid_smoke.probes.structure import Structure, read_structure
 
 MOST_PATHS = 8  # shapes of the graph between loss and labels that are remembered
 PATIENCE = 50  # looks without any classification, after which every 50th backward is looked at
+
+
+class Reached:
+    """The judged classification in the graph of one step.
+
+    consumer: the node that holds the labels. log_softmax: what stands for it. feature (B, D): what feeds the
+    classifier, or None where backward does not keep it. has_head: whether the classifier still is the one that was
+    found; True where it does not tell.
+    """
+
+    def __init__(self, structure: Structure, consumer: Node, log_softmax: Node) -> None:
+        self.consumer, self.log_softmax = consumer, log_softmax
+        self._known, head = structure.classification, structure.head
+        self.feature = self._by(structure.shortcut, head) if structure.shortcut is not None else None
+        self.has_head = self.feature is not None
+        if not self.has_head:
+            product = self.product
+            self.feature = product.feature if product is not None else None
+            self.has_head = head is None or product is None or product.weight is None or product.weight is head
+
+    def _by(self, shortcut: Shortcut, head: Tensor | None) -> Tensor | None:
+        node = follow(self.log_softmax, self._known.product_path or ())
+        return shortcut.feature_of(node, head) if node is not None and head is not None else None
+
+    @cached_property
+    def product(self) -> Product | None:
+        """The classifier, its sides told apart."""
+        return product_behind(self.log_softmax, self._known)
 
 
 class Sight:
@@ -30,8 +62,8 @@ class Sight:
     def is_due(self, step: int) -> bool:
         return is_walked(step, self._walked)
 
-    def remembered(self, root: Node, *, recording: bool) -> Node | None:
-        """The node that holds the labels, by a way that an earlier look found; None where no such way leads to one.
+    def remembered(self, root: Node, *, recording: bool) -> Reached | None:
+        """The judged classification, by a way that an earlier look found; None where no such way leads to one.
 
         recording: a CUDA graph records. Then there is no looking again, and what it records is the model that was
             looked at.
@@ -40,10 +72,23 @@ class Sight:
             return None
         for path, name in self._paths:
             consumer = follow(root, path)
-            if consumer is None or consumer.name() != name or log_softmax_of(consumer) is None:
+            if consumer is None or consumer.name() != name:
                 continue
-            return consumer if recording or self.structure.is_of(consumer) else None
+            reached = self._reached(consumer)
+            if reached is not None:
+                return reached if recording or reached.has_head else None
         return None
+
+    def reached(self, root: Node) -> Reached | None:
+        """The judged classification, in the graph that was looked at last."""
+        consumer = follow(root, self.structure.classification.path) if self.structure is not None else None
+        return self._reached(consumer) if consumer is not None else None
+
+    def _reached(self, consumer: Node) -> Reached | None:
+        log_softmax = log_softmax_of(consumer)
+        if self.structure is None or log_softmax is None:
+            return None
+        return Reached(self.structure, consumer, log_softmax)
 
     def look(self, root: Node, step: int, stepped: Collection[Optimizer]) -> Structure | None:
         """Walk the graph. None where it holds no classification, or where that is not looked for any more."""

@@ -14,12 +14,20 @@ from torch.optim import Optimizer
 
 from reid_smoke.facts import GraphFacts, ModeFacts, OddLossFacts, ParameterFacts
 from reid_smoke.probes.batch import Batch
-from reid_smoke.probes.classifier import Product, divided, lengths_of_logits, scale_of_logits, steps_to_lengths
+from reid_smoke.probes.classifier import (
+    Product,
+    Shortcut,
+    divided,
+    lengths_of_logits,
+    scale_of_logits,
+    shortcut_to,
+    steps_to_lengths,
+)
 from reid_smoke.probes.cross_entropy import class_weights_of
 from reid_smoke.probes.graph import Classification, batch_of, walk
 from reid_smoke.probes.groups import held_by
 from reid_smoke.probes.heads import Beside
-from reid_smoke.probes.judged import candidates_of, choose_judged, product_of
+from reid_smoke.probes.judged import candidates_of, choose_judged
 from reid_smoke.probes.live import Live, find_live
 from reid_smoke.probes.log_softmax import is_over_batch, log_softmax_of
 from reid_smoke.probes.margin import margin_of
@@ -55,15 +63,7 @@ class Structure:
     batch_norms: Sequence[tuple[str, _BatchNorm]] = ()  # that the loss goes through; none where weights are divided
     opinions: Sequence[Classification] = ()  # with soft targets, on the same logits as the judged one, which has labels
     beside: Sequence[Beside] = ()  # classifications of other heads; none where weights are divided
-
-    def product_of(self, consumer: Node) -> Product | None:
-        """The classifier in the graph of a step's own, behind the node that holds its labels."""
-        return product_of(consumer, self.classification)
-
-    def is_of(self, consumer: Node) -> bool:
-        """Whether this classification still ends in the head that was found; True where it does not tell."""
-        product = self.product_of(consumer)
-        return self.head is None or product is None or product.weight is None or product.weight is self.head
+    shortcut: Shortcut | None = None  # to the classifier, where its weight is the head
 
     def parameter_facts(self, step: int) -> ParameterFacts:
         return parameter_facts(self.live, self.leaves, self.head, self.roles, step)
@@ -166,6 +166,7 @@ def read_structure(
         to_lengths=to_lengths,
         image_path=found.image_path,
         opinions=[candidates[at] for at in judged.opinions],
+        shortcut=shortcut_to(product) if product is not None and product.weight is head else None,
     )
     if sharded:
         return replace(structure, head=None, sharded=True)

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from reid_smoke.probes import measure
-from reid_smoke.probes.groups import holds
+from reid_smoke.probes.groups import Places
 from reid_smoke.probes.under_way import Step
 from reid_smoke.probes.uphill import Uphill
 
@@ -24,7 +24,8 @@ MOST_ROWS = 256  # of the head, that are looked at for what others than optimize
 class Weights:
     """Measures into the step that is under way. `eager`: it is computed now, and not recorded by a CUDA graph."""
 
-    def __init__(self) -> None:
+    def __init__(self, places: Places) -> None:
+        self._places = places
         self._head: measure.Watched | None = None
         self._backbone: measure.Watched | None = None
         self._is_before = False  # `before` of each has what it was as the optimizer began, which has not ended
@@ -69,19 +70,23 @@ class Weights:
         """
         sides = ((head, self._head), (backbone, self._backbone))
         # What was frozen since the last look has no gradient, and that is none of 0.
-        wanted = {
-            name: w.parameters for name, w in sides if w is not None and any(p.requires_grad for p in w.parameters)
-        }
-        if stepping is not None:
-            wanted = {name: some for name, some in wanted.items() if _is_due(some, stepping)}
-            for name, raw in ((head, "head_grad"), (backbone, "backbone_grad")):
-                if name in now.found_by_holder or not any(holds(stepping, p) for p in wanted.get(name, ())):
+        wanted: dict[str, list[Tensor]] = {}
+        for name, watched in sides:
+            if watched is None or not any(p.requires_grad for p in watched.parameters):
+                continue
+            if stepping is not None:
+                held = any(self._places.holds(stepping, p) for p in watched.parameters)
+                # Of parameters that another optimizer holds backward may still be on its way to them.
+                if not held and all(p.grad is None for p in watched.parameters):
                     continue
-                now.found_by_holder.add(name)
-                if name in now.measurements:
-                    now.measurements.setdefault(raw, now.measurements.pop(name))
-        new = {name: measure.gradients(some) for name, some in wanted.items() if name not in now.measurements}
-        now.measurements |= measure.lengths(new)
+                if held and name not in now.found_by_holder:
+                    now.found_by_holder.add(name)
+                    if name in now.measurements:
+                        raw = "head_grad" if name == head else "backbone_grad"
+                        now.measurements.setdefault(raw, now.measurements.pop(name))
+            if name not in now.measurements:
+                wanted[name] = measure.gradients(watched.parameters)
+        now.measurements |= measure.lengths(wanted)
 
     def before_step(self, now: Step, *, of_head: bool, eager: bool) -> None:
         """An optimizer is about to step; of_head: one that has the head."""
@@ -140,6 +145,8 @@ class Weights:
             self._apart.measurements["head_apart"] = _apart(self._head)
             self._apart = None
         updated, self._updated = self._updated, None
+        if updated is None and ending is None:
+            return
         changes, wholes = {}, {}
         if updated is not None:
             for name, watched in self._watched.items():
@@ -164,11 +171,3 @@ def _apart(head: measure.Watched) -> float | Tensor:
     if before.device.type == "cpu" and torch.equal(before, earlier):
         return 0.0
     return measure.apart(before[:MOST_ROWS], earlier[:MOST_ROWS])
-
-
-def _is_due(parameters: Sequence[Tensor], stepping: Optimizer) -> bool:
-    """Whether their gradients, as far as there are any, are the ones that are applied: of parameters that another
-    optimizer holds backward may still be on its way to them."""
-    if any(parameter.grad is not None for parameter in parameters):
-        return True
-    return any(holds(stepping, parameter) for parameter in parameters)

@@ -12,6 +12,7 @@ from torch.nn import functional as F
 from reid_smoke.probes import measure
 from reid_smoke.probes.batch import Batch
 from reid_smoke.probes.figures import read_figures
+from reid_smoke.probes.groups import Places
 from reid_smoke.probes.under_way import Step
 from reid_smoke.probes.weights import Weights
 
@@ -23,7 +24,7 @@ class Followed:
 
     def __init__(self, head: torch.Tensor) -> None:
         self.head, self.backbone = torch.nn.Parameter(head), torch.nn.Parameter(torch.full((2, 2), 5.0))  # of length 10
-        self.weights = Weights()
+        self.weights = Weights(Places())
         self.weights.follow_head(self.head)
         self.weights.follow_backbone([("layer", self.backbone)])
 
