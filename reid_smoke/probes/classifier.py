@@ -50,12 +50,11 @@ class Shortcut(NamedTuple):
     feature_saved_as: str
     to_weight: tuple[int, ...]  # edges from the product to the weight's leaf
 
-    def feature_of(self, node: Node, weight: Tensor) -> Tensor | None:
-        """Of the product `node`, (B, D); None where it is another operation, or the way leads to another weight."""
-        if node.name() != self.operation:
-            return None
-        leaf = follow(node, self.to_weight)
-        return saved(node, self.feature_saved_as) if getattr(leaf, "variable", None) is weight else None
+    def leads_to(self, weight: Tensor, node: Node | None) -> bool:
+        """Whether the product `node` is such an operation, and of this weight."""
+        if node is None or node.name() != self.operation:
+            return False
+        return getattr(follow(node, self.to_weight), "variable", None) is weight
 
 
 def shortcut_to(product: Product) -> Shortcut | None:

@@ -8,10 +8,14 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from reid_smoke.probes.nodes import Node, behind, edges, follow, name_of, saved, shape_of
+from reid_smoke.probes.nodes import Node, behind, edges, follow, keeps, name_of, saved, shape_of
 from reid_smoke.probes.other_losses import COMPILED, LOSSES, SHAPES, read_given
 
 PICKS = ("Gather", "Index", "MaskedSelect")  # of each row the value at its label
+READ = {  # what is read of a log-softmax's stand-ins; of all others their result
+    "Logsumexp": ("self", "result"), "Log": ("self",), "LogSigmoid": ("self",),
+    **dict.fromkeys((*LOSSES, COMPILED), ()),
+}  # fmt: skip
 COMBINES = ("Sub", "Add", "Log")  # what ends a CE without a log-softmax
 
 
@@ -28,9 +32,7 @@ def hides_log_softmax(node: Node) -> bool:
 
 def _is_kept(log_softmax: Node) -> bool:
     """Whether what `log_probs_of` reads is there to be read."""
-    wanted = {"Logsumexp": ("self", "result"), "Log": ("self",), "LogSigmoid": ("self",)}
-    own = wanted.get(name_of(log_softmax), ("result",) if name_of(log_softmax) not in (*LOSSES, COMPILED) else ())
-    return all(saved(log_softmax, name) is not None for name in own)
+    return all(keeps(log_softmax, name) for name in READ.get(name_of(log_softmax), ("result",)))
 
 
 def _log_softmax_of(node: Node) -> Node | None:

@@ -107,6 +107,14 @@ def saved(node: Node | None, name: str) -> Any:
     return getattr(node, f"_saved_{name}", None)
 
 
+def keeps(node: Node, name: str) -> bool:
+    """Whether there is such a thing to be read, without reading it."""
+    if not TELLS_OF_HOOKS:
+        return saved(node, name) is not None
+    kept = getattr(node, f"_raw_saved_{name}", None)
+    return kept is not None and not _is_packed(kept)
+
+
 def all_saved(node: Node) -> tuple[Any, ...]:
     """The same of a function that keeps what it likes: nothing, where it hides any of it."""
     if not TELLS_OF_HOOKS:

@@ -22,7 +22,8 @@ class _Held:
     """What an optimizer holds, by id, and how often each."""
 
     parameters: dict[int, Tensor]
-    places: Counter[int]
+    twice: frozenset[int]  # that it holds in more than one place
+    places: int
 
 
 class Sharing:
@@ -42,7 +43,7 @@ class Sharing:
         if any(optimizer is other for other in earlier):
             return  # it steps once more: that is counted elsewhere
         held = self._what_it_holds(optimizer)
-        ids = {key for key, times in held.places.items() if times > 1}
+        ids = set(held.twice)
         for other in earlier:
             ids |= held.parameters.keys() & self._held[other].parameters.keys()
         self._shared.update((key, held.parameters[key]) for key in ids if held.parameters[key].grad is not None)
@@ -77,9 +78,11 @@ class Sharing:
 
     def _what_it_holds(self, optimizer: Optimizer) -> _Held:
         known = self._held.get(optimizer)
-        if known is None or known.places.total() != sum(len(group["params"]) for group in optimizer.param_groups):
+        places = sum(len(group["params"]) for group in optimizer.param_groups)
+        if known is None or known.places != places:
             held = [p for group in optimizer.param_groups for p in group["params"]]
-            known = self._held[optimizer] = _Held({id(p): p for p in held}, Counter(map(id, held)))
+            twice = frozenset(key for key, times in Counter(map(id, held)).items() if times > 1)
+            known = self._held[optimizer] = _Held({id(p): p for p in held}, twice, places)
         return known
 
 

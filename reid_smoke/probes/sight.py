@@ -9,11 +9,11 @@ from functools import cached_property
 from torch import Tensor
 from torch.optim import Optimizer
 
-from reid_smoke.probes.classifier import Product, Shortcut
+from reid_smoke.probes.classifier import Product
 from reid_smoke.probes.density import is_walked
 from reid_smoke.probes.judged import product_behind
 from reid_smoke.probes.log_softmax import log_softmax_of
-from reid_smoke.probes.nodes import Node, follow
+from reid_smoke.probes.nodes import Node, follow, saved
 from reid_smoke.probes.structure import Structure, read_structure
 
 MOST_PATHS = 8  # shapes of the graph between loss and labels that are remembered
@@ -21,26 +21,25 @@ PATIENCE = 50  # looks without any classification, after which every 50th backwa
 
 
 class Reached:
-    """The judged classification in the graph of one step.
-
-    consumer: the node that holds the labels. log_softmax: what stands for it. feature (B, D): what feeds the
-    classifier, or None where backward does not keep it. has_head: whether the classifier still is the one that was
-    found; True where it does not tell.
-    """
+    """The judged classification in the graph of one step. consumer: the node that holds the labels. log_softmax: what
+    stands for it. has_head: whether the classifier is the one that was found; True where it does not tell."""
 
     def __init__(self, structure: Structure, consumer: Node, log_softmax: Node) -> None:
         self.consumer, self.log_softmax = consumer, log_softmax
-        self._known, head = structure.classification, structure.head
-        self.feature = self._by(structure.shortcut, head) if structure.shortcut is not None else None
-        self.has_head = self.feature is not None
-        if not self.has_head:
-            product = self.product
-            self.feature = product.feature if product is not None else None
+        self._known, self._shortcut, head = structure.classification, structure.shortcut, structure.head
+        self._node = follow(log_softmax, self._known.product_path) if self._known.product_path is not None else None
+        if self._shortcut is None or head is None or not self._shortcut.leads_to(head, self._node):
+            self._shortcut, product = None, self.product
             self.has_head = head is None or product is None or product.weight is None or product.weight is head
+        else:
+            self.has_head = True
 
-    def _by(self, shortcut: Shortcut, head: Tensor | None) -> Tensor | None:
-        node = follow(self.log_softmax, self._known.product_path or ())
-        return shortcut.feature_of(node, head) if node is not None and head is not None else None
+    @property
+    def feature(self) -> Tensor | None:
+        """(B, D), what feeds the classifier; None where backward does not keep it."""
+        if self._shortcut is not None:
+            return saved(self._node, self._shortcut.feature_saved_as)  # type: ignore[no-any-return]
+        return self.product.feature if self.product is not None else None
 
     @cached_property
     def product(self) -> Product | None:
