@@ -8,17 +8,22 @@ from contextlib import ExitStack, contextmanager
 from typing import Any, Protocol, TypeVar
 
 import torch
-from torch._C._dynamo.eval_frame import get_eval_frame_callback as _compiles_what_runs
 from torch._compile import _disable_dynamo
 from torch.utils._python_dispatch import _disable_current_modes
+
+try:  # of torch's own, and nowhere promised
+    from torch._C._dynamo.eval_frame import get_eval_frame_callback
+except ImportError:
+    get_eval_frame_callback = None  # type: ignore[assignment]
+
+# torch 2.6 raises a TypeError in their step; those in between were not tried.
+GOES_AROUND = get_eval_frame_callback is not None and torch.__version__ >= "2.11"  # compared as versions
+Method = TypeVar("Method", bound=Callable[..., Any])
 
 
 class Accountable(Protocol):
     def fault(self, probe: str, error: BaseException) -> None: ...
     def disabled(self, probe: str) -> bool: ...
-
-
-Method = TypeVar("Method", bound=Callable[..., Any])
 
 
 def they_have_modes() -> bool:
@@ -45,9 +50,11 @@ def not_compiled(method: Method) -> Method:
     torch's own decorator does that, too; where nothing is being compiled, which is nearly always, it is gone around.
     """
     apart = _disable_dynamo(method)
+    if not GOES_AROUND:
+        return apart  # type: ignore[return-value]  # of the same signature
 
     def either(*args: Any, **kwargs: Any) -> Any:
-        if torch.compiler.is_compiling() or _compiles_what_runs():
+        if torch.compiler.is_compiling() or get_eval_frame_callback() is not None:
             return apart(*args, **kwargs)
         return method(*args, **kwargs)
 

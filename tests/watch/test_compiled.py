@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,8 +10,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+import reid_smoke
 from reid_smoke.checks.catalogue import rank
 from reid_smoke.facts import ProbeFault
+from reid_smoke.probes.observer import Observer
 from tests.checks.tiny import Crops, TinyTraining, run_tiny
 
 
@@ -86,3 +89,26 @@ def test_a_fault_is_named_first(training: type[TinyTraining], code: str) -> None
     found = rank(judgement.results)
     assert [r.check.code for r in found][:1] == [code], [(r.check.code, r.finding) for r in found]
     assert not ledger.all(ProbeFault)
+
+
+def test_what_is_ours_is_never_compiled(tmp_path: Path) -> None:
+    """Between two pieces of a compiled step whatever runs there is compiled, too: our hooks are left as they are."""
+    entries = pytest.importorskip("torch._C._dynamo.eval_frame")._debug_get_cache_entry_list
+
+    class CompiledStep(TinyTraining):
+        steps, window = 12, (6, 12)
+
+        def after_building(self) -> None:
+            self.piece = compiled(super().train_step)
+
+        def train_step(self, images: Tensor, labels: Tensor) -> None:
+            self.piece(images, labels)
+
+    with reid_smoke.watch(window=CompiledStep.window, out=tmp_path) as watch:
+        CompiledStep().train()
+    assert len(watch.ledger.steps) == CompiledStep.steps
+    told = [Observer.backward_begins, Observer.step_begins, Observer.zeroed, Observer.backward_ended]
+    for method in told:
+        while method is not None:
+            assert entries(method.__code__) == []
+            method = getattr(method, "__wrapped__", None)  # the layers that it is put together from
