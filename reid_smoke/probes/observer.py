@@ -18,7 +18,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from typing import Any
-from weakref import WeakKeyDictionary, WeakSet
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
@@ -36,10 +36,9 @@ from reid_smoke.probes.at_backward import AtBackward, Features
 from reid_smoke.probes.batch import Batch
 from reid_smoke.probes.beside import Beside
 from reid_smoke.probes.checkpoint import not_arrived
-from reid_smoke.probes.continuity import Continuity
 from reid_smoke.probes.cross_entropy import read_batch
 from reid_smoke.probes.density import DENSE_UNTIL, is_measured
-from reid_smoke.probes.groups import Places, as_float
+from reid_smoke.probes.groups import as_float
 from reid_smoke.probes.guard import Method, guarded, not_compiled, past_their_modes, they_have_modes
 from reid_smoke.probes.labels import LabelsBeforeLoss
 from reid_smoke.probes.loading import Loading
@@ -47,13 +46,12 @@ from reid_smoke.probes.meanwhile import Meanwhile
 from reid_smoke.probes.nodes import Node, root_of, scalar_of
 from reid_smoke.probes.resume import rates_of
 from reid_smoke.probes.rivals import Rivals, loss_of
-from reid_smoke.probes.sharing import Sharing
 from reid_smoke.probes.sight import Reached, Sight
 from reid_smoke.probes.structure import Structure, read_unclassified
 from reid_smoke.probes.summands import without_gradient
 from reid_smoke.probes.tally import Counted, Tally
 from reid_smoke.probes.under_way import Recorded, Step
-from reid_smoke.probes.weights import Weights
+from reid_smoke.probes.updates import Updates
 from reid_smoke.probes.writer import FactWriter
 
 WAITED_FOR = 5  # first steps whose figures are there at once; later ones arrive when they do
@@ -98,8 +96,8 @@ class Observer:
         self._started = started if started is not None else time.perf_counter()
         self._first_batch: float | None = None
         self._sight = Sight(head)
-        self._places = Places()
-        self._weights = Weights(self._places)
+        self._updates = Updates()
+        self._weights = self._updates.weights
         self._open: Step | None = None
         self._captured: WeakKeyDictionary[object, Recorded] = WeakKeyDictionary()  # by CUDA graph
         self._beside = Beside()
@@ -109,15 +107,10 @@ class Observer:
         self._loading = Loading(ledger)
         self._arrivals = Arrivals(self._writer, self._skipped)
         self.labels_before = LabelsBeforeLoss()
-        self._sharing = Sharing()
         self._at_a_look = AtALook(self._writer, self._loading, self)
-        self._continuity = Continuity()
         self._rivals = Rivals(head)
-        self._optimizers: WeakSet[Optimizer] = WeakSet()  # that stepped
-        self._stepping: list[bool] = []  # of each optimizer that steps now, the outermost first: is the head in it
-        self._closures = 0  # backwards within the optimizer's step
         self._scale: Tensor | None = None
-        self._stepped = False
+        self._scaler_stepped = False
         self._asks_only = True  # for gradients, by torch.autograd.grad, and never goes backward
         self.tally = Tally()
         self._loads = 0
@@ -163,7 +156,7 @@ class Observer:
 
     @told
     def batch_fetched(self, iterator: object, seconds: float) -> None:
-        self._stepping.clear()  # a step that raised never ended
+        self._updates.forget()
         self._loading.fetched(iterator, seconds)
 
     @told
@@ -229,10 +222,8 @@ class Observer:
             if not self.step:
                 self.tally.no_classification(root)
             return
-        within = self._stepping.copy()  # the backward is a closure's: the optimizer's step goes on after it
         self._settle()
-        self._stepping = within
-        self._closures += bool(within)
+        self._updates.backward_within()
         self._rivals.judged_came()
         self.tally.counts["backwards"] += 1
         self.step += 1
@@ -263,7 +254,7 @@ class Observer:
             if self._is_eager and self._arrivals.likeness.wants_more(self._loading.epoch):
                 probes.likeness(root, batch, self._arrivals.likeness, now.epoch)
             rows = self._weights.rows_that_go_uphill if self._is_eager else None
-            if self._closures > 1:  # a line search: where it goes is not what its last look alone asks for
+            if self._updates.closures > 1:  # a line search: where it goes is not what its last look alone asks for
                 self._weights.uphill.forget()
             elif rows is not None:
                 probes.uphill(plain, rows, self._weights.uphill)
@@ -297,7 +288,7 @@ class Observer:
     @property
     def _may_wait(self) -> bool:
         """What belongs to this step's batch and to the last step's end may be measured while backward runs."""
-        if not self._is_eager or self.step < WAITED_FOR or self._stepping:
+        if not self._is_eager or self.step < WAITED_FOR or self._updates.are_under_way:
             return False
         return not self._weights.uphill.wants_more
 
@@ -373,7 +364,7 @@ class Observer:
     def _look(self, root: Node) -> Reached | None:
         """Walk the graph; remember and write what it shows. None where it holds no classification."""
         known, step = self.structure, self.step + 1
-        structure = self._sight.look(root, step, self._optimizers)
+        structure = self._sight.look(root, step, self._updates.stepped)
         if structure is None:
             return None
         if known is not None and structure.live.holds(known.head):
@@ -386,11 +377,13 @@ class Observer:
         if last is None or last.head is not structure.head:
             self._weights.follow_head(structure.head)
             if structure.head is not None:
-                self._continuity.head(structure.head, structure.live.name(structure.head))
+                self._updates.heads.head(structure.head, structure.live.name(structure.head))
         if last is None or [id(p) for _, p in last.backbone] != [id(p) for _, p in structure.backbone]:
             self._weights.follow_backbone(structure.backbone)
         updates = self.tally.counts["optimizer_steps"]
-        self._at_a_look.write(root, structure, step, updates=updates, stepped=self._optimizers, is_first=last is None)
+        self._at_a_look.write(
+            root, structure, step, updates=updates, stepped=self._updates.stepped, is_first=last is None
+        )
         self._write_counts()
         return self._sight.reached(root)
 
@@ -468,79 +461,38 @@ class Observer:
 
     @told
     def scaler_step_begins(self) -> None:
-        self._stepped = False
+        self._scaler_stepped = False
 
     @told
     def scaler_step_ended(self) -> None:
-        if not self._stepped:
+        if not self._scaler_stepped:
             self.tally.counts["skipped"] += 1
             self._note("k")
 
     @told
     def step_begins(self, optimizer: Optimizer) -> None:
-        self._stepped = True
-        self._optimizers.add(optimizer)
-        group = self._places.group_of(optimizer, self.structure.head) if self.structure is not None else None
-        holds_head = group is not None and group.get("lr") is not None
-        inside = any(self._stepping)
-        self._closures = self._closures if self._stepping else 0
-        self._stepping.append(holds_head or inside)
-        now = self._open
-        if now is None or self.structure is None or not now.measured:
-            self._weights.lose_sight()
-            return
-        now.row = None  # a graph that holds no update: it follows by itself
-        with torch.no_grad():
-            self._weights.before_step(now, of_head=holds_head, eager=self._is_eager)
-            with self._aside():  # a step reads the gradients, and leaves them as they are
-                self._weights.read_gradients(now, "head_grad_applied", "backbone_grad_applied", optimizer)
-        # A wrapper (Lookahead, say) steps the optimizer inside of it: that is one step.
-        if len(self._stepping) == 1:
-            self._sharing.step(optimizer)
-        for_another = now.head_steps > 0 and "x" in now.events.rsplit("s", 1)[-1]  # a loss that went backward since
-        if holds_head and not inside and not for_another:
-            now.head_steps += 1
-            now.head_optimizers.add(id(optimizer))
-            self._continuity.stepped(optimizer)
-        self._read_lr(now, "lr_head", group)
-        self._read_lr(now, "lr_backbone", self._places.group_of(optimizer, self._weights.sentinel))
+        self._scaler_stepped = True
+        head = self.structure.head if self.structure is not None else None
+        now = self._open if self.structure is not None and self._open is not None and self._open.measured else None
+        self._updates.begin(optimizer, head, now, eager=self._is_eager, aside=self._aside())
 
     @told
     def step_ended(self, optimizer: Optimizer) -> None:
-        holds_head = self._stepping.pop() if self._stepping else False
         self.tally.counts["optimizer_steps"] += 1
         self._note("s")
-        if self._open is not None:
-            self._open.applied = True
-            if not self._open.measured:
-                return
-            with torch.no_grad():
-                self._read_skip(self._open, optimizer)
-                self._weights.after_step(self._open, of_head=holds_head, eager=self._is_eager)
-        elif self.tally.counts["optimizer_steps"] in STEPS_WITHOUT_BACKWARD:
+        now = self._open
+        if now is not None:
+            now.applied = True
+        self._updates.end(optimizer, now if now is not None and now.measured else None, eager=self._is_eager)
+        if now is None and self.tally.counts["optimizer_steps"] in STEPS_WITHOUT_BACKWARD:
             self._write_counts()
 
     @guarded
     def _look_for_shared(self) -> None:
         if self.structure is not None:
-            facts = self._sharing.next_gradient(self.step, self.structure.live.name)
+            facts = self._updates.sharing.next_gradient(self.step, self.structure.live.name)
             if facts is not None:
                 self.ledger.add(facts)
-
-    def _read_skip(self, now: Step, optimizer: Optimizer) -> None:
-        """A fused optimizer is stepped by GradScaler all the same, and skips by itself what is not finite."""
-        found = getattr(optimizer, "found_inf", None)
-        if isinstance(found, Tensor):
-            skip = (found.detach().reshape(()) > 0).float()
-            earlier = now.measurements.get("skips")
-            now.measurements["skips"] = skip + earlier if isinstance(earlier, Tensor) else skip
-
-    def _read_lr(self, now: Step, name: str, group: dict[str, Any] | None) -> None:
-        lr = group.get("lr") if group is not None else None
-        if isinstance(lr, Tensor) and lr.device.type != "cpu":
-            now.measurements[name] = lr.detach().reshape(()).clone()
-        elif lr is not None:
-            setattr(now, name, as_float(lr))
 
     def _note(self, event: str) -> None:
         if self._open is not None:
@@ -553,11 +505,11 @@ class Observer:
     @told
     def settle(self) -> None:
         """Close the step that is under way, where there is one."""
+        self._updates.forget()
         self._settle()
 
     def _settle(self) -> None:
         now, self._open = self._open, None
-        self._stepping.clear()  # a step that raised never ended
         if now is None or self._before_capture is not None:
             return
         if now.compute_s is None:
@@ -597,7 +549,7 @@ class Observer:
         self._note("x")
 
     def _write_counts(self, *, others_under_way: int = 0) -> None:
-        facts = self.tally.facts(self.step, self._continuity, self._rivals, others_under_way=others_under_way)
+        facts = self.tally.facts(self.step, self._updates.heads, self._rivals, others_under_way=others_under_way)
         self._writer.if_new(facts)
 
     @told
