@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from reid_smoke.facts import CrashFacts, OutOfMemoryFacts
-from reid_smoke.probes.labels import LabelsBeforeLoss
+from reid_smoke.probes.labels import ASSERTED, LabelsBeforeLoss
 from reid_smoke.probes.memory import read_out_of_memory
 
 if TYPE_CHECKING:
@@ -48,8 +48,8 @@ def read_crash(error: BaseException, step: int, labels: LabelsBeforeLoss) -> Cra
     frames = list(traceback.walk_tb(error.__traceback__))
     if any(_is_late_in_a_step(frame) for frame, _ in frames):
         step = max(0, step - 1)
-    if "device-side assert" in str(error):
-        bad, classes = labels.bad()
+    if ASSERTED in str(error):
+        bad, classes = labels.bad(_widths([frame for frame, _ in frames]))
     else:
         bad, classes = _bad_labels([frame for frame, _ in frames])
         if not bad:
@@ -113,11 +113,18 @@ def _bad_indices(message: str, frames: list[FrameType]) -> tuple[tuple[int, ...]
     if said is None:
         return (), None
     index, size = int(said[1]), int(said[2])
-    for labels in _like_labels(frames):
+    for labels in _like_labels(frames, everywhere=True):  # many scatter on the host what lies on a GPU
         wrong = labels[(labels < 0) | (labels >= size)]
         if index in wrong:
             return tuple(sorted(set(wrong.tolist()))[:16]), size
     return (), None
+
+
+def _widths(frames: list[FrameType]) -> set[int]:
+    """C of each (B, C) that may be logits, in the frames of whoever called torch. Of shapes a dead GPU tells, too."""
+    theirs = [frame for frame in frames if not frame.f_code.co_filename.startswith((TORCH, OURS))]
+    values = [value for frame in theirs for value in list(frame.f_locals.values()) if isinstance(value, Tensor)]
+    return {value.shape[1] for value in values if value.dim() == 2 and value.is_floating_point() and value.shape[1] > 1}
 
 
 def _only_label(message: str, frames: list[FrameType]) -> int | None:

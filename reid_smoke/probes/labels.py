@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import torch
 from torch import Tensor
 
 from reid_smoke.facts import LabelFacts
+
+ASSERTED = "device-side assert"  # in whatever a GPU answers after one
+WHOLE = (torch.int64, torch.int32)
+CALLED = ("pid", "label", "target", "identit")  # as labels are, where a batch is a dict
 
 
 class LabelCounts:
@@ -57,13 +61,20 @@ class LabelsBeforeLoss:
 
     A label out of range is a device-side assertion there, after which the GPU answers nothing any more. But what went
     before the loss in the same stream has arrived: the labels lie in the host's memory when the error is raised.
+
+    Of a loss that is written by hand nobody tells. But its labels were on the host when the loader gave them.
+
+    classes: of the judged head; None as long as that is not known.
     """
 
     LOSSES = 16  # the error is raised some launches after the loss that it belongs to
+    BATCHES = 4  # the same, where a prefetcher is one ahead
     MOST = 1 << 16  # labels of one loss; what has more is no loss of identities
 
     def __init__(self) -> None:
+        self.classes: int | None = None
         self._given: deque[tuple[Tensor, int, int]] = deque(maxlen=self.LOSSES)  # labels, the ignored one, classes
+        self._fetched: deque[Tensor] = deque(maxlen=self.BATCHES)
 
     def note(self, logits: Tensor, labels: Tensor, ignore_index: int) -> None:
         """logits (B, C, ...) and labels (B, ...) int64 on a GPU. Nothing waits for it."""
@@ -77,11 +88,43 @@ class LabelsBeforeLoss:
         host.copy_(labels.detach(), non_blocking=True)
         self._given.append((host, ignore_index, logits.shape[1] if logits.dim() > 1 else logits.shape[0]))
 
-    def bad(self) -> tuple[tuple[int, ...], int | None]:
-        """The least and the largest label of the latest loss that had one outside 0..C-1, where they are, and C."""
+    def fetched(self, batch: object) -> None:
+        """A loader gave this batch."""
+        labels = _labels_in(batch)
+        if labels is not None and labels.numel() <= self.MOST:
+            self._fetched.append(labels)
+
+    def bad(self, widths: Collection[int] = ()) -> tuple[tuple[int, ...], int | None]:
+        """The least and the largest label of the latest loss that had one outside 0..C-1, where they are, and C.
+
+        widths: of what may be logits, where no head is known yet. The widest that the labels do not fit is them:
+        a narrower one is a feature.
+        """
         for host, ignored, classes in reversed(self._given):
-            labels = set(host.flatten().tolist()) - {ignored}
-            wrong = [label for label in (min(labels, default=0), max(labels, default=0)) if not 0 <= label < classes]
+            wrong = _outside(set(host.flatten().tolist()) - {ignored}, classes)
             if wrong:
-                return tuple(sorted(set(wrong))), classes
+                return wrong, classes
+        for host in reversed(self._fetched):
+            labels = set(host.flatten().tolist())
+            for width in sorted(widths, reverse=True) if self.classes is None else (self.classes,):
+                wrong = _outside(labels, width)
+                if wrong:
+                    return wrong, width
         return (), None
+
+
+def _outside(labels: set[int], classes: int) -> tuple[int, ...]:
+    wrong = {label for label in (min(labels, default=0), max(labels, default=0)) if not 0 <= label < classes}
+    return tuple(sorted(wrong))
+
+
+def _labels_in(batch: object) -> Tensor | None:
+    """(B,) whole numbers on the host: the first of a batch, which are its identities, cameras and the like after them;
+    of several that have names the one that is called so."""
+    if isinstance(batch, Mapping):
+        named = sorted(batch.items(), key=lambda item: not any(word in str(item[0]).lower() for word in CALLED))
+        parts: Iterable[object] = (part for _, part in named)
+    else:
+        parts = batch if isinstance(batch, (list, tuple)) else ()
+    tensors = (part for part in parts if isinstance(part, Tensor))
+    return next((t for t in tensors if t.dtype in WHOLE and t.dim() == 1 and t.device.type == "cpu"), None)

@@ -40,7 +40,7 @@ from reid_smoke.probes.cross_entropy import read_batch
 from reid_smoke.probes.density import DENSE_UNTIL, is_measured
 from reid_smoke.probes.groups import as_float
 from reid_smoke.probes.guard import Method, guarded, not_compiled, past_their_modes, they_have_modes
-from reid_smoke.probes.labels import LabelsBeforeLoss
+from reid_smoke.probes.labels import ASSERTED, LabelsBeforeLoss
 from reid_smoke.probes.loading import Loading
 from reid_smoke.probes.meanwhile import Meanwhile
 from reid_smoke.probes.nodes import Node, root_of, scalar_of
@@ -155,9 +155,11 @@ class Observer:
             self._open.compute_s = time.perf_counter() - self._open.arrived
 
     @told
-    def batch_fetched(self, iterator: object, seconds: float) -> None:
+    def batch_fetched(self, iterator: object, seconds: float, batch: object) -> None:
         self._updates.forget()
         self._loading.fetched(iterator, seconds)
+        if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]  # torch ships no type for it
+            self.labels_before.fetched(batch)
 
     @told
     def epoch_ended(self, iterator: object) -> None:
@@ -373,6 +375,7 @@ class Observer:
                 return None
             if self._rivals.is_of_a_critic(before, other):
                 self._begin_anew(before.name)
+        self.labels_before.classes = structure.graph_facts.num_classes
         last = self._sight.keep(structure, step)
         if last is None or last.head is not structure.head:
             self._weights.follow_head(structure.head)
@@ -569,6 +572,8 @@ class Observer:
     # --- faults of our own ---
 
     def fault(self, probe: str, error: BaseException) -> None:
+        if ASSERTED in str(error):
+            return  # whatever a GPU is asked after that ends so; it is told of as their crash
         self._faults[probe] = self._faults.get(probe, 0) + 1
         if self._faults[probe] <= MOST_FAULTS:
             self.ledger.add(ProbeFault(step=self.step, probe=probe, message=f"{type(error).__name__}: {error}"))

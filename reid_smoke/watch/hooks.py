@@ -197,7 +197,7 @@ def _next_batch(original: Callable[..., Any], observer: Observer) -> Callable[..
         except StopIteration:
             observer.epoch_ended(self)
             raise
-        observer.batch_fetched(self, time.perf_counter() - asked)
+        observer.batch_fetched(self, time.perf_counter() - asked, batch)
         return batch
 
     return next_batch

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
+from reid_smoke.facts import ProbeFault
 from reid_smoke.ledger import Ledger
 from tests.conftest import ReidSmoke
 from tests.warm import Warm
@@ -202,3 +206,40 @@ def test_the_report_is_written_where_it_began(warm: Warm, tmp_path: Path) -> Non
     ended = watch(warm, tmp_path, "script.py")
     assert ended.code == 3
     assert report(tmp_path)["verdict"] == "UNKNOWN"
+
+
+SMOOTHED_BY_HAND = """
+import sys
+import torch
+from torch import nn
+from torch.utils.data import DataLoader, TensorDataset
+
+def loss(score, labels):
+    log_probs = score.log_softmax(1)
+    targets = torch.zeros_like(log_probs).scatter_(1, labels.unsqueeze(1), 1)
+    return (-(0.9 * targets + 0.01) * log_probs).mean(0).sum()
+
+labels = torch.arange(400) % 10
+labels[int(sys.argv[1])] = 10
+cameras = torch.arange(400) % 600
+model = nn.Sequential(nn.Linear(8, 16), nn.BatchNorm1d(16), nn.Linear(16, 10, bias=False)).cuda()
+optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+for features, pids, _ in DataLoader(TensorDataset(torch.randn(400, 8), labels, cameras), 16):
+    score = model(features.cuda())
+    optimizer.zero_grad()
+    loss(score, pids.cuda()).backward()
+    optimizer.step()
+torch.cuda.synchronize()
+"""
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device here")
+@pytest.mark.parametrize("place", [3, 389])  # in the first batch, and in the last but one
+def test_a_label_out_of_range_of_a_loss_by_hand_is_named_on_a_gpu(tmp_path: Path, place: int) -> None:
+    (tmp_path / "train.py").write_text(SMOOTHED_BY_HAND)
+    command = [sys.executable, "-m", "reid_smoke", "watch", "train.py", str(place)]
+    ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert ended.returncode == 1, ended.stderr
+    assert [(f["code"], f["primary"]) for f in report(tmp_path)["findings"]][:1] == [("RS101", True)]
+    assert "holds labels 10; the logits are 10 wide" in report(tmp_path)["findings"][0]["evidence"]
+    assert Ledger.read(next(tmp_path.glob("runs/*/facts.jsonl"))).all(ProbeFault) == []

@@ -43,3 +43,31 @@ def test_a_hardest_negative_that_is_not_there(labels: list[int], only: int | Non
     with pytest.raises(IndexError) as raised:
         hardest_negative(torch.tensor(labels, dtype=torch.int64))
     assert read(raised.value).only_label == only
+
+
+def asserted(scores: torch.Tensor, feature: torch.Tensor) -> None:
+    raise RuntimeError("CUDA error: device-side assert triggered\nCUDA kernel errors might be reported late")
+
+
+@pytest.mark.parametrize(
+    ("batch", "known", "bad"),
+    [
+        (["names", torch.zeros(4, 3, 2, 2), torch.tensor([0, 9, 12, 3]), torch.tensor([1, 99, 1, 1])], None, (12,)),
+        ((torch.tensor([0, 9, 12, -1]), torch.tensor([0, 500, 1, 1])), 12, (-1, 12)),
+        ({"index": torch.tensor([70, 80]), "pids": torch.tensor([10, 11])}, 11, (11,)),
+        ([torch.zeros(2, 3), torch.tensor([3, 4]), torch.tensor([300, 400])], 12, ()),  # labels that fit: another fault
+        ("no batch that we know", 12, ()),
+    ],
+)
+def test_labels_that_no_loss_of_torchs_was_given_are_those_that_the_loader_gave(
+    batch: object, known: int | None, bad: tuple[int, ...]
+) -> None:
+    """Smoothing by hand scatters them: on a GPU nothing says more than that an index was too large."""
+    labels = LabelsBeforeLoss()
+    labels.classes = known
+    labels.fetched(batch)
+    with pytest.raises(RuntimeError) as raised:
+        asserted(torch.zeros(4, 11), torch.zeros(4, 6))
+    crash = read_crash(raised.value, 0, labels)
+    assert crash.bad_labels == bad
+    assert crash.num_classes == ((known or 11) if bad else None)
