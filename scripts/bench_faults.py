@@ -95,6 +95,7 @@ def _left_to_the_parent() -> None:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--way", choices=("run", "watch"), default="run", help="through parts, or through scripts")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="where the scripts train (cpu)")
     parser.add_argument("--omniglot", type=Path, help="Omniglot in Market-1501's layout, for the third set-up")
     parser.add_argument("--setups", default="", help="names, separated by commas; all by default")
     parser.add_argument("--seeds", type=int, default=3, help="how many (3)")
@@ -110,6 +111,8 @@ def _arguments() -> argparse.Namespace:
     arguments = parser.parse_args()
     if arguments.peers and arguments.way == "watch":
         parser.error("--peers goes through parts: leave --way out")
+    if arguments.device != "cpu" and arguments.way != "watch":
+        parser.error("--device is the scripts': add --way watch")
     return arguments
 
 

@@ -27,6 +27,7 @@ class Key:
     way: str
     facts: Path | None
     peers: bool = False  # run the other tools on it, too
+    device: str = "cpu"  # of a script
 
 
 def all_cases(arguments: argparse.Namespace) -> list[Key]:
@@ -58,7 +59,7 @@ def _scripted(arguments: argparse.Namespace, only: list[str], names: list[str]) 
     faults = {f.name: f.wanted for f in all_faults()}
     known = {**faults, **{c.name: ("control",) for c in all_controls()}}
     return [
-        Key(case, style, seed, None, "watch", arguments.facts)
+        Key(case, style, seed, None, "watch", arguments.facts, device=arguments.device)
         for seed in range(arguments.seeds)
         for style in STYLES
         if not names or style in names
@@ -80,7 +81,7 @@ def run_key(key: Key) -> dict[str, Any]:
     fault = next((f for f in all_faults() if f.name == key.case), None)
     control = next((c for c in all_controls() if c.name == key.case), None)
     if key.way == "watch":
-        outcome = run_script(key.case, fault.wanted if fault else (), key.setup, key.seed, key.facts)
+        outcome = run_script(key.case, fault.wanted if fault else (), key.setup, key.seed, key.device, key.facts)
     else:
         case = _case(key, fault, control)
         outcome = run_case(case)

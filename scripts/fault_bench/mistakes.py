@@ -156,7 +156,7 @@ ANYWHERE: dict[str, Edit] = {
     ),
     "weights-of-an-integer-division": {
         "ce": [
-            "weights = torch.zeros(score.shape[1])",
+            "weights = torch.zeros(score.shape[1]).to(score.device)",
             "weights[:2] = 1.0",
             "loss_id = nn.functional.cross_entropy(score.float(), labels, weight=weights)",
         ]

@@ -42,7 +42,7 @@ def write_script(style: str, case: str, folder: Path) -> Path:
     return folder / f"{style}.py"
 
 
-def run_script(case: str, wanted: tuple[str, ...], style: str, seed: int, facts: Path | None) -> Outcome:
+def run_script(case: str, wanted: tuple[str, ...], style: str, seed: int, device: str, facts: Path | None) -> Outcome:
     """Watch the script until the verdict is certain. Never raises: what goes wrong is in the outcome."""
     assert style in STYLES, style
     begun = time.perf_counter()
@@ -52,7 +52,7 @@ def run_script(case: str, wanted: tuple[str, ...], style: str, seed: int, facts:
             script = write_script(style, case, folder)
             done = subprocess.run(
                 [sys.executable, "-m", "reid_smoke", "watch", "--window", f"{WINDOW[0]}:{WINDOW[1]}", "--stop",
-                 "--out", str(folder / "out"), str(script), str(seed)],
+                 "--out", str(folder / "out"), str(script), str(seed), device],
                 capture_output=True, text=True, timeout=300, cwd=folder,
                 env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": _path()},
             )  # fmt: skip

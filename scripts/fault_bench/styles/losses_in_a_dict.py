@@ -44,7 +44,7 @@ def collate(samples):
     return {"images": images, "pids": labels}
 
 
-def main(seed):
+def main(seed, device):
     random.seed(seed)
     torch.manual_seed(seed)
     dataset = People()
@@ -52,6 +52,7 @@ def main(seed):
     sampler = RandomIdentitySampler(dataset)
     loader = DataLoader(dataset, batch_sampler=sampler, collate_fn=collate)
     model = Model(num_classes)
+    model.to(device)
     optimizer = torch.optim.Adam(model.parameters(), lr=3e-3, eps=1e-3)
     scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 0.5 + 0.5 * math.cos(math.pi * step / 200))
     iteration = 0
@@ -59,6 +60,7 @@ def main(seed):
         model.train()
         for batch in loader:
             iteration += 1
+            batch = {name: part.to(device) for name, part in batch.items()}
             losses = model(batch)
             loss = sum(losses.values()) / ACCUMULATE
             loss.backward()
@@ -70,4 +72,4 @@ def main(seed):
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]))
+    main(int(sys.argv[1]), sys.argv[2])

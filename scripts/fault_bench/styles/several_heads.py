@@ -56,7 +56,7 @@ def make_loss(num_classes, width):
     return loss_func, center
 
 
-def main(seed):
+def main(seed, device):
     random.seed(seed)
     torch.manual_seed(seed)
     dataset = People()
@@ -65,15 +65,18 @@ def main(seed):
     loader = DataLoader(dataset, batch_sampler=sampler)
     model = Transformer(num_classes)
     loss_func, center = make_loss(num_classes, Backbone.width)
+    model.to(device)
+    center.to(device)
     optimizer = torch.optim.AdamW(model.parameters(), lr=2e-3, weight_decay=1e-4)
     optimizer_center = torch.optim.SGD(center.parameters(), lr=0.5)
-    scaler = torch.amp.GradScaler("cpu", init_scale=1024.0)
+    scaler = torch.amp.GradScaler(device, init_scale=1024.0)
     for epoch in range(8):
         model.train()
         for images, labels in loader:
+            images, labels = images.to(device), labels.to(device)
             optimizer.zero_grad()
             optimizer_center.zero_grad()
-            with torch.autocast("cpu", dtype=torch.bfloat16):
+            with torch.autocast(device, dtype=torch.bfloat16):
                 scores, feats = model(images, label=labels, cam_label=None)
                 loss = loss_func(scores, feats, labels)
             scaler.scale(loss).backward()
@@ -86,4 +89,4 @@ def main(seed):
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]))
+    main(int(sys.argv[1]), sys.argv[2])

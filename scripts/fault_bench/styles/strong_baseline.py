@@ -47,7 +47,7 @@ def make_optimizer(model, lr=2e-3, weight_decay=5e-4):
     return torch.optim.Adam(groups)
 
 
-def main(seed):
+def main(seed, device):
     random.seed(seed)
     torch.manual_seed(seed)
     dataset = People()
@@ -56,11 +56,13 @@ def main(seed):
     loader = DataLoader(dataset, batch_sampler=sampler)
     model = Baseline(num_classes)
     xent = CrossEntropyLabelSmooth(num_classes)
+    model.to(device)
     optimizer = make_optimizer(model)
     scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda epoch: min(1.0, 0.25 * (epoch + 1)))
     for epoch in range(8):
         model.train()
         for images, labels in loader:
+            images, labels = images.to(device), labels.to(device)
             optimizer.zero_grad()
             score, feat = model(images)
             loss_id = xent(score, labels)
@@ -72,4 +74,4 @@ def main(seed):
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]))
+    main(int(sys.argv[1]), sys.argv[2])
