@@ -216,7 +216,10 @@ from torch.utils.data import DataLoader, TensorDataset
 
 def loss(score, labels):
     log_probs = score.log_softmax(1)
-    targets = torch.zeros_like(log_probs).scatter_(1, labels.unsqueeze(1), 1)
+    if sys.argv[2] == "host":  # as many write it
+        targets = torch.zeros(log_probs.size()).scatter_(1, labels.unsqueeze(1).cpu(), 1).cuda()
+    else:
+        targets = torch.zeros_like(log_probs).scatter_(1, labels.unsqueeze(1), 1)
     return (-(0.9 * targets + 0.01) * log_probs).mean(0).sum()
 
 labels = torch.arange(400) % 10
@@ -234,10 +237,11 @@ torch.cuda.synchronize()
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device here")
-@pytest.mark.parametrize("place", [3, 389])  # in the first batch, and in the last but one
-def test_a_label_out_of_range_of_a_loss_by_hand_is_named_on_a_gpu(tmp_path: Path, place: int) -> None:
+@pytest.mark.parametrize("scattered", ["host", "gpu"])
+@pytest.mark.parametrize("place", [3, 379])  # in the first batch, and in the last but one
+def test_a_label_out_of_range_of_a_loss_by_hand_is_named_on_a_gpu(tmp_path: Path, place: int, scattered: str) -> None:
     (tmp_path / "train.py").write_text(SMOOTHED_BY_HAND)
-    command = [sys.executable, "-m", "reid_smoke", "watch", "train.py", str(place)]
+    command = [sys.executable, "-m", "reid_smoke", "watch", "train.py", str(place), scattered]
     ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert ended.returncode == 1, ended.stderr
     assert [(f["code"], f["primary"]) for f in report(tmp_path)["findings"]][:1] == [("RS101", True)]
