@@ -163,6 +163,9 @@ def _why_not_closed(ledger: Ledger, curve: Curve) -> str:
 def _nothing_classified(ledger: Ledger) -> str:
     """What was seen instead, and what would help."""
     loop, none = ledger.last(LoopFacts), "No training step with a classification loss was seen"
+    if loop is not None and loop.losses_left_out and not (loop.other_backwards or loop.leaf_backwards):
+        stepped = f", though optimizers stepped {loop.optimizer_steps} times" if loop.optimizer_steps else ""
+        return f"{none}: {loop.losses_left_out} cross-entropies were computed, and backward was never called{stepped}."
     if loop is None or not loop.other_backwards:
         return f"{none}."
     words = f" on what ends in {', '.join(loop.unclassified[:2])}" if loop.unclassified else ""

@@ -17,7 +17,8 @@ class WeightsFacts(Fact):
     unexpected: int  # keys of the file that the model lacks
     wrong_shape: int
     examples: tuple[str, ...] = ()
-    by: Literal["config", "script"] = "config"  # script: their own load_state_dict(strict=False)
+    by: Literal["config", "script"] = "config"  # script: their own load_state_dict
+    given_back: int = 0  # parameters, each of which was the model's own, and there were no others; a file had been read
 
 
 class FreezeFacts(Fact):

@@ -8,6 +8,7 @@ from torch.optim import Optimizer
 
 from reid_smoke.facts import AnyFact, ParameterFacts
 from reid_smoke.probes.freshness import Frozen
+from reid_smoke.probes.given_back import GivenBack
 from reid_smoke.probes.groups import held_by
 from reid_smoke.probes.guard import Accountable, guarded
 from reid_smoke.probes.heads import Heads
@@ -24,11 +25,15 @@ OFTEN = 1000  # steps within which whatever changed is written each time
 
 
 class AtALook:
-    """Each probe is guarded by itself: where one fails, the others still tell. resumed: is told of what is loaded."""
+    """Each probe is guarded by itself: where one fails, the others still tell.
+
+    resumed, given_back: are told of what is loaded.
+    """
 
     def __init__(self, writer: FactWriter, loading: Loading, faults: Accountable) -> None:
         self._writer, self._loading, self._faults = writer, loading, faults
         self.resumed = Resumed()
+        self.given_back = GivenBack()
         self._schedules = Schedules()
         self._frozen = Frozen()
         self._statistics = Statistics()
@@ -63,6 +68,7 @@ class AtALook:
             self.schedules(structure, done, updates=updates)
         if is_first:
             self._resumed_facts(structure, step)
+            self._given_back_facts()
         if due:
             self._frozen_facts(structure, step, stepped if updates >= SETTLED else ())
             self._statistics_facts(structure, step)
@@ -85,6 +91,10 @@ class AtALook:
     @guarded
     def _resumed_facts(self, structure: Structure, step: int) -> None:
         self._add(self.resumed.facts(structure.head, step))
+
+    @guarded
+    def _given_back_facts(self) -> None:
+        self._add(self.given_back.facts())
 
     @guarded
     def _frozen_facts(self, structure: Structure, step: int, stepped: Collection[Optimizer]) -> None:

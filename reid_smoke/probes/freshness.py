@@ -47,7 +47,7 @@ class Frozen:
         if facts is None and not unheld:
             return FrozenFacts(step=step, weights=0, fresh=0) if stood_still else None
         facts = facts or FrozenFacts(step=step, weights=0, fresh=0)
-        weights, fresh = _drawn(unheld)
+        weights, fresh = drawn(unheld)
         return facts.model_copy(update={"unheld": weights, "unheld_fresh": len(fresh)})
 
 
@@ -78,14 +78,17 @@ def frozen_facts(parameters: Sequence[tuple[str, Tensor]], step: int) -> FrozenF
 
     Waits for the device once.
     """
-    weights, found = _drawn([(name, p) for name, p in parameters if not p.requires_grad])
+    weights, found = drawn([(name, p) for name, p in parameters if not p.requires_grad])
     if not weights:
         return None
     return FrozenFacts(step=step, weights=weights, fresh=len(found), examples=tuple(found[:MOST_NAMES]))
 
 
-def _drawn(parameters: Sequence[tuple[str, Tensor]]) -> tuple[int, list[str]]:
-    """How many weights are large enough to tell, and which of them look drawn, with the distribution."""
+def drawn(parameters: Sequence[tuple[str, Tensor]]) -> tuple[int, list[str]]:
+    """How many weights are large enough to tell, and which of them look drawn, with the distribution.
+
+    Waits for the device once.
+    """
     weights = [
         (name, p.detach()) for name, p in parameters if p.dim() >= 2 and p.numel() >= LEAST and p.is_floating_point()
     ]

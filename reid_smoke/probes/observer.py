@@ -136,6 +136,14 @@ class Observer:
             self.ledger.add(facts)
 
     @told
+    def file_read(self) -> None:
+        self._at_a_look.given_back.file_read()
+
+    @told
+    def model_loads(self, module: nn.Module, state_dict: object, where: str) -> None:
+        self._at_a_look.given_back.model_loads(module, state_dict, where)
+
+    @told
     def model_loaded(self, module: nn.Module, state_dict: object) -> None:
         self._at_a_look.resumed.model_loaded(module, state_dict)
 

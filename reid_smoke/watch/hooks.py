@@ -59,6 +59,7 @@ def _install(observer: Observer, undo: list[Callable[[], None]]) -> None:
     replace(torch.autograd, "grad", lambda original: _grad(original, observer))
     replace(Optimizer, "zero_grad", lambda original: _then(original, observer.zeroed))
     replace(nn.Module, "zero_grad", lambda original: _in_one_piece(original, _then(original, observer.zeroed)))
+    replace(torch, "load", lambda original: _then(original, observer.file_read))
     replace(nn.Module, "load_state_dict", lambda original: _load(original, observer))
     replace(Optimizer, "load_state_dict", lambda original: _load_optimizer(original, observer))
     replace(_BaseDataLoaderIter, "__next__", lambda original: _next_batch(original, observer))
@@ -122,12 +123,13 @@ def _then(original: Callable[..., Any], tell: Callable[[], None]) -> Callable[..
 def _load(original: Callable[..., Any], observer: Observer) -> Callable[..., Any]:
     @functools.wraps(original)
     def load_state_dict(self: Any, *args: Any, **kwargs: Any) -> Any:
-        result = original(self, *args, **kwargs)
         strict = kwargs.get("strict", args[1] if len(args) > 1 else True)
-        given = args[0] if args else kwargs.get("state_dict")
+        given, where = args[0] if args else kwargs.get("state_dict"), _called_from(sys._getframe(1))
+        observer.model_loads(self, given, where)
+        result = original(self, *args, **kwargs)
         observer.model_loaded(self, given)
         if not strict:
-            observer.loaded(self, given, result, _called_from(sys._getframe(1)))
+            observer.loaded(self, given, result, where)
         return result
 
     return load_state_dict

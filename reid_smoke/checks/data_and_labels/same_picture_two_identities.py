@@ -16,7 +16,8 @@ def same_picture_two_identities(batches: list[ImageFacts], curve: Curve) -> Find
 
     What it means:
         Within one batch there are images that are equal in every pixel and carry different labels: a picture was filed
-        under two people, or a cache hands out one picture for all.
+        under two people, a cache hands out one picture for all, or all are read into one buffer, and each item of the
+        batch shows what was read last.
 
     Why it stops learning:
         No model can give one picture two answers: CE cannot fall below log 2 for such a pair. Where all pictures are
@@ -24,7 +25,7 @@ def same_picture_two_identities(batches: list[ImageFacts], curve: Curve) -> Find
 
     Mend:
         Hash the files and look for hashes under more than one identity. In a `__getitem__` that caches, look at the
-        key: it must hold the index.
+        key: it must hold the index. A buffer that is used again needs a copy: `return buffer.clone(), label`.
 
     Seen in:
         Folders merged from several data sets; caches keyed by the file's name, which repeats from folder to folder.

@@ -22,7 +22,8 @@ def logits_scaled_to_nothing(steps: list[StepFacts], graphs: list[GraphFacts], c
 
     What it means:
         The logits lie close together after the whole window, and not for a lack of steps: a factor stands between the
-        classifier and the loss, or the feature is normalised to length 1 and nothing scales it up again.
+        classifier and the loss, the feature is normalised to length 1 and nothing scales it up again, or the norm
+        before the classifier begins with a weight of 0, and multiplies with next to nothing ever since.
 
     Why it stops learning:
         The softmax of numbers that are nearly equal is nearly uniform, whatever their order is. And the same factor
@@ -33,6 +34,9 @@ def logits_scaled_to_nothing(steps: list[StepFacts], graphs: list[GraphFacts], c
         A temperature divides: `logits / 0.05` widens, `logits * 0.05` narrows.
 
             logits = 30.0 * F.linear(F.normalize(feature), F.normalize(self.weight))
+
+        Where the classifier's input began at 0, look at the neck's initialisation: `nn.init.ones_(bottleneck.weight)`;
+        a weight of 0 belongs to the last norm of a residual branch only.
 
     Seen in:
         Cosine heads ported without their scale; SDM's `1 / 0.02` written as `* 0.02`.
@@ -63,6 +67,8 @@ def logits_scaled_to_nothing(steps: list[StepFacts], graphs: list[GraphFacts], c
     if factor > SCALE and not short:
         return None
     lengths = f", the classifier's input has a norm of {length:.3g}" if length is not None else ""
+    if norms and norms[0] == 0:
+        lengths += " that began at 0"
     return Finding(
         f"the logits are multiplied with {factor:.3g}{lengths}, and spread by {spread:.3g} after {steps[-1].step} "
         f"steps, in which |w| moved {recent[-1].head_moved:.2g} of itself",

@@ -21,14 +21,15 @@ def weights_not_loaded(files: list[WeightsFacts], curve: Curve) -> Finding | Non
 
     What it means:
         None or few of the file's keys are keys of the model, mostly because of a prefix, or since it is another
-        model's. `load_state_dict(strict=False)` says nothing about that.
+        model's. `load_state_dict(strict=False)` says nothing about that, nor does a strict one of the model's own state
+        dict, updated with what of the file fits.
 
     Why it stops learning:
         What was meant to be pretrained is random, and 1e-5 is a learning rate for weights that are nearly right.
 
     Mend:
         Compare the names, and strip or add the prefix (`module.`, `base.`, `backbone.`) before loading. Look at what
-        `load_state_dict` returns.
+        `load_state_dict` returns, or count the names that fit.
 
     Seen in:
         triplet-reid #30 (the checkpoint was never loaded); open-reid #84 (not pretrained); SOLIDER #5 (head shape).
@@ -41,6 +42,12 @@ def weights_not_loaded(files: list[WeightsFacts], curve: Curve) -> Finding | Non
         )
         if facts.examples:
             evidence += f" ({listed(facts.examples)})"
+        if facts.given_back:
+            return Finding(
+                f"{facts.path}: after a file had been read, all {facts.given_back} parameters given were the "
+                f"model's own, and most weights look as an initialisation draws them ({listed(facts.examples)})",
+                severity=grave_if_ce_fails(curve),
+            )
         if facts.by == "script":
             # Whose model it is, and whether a later load mends it, is not known: CE tells how grave it is.
             if facts.unexpected > MOST_UNKNOWN * (facts.matched + facts.unexpected):

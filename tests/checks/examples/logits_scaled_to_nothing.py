@@ -60,6 +60,24 @@ class CosinesThatGetTheirLengthBack(TinyTraining):
         return F.cross_entropy(cosines * feature.norm(dim=1, keepdim=True), labels)
 
 
+class NeckThatBeginsAtZero(TinyTraining):
+    """`nn.init.constant_(m.weight, 0.0)` for all norms but those of the backbone; Adam takes it up by lr a step."""
+
+    neck_begins_at = 0.0
+    lr_head = lr_backbone = 1e-4
+
+    def after_building(self) -> None:
+        nn.init.constant_(self.model.bottleneck.weight, self.neck_begins_at)
+
+    def loss(self, images: Tensor, labels: Tensor) -> Tensor:
+        return F.cross_entropy(self.model.classifier(self.model.bottleneck(self.model.base(images))), labels)
+
+
+class NeckThatBeginsAtOne(NeckThatBeginsAtZero):
+    neck_begins_at = 1.0
+    lr_head = 1e-3
+
+
 class Towers(Model):
     """Of images and of identities, joined by nothing but their cosines; the second one is random, and may be frozen."""
 
@@ -112,6 +130,6 @@ class TowersOneOfThemFrozen(TwoTowers):
 
 SICK = [
     TemperatureTheWrongWay, CosineWithoutScale, TwoTowersWithoutScale, OfAFrozenTower, OnlyTheFeatureIsCut,
-    OnItsWayAndTooSlow,
+    OnItsWayAndTooSlow, NeckThatBeginsAtZero,
 ]  # fmt: skip
-HEALTHY = [Cosine, CosinesThatGetTheirLengthBack, TwoTowers, TowersOneOfThemFrozen]
+HEALTHY = [Cosine, CosinesThatGetTheirLengthBack, NeckThatBeginsAtOne, TwoTowers, TowersOneOfThemFrozen]

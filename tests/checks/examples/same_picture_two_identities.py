@@ -1,3 +1,4 @@
+import torch
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -22,6 +23,22 @@ class OnePictureForAll(TinyTraining):
         return crops
 
 
+class CropsOfOneBuffer(Crops):
+    def __init__(self, identities: int) -> None:
+        super().__init__(identities)
+        self.buffer = torch.empty(3, 8, 8)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, int]:
+        return self.buffer.copy_(self.images[index]), int(self.labels[index])
+
+
+class AllReadIntoOneBuffer(TinyTraining):
+    """Each batch shows its last image, as often as it has items."""
+
+    def make_dataset(self) -> Crops:
+        return CropsOfOneBuffer(self.identities)
+
+
 class SamePictureSamePerson(TinyTraining):
     """Sampling with replacement: a person with too few images has one twice in the batch."""
 
@@ -39,5 +56,5 @@ class MixedHalfAndHalf(TinyTraining):
         return (F.cross_entropy(score, labels) + F.cross_entropy(score, labels.flip(0))) / 2
 
 
-SICK = [FiledTwice, OnePictureForAll]
+SICK = [FiledTwice, OnePictureForAll, AllReadIntoOneBuffer]
 HEALTHY = [SamePictureSamePerson, MixedHalfAndHalf]
