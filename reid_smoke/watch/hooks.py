@@ -59,7 +59,9 @@ def _install(observer: Observer, undo: list[Callable[[], None]]) -> None:
     replace(torch.autograd, "grad", lambda original: _grad(original, observer))
     replace(Optimizer, "zero_grad", lambda original: _then(original, observer.zeroed))
     replace(nn.Module, "zero_grad", lambda original: _in_one_piece(original, _then(original, observer.zeroed)))
-    replace(torch, "load", lambda original: _then(original, observer.file_read))
+    load = _then(torch.load, observer.file_read)
+    for module in (torch, torch.serialization):  # whoever pickles it finds it by its own name, where it has to be, too
+        replace(module, "load", functools.partial(_instead, load))
     replace(nn.Module, "load_state_dict", lambda original: _load(original, observer))
     replace(Optimizer, "load_state_dict", lambda original: _load_optimizer(original, observer))
     replace(_BaseDataLoaderIter, "__next__", lambda original: _next_batch(original, observer))

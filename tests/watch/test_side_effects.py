@@ -226,3 +226,31 @@ def test_a_module_that_is_only_looked_for_is_imported_later(tmp_path: Path, monk
     assert sys.meta_path == finders
     call_off()
     del sys.modules["looked_for"]
+
+
+PICKLED = """
+import pickle, torch
+from torch.nn import functional as F
+from torch.utils.data import DataLoader, Dataset
+
+class Files(Dataset):
+    "As a folder of files has it, and workers that are spawned get it."
+    def __init__(self, loader): self.loader = loader
+    def __len__(self): return 4
+    def __getitem__(self, index): return self.loader.__name__
+
+functions = [torch.load, torch.autograd.backward, torch.autograd.grad, torch.nn.utils.clip_grad_norm_,
+             torch.nn.utils.clip_grad_value_, F.cross_entropy, torch.optim.Optimizer.zero_grad,
+             torch.nn.Module.load_state_dict, torch.amp.GradScaler.step]
+print([pickle.loads(pickle.dumps(function)) is function for function in functions])
+if __name__ == "__main__":
+    print(list(DataLoader(Files(torch.load), 2, num_workers=1, multiprocessing_context="spawn")))
+"""
+
+
+def test_what_is_wrapped_can_be_pickled(tmp_path: Path) -> None:
+    write(tmp_path, pickled=PICKLED)
+    ended = run_both(tmp_path, "pickled.py")
+    ended.assert_same_output()
+    assert "False" not in ended.watch.out
+    assert "[['load', 'load'], ['load', 'load']]" in ended.watch.out
