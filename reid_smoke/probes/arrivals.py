@@ -30,6 +30,11 @@ class Arrivals:
         """No more steps are to be expected before some are written."""
         return self._outbox.is_full
 
+    @property
+    def pinned(self) -> list[Tensor]:
+        """Memory of the host that a GPU copies to."""
+        return self._outbox.pinned
+
     def expect(self, step: Step, row: Tensor) -> None:
         """row: (numbers,) float32 on any device, as `step.to_row` makes it."""
         self._outbox.put(step, row)

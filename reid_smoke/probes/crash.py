@@ -16,7 +16,8 @@ import torch
 from torch import Tensor
 
 from reid_smoke.facts import CrashFacts, OutOfMemoryFacts
-from reid_smoke.probes.labels import ASSERTED, LabelsBeforeLoss
+from reid_smoke.probes.dead_gpu import died_of
+from reid_smoke.probes.labels import LabelsBeforeLoss
 from reid_smoke.probes.memory import read_out_of_memory
 
 if TYPE_CHECKING:
@@ -38,6 +39,8 @@ PACKAGES = {"site-packages", "dist-packages"}
 
 def read_watched_crash(error: BaseException, observer: Observer) -> tuple[CrashFacts | OutOfMemoryFacts, ...]:
     """The facts of `error`, which ended the training that this observer watches."""
+    if died_of(error):
+        observer.gpu_died()
     crash = read_crash(error, observer.step, observer.labels_before)
     ran_out = read_out_of_memory(error, crash.step, observer.batch_size, observer.device)
     return (crash,) if ran_out is None else (crash, ran_out)
@@ -48,7 +51,7 @@ def read_crash(error: BaseException, step: int, labels: LabelsBeforeLoss) -> Cra
     frames = list(traceback.walk_tb(error.__traceback__))
     if any(_is_late_in_a_step(frame) for frame, _ in frames):
         step = max(0, step - 1)
-    if ASSERTED in str(error):
+    if died_of(error):
         bad, classes = labels.bad(_widths([frame for frame, _ in frames]))
     else:
         bad, classes = _bad_labels([frame for frame, _ in frames])

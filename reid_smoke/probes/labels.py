@@ -10,7 +10,6 @@ from torch import Tensor
 
 from reid_smoke.facts import LabelFacts
 
-ASSERTED = "device-side assert"  # in whatever a GPU answers after one
 WHOLE = (torch.int64, torch.int32)
 CALLED = ("pid", "label", "target", "identit")  # as labels are, where a batch is a dict
 
@@ -87,6 +86,11 @@ class LabelsBeforeLoss:
             host = torch.zeros(labels.shape, dtype=labels.dtype, pin_memory=True)
         host.copy_(labels.detach(), non_blocking=True)
         self._given.append((host, ignore_index, logits.shape[1] if logits.dim() > 1 else logits.shape[0]))
+
+    @property
+    def pinned(self) -> list[Tensor]:
+        """Memory of the host that a GPU copies to."""
+        return [host for host, _, _ in self._given]
 
     def fetched(self, batch: object) -> None:
         """A loader gave this batch."""

@@ -37,10 +37,11 @@ from reid_smoke.probes.batch import Batch
 from reid_smoke.probes.beside import Beside
 from reid_smoke.probes.checkpoint import not_arrived
 from reid_smoke.probes.cross_entropy import read_batch
+from reid_smoke.probes.dead_gpu import died_of, leave_for_ever
 from reid_smoke.probes.density import DENSE_UNTIL, is_measured
 from reid_smoke.probes.groups import as_float
 from reid_smoke.probes.guard import Method, guarded, not_compiled, past_their_modes, they_have_modes
-from reid_smoke.probes.labels import ASSERTED, LabelsBeforeLoss
+from reid_smoke.probes.labels import LabelsBeforeLoss
 from reid_smoke.probes.loading import Loading
 from reid_smoke.probes.meanwhile import Meanwhile
 from reid_smoke.probes.nodes import Node, root_of, scalar_of
@@ -115,6 +116,7 @@ class Observer:
         self.tally = Tally()
         self._loads = 0
         self._faults: dict[str, int] = {}
+        self._is_gpu_dead = False
 
     @property
     def structure(self) -> Structure | None:
@@ -580,11 +582,18 @@ class Observer:
     # --- faults of our own ---
 
     def fault(self, probe: str, error: BaseException) -> None:
-        if ASSERTED in str(error):
-            return  # whatever a GPU is asked after that ends so; it is told of as their crash
+        if died_of(error):  # which is told of as their crash
+            self.gpu_died()
+            return
         self._faults[probe] = self._faults.get(probe, 0) + 1
         if self._faults[probe] <= MOST_FAULTS:
             self.ledger.add(ProbeFault(step=self.step, probe=probe, message=f"{type(error).__name__}: {error}"))
+
+    def gpu_died(self) -> None:
+        """Of a device-side assertion: what it was copying to must lie where it is."""
+        if not self._is_gpu_dead:
+            self._is_gpu_dead = True
+            leave_for_ever([*self.labels_before.pinned, *self._arrivals.pinned])
 
     def disabled(self, probe: str) -> bool:
         return self._faults.get(probe, 0) >= MOST_FAULTS and probe != "finish"

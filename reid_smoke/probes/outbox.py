@@ -33,6 +33,12 @@ class Outbox:
         return len(self._sent)
 
     @property
+    def pinned(self) -> list[Tensor]:
+        """Memory of the host that a GPU copies to."""
+        images = (step.images for step, _, arrival in self._sent if arrival is not None)
+        return [tensor for tensor in (self._slots, *images) if tensor is not None]
+
+    @property
     def is_full(self) -> bool:
         return len(self._sent) >= (SLOTS if self._slots is not None else TOGETHER)
 
