@@ -31,7 +31,8 @@ def waited_for(ledger: Ledger, unclassified: Mapping[str, int] | None) -> tuple[
         seen = f", though an optimizer stepped {updates} times" if updates else ""
         return (
             f"Waited for loss.backward(), and none came{seen}. A training in a process that the script starts "
-            "(torch.multiprocessing, a launcher) is not seen: watch that process.",
+            "(torch.multiprocessing, a launcher) is not seen: watch that process, or put `with reid_smoke.watch():` "
+            "around the loop in it.",
         )
     losses = ", ".join(f"{name} ({count}x)" for name, count in list(unclassified.items())[:5])
     said = [
