@@ -114,5 +114,20 @@ def test_labels_that_mean_others_in_the_second_epoch() -> None:
     assert moved.later_own_auc > 0.95
 
 
+def test_where_each_identity_comes_once_an_epoch_two_epochs_are_compared() -> None:
+    people = torch.rand(12, 3, 8, 1, generator=torch.Generator().manual_seed(2))
+    likeness, head = Likeness(), torch.zeros(12, 4)
+    for epoch in (1, 2):
+        draw = torch.Generator().manual_seed(epoch)
+        for labels in torch.randperm(12, generator=draw).repeat_interleave(4).split(16):
+            images = people[labels] + 0.05 * torch.rand(16, 3, 8, 4, generator=draw)
+            likeness.add(images, labels.roll(1), epoch=epoch, head=head)
+        facts = likeness.facts(epoch)
+        assert facts is not None
+        assert (facts.images, facts.pairs) == ((48, 0) if epoch == 1 else (96, 12 * 4 * 4))
+    assert facts.shift == -1
+    assert facts.shifted_auc > 0.95 > facts.auc
+
+
 def test_a_new_head_may_have_labels_of_its_own() -> None:
     assert of_two_epochs(5, same_head=False).later_pairs == 0
