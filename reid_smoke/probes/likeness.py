@@ -166,10 +166,13 @@ def _of_other_batches(each: Sequence[NDArray[np.int64]], by: int) -> NDArray[np.
 class Likeness:
     """Collects the first `ENOUGH` images of the first epoch, and a few of the second: do labels still mean the same?
 
-    Where the first has hardly two batches with one identity, both are compared as one.
+    Where the first has hardly two batches with one identity, both are compared as one. While a backbone is frozen, no
+    graph shows its images: then the first epoch is the one that does. What its features carry is not compared any more,
+    since the figures for that are those of networks that have learnt nothing.
     """
 
     def __init__(self) -> None:
+        self._begun: int | None = None  # the epoch of the first images
         self._first = Described()
         self._later = Described()
         self._head: weakref.ref[Tensor] | None = None
@@ -179,9 +182,9 @@ class Likeness:
         self._of_first: LikenessFacts | None = None
 
     def wants_more(self, epoch: int) -> bool:
-        if epoch <= 1:
+        if self._begun is None or epoch <= self._begun:
             return self._first.images < ENOUGH
-        return epoch == 2 and self._first.images > 0 and self._later.images < LATER
+        return epoch == self._begun + 1 and self._later.images < LATER
 
     def add(
         self,
@@ -202,13 +205,15 @@ class Likeness:
         if self._first.images and order != self._order:
             return
         self._order = order
-        if epoch > 1:
+        if self._begun is None:
+            self._begun = max(1, epoch)
+        if epoch > self._begun:
             if head is not None and self._head is not None and self._head() is head:
                 self._later.add(images, labels, mixed, order)
             return
         self._head = weakref.ref(head) if head is not None else None
         described = self._first.add(images, labels, mixed, order)
-        if feature is not None and feature.dim() == 2 and len(feature) == len(described) >= LEAST:
+        if self._begun == 1 and feature is not None and feature.dim() == 2 and len(feature) == len(described) >= LEAST:
             # In half precision those of a fresh head are all the same.
             fine = log_probs is not None and log_probs.dtype is torch.float32
             pairs = distances(described, feature, *([log_probs] if log_probs is not None and fine else []))

@@ -89,6 +89,21 @@ class TurnedAround(EachOnceAnEpoch):
         return super().loss(images, labels.flip(0))
 
 
+class FrozenAtFirst(Dressed):
+    """As fast-reid's FREEZE_ITERS has it: for an epoch no graph shows the images."""
+
+    steps, window = 150, (110, 150)
+
+    def train_step(self, images: Tensor, labels: Tensor) -> None:
+        self.taken = getattr(self, "taken", 0) + 1
+        self.model.base.requires_grad_(self.taken > 70)
+        super().train_step(images, labels)
+
+
+class FrozenAtFirstLabelsNotSorted(FrozenAtFirst, PathsSortedLabelsNot):
+    pass
+
+
 class OneColourForAll(TinyTraining):
     """Everybody wears the school's uniform: colours tell nothing, and the model learns by faces."""
 
@@ -102,5 +117,5 @@ class OneColourForAll(TinyTraining):
         return Model(self.identities)
 
 
-SICK = [PathsSortedLabelsNot, SmoothedByHand, PartsInAnotherOrder, TurnedAround]
-HEALTHY = [Dressed, PartsInOneOrder, EachOnceAnEpoch, OneColourForAll]
+SICK = [PathsSortedLabelsNot, SmoothedByHand, PartsInAnotherOrder, TurnedAround, FrozenAtFirstLabelsNotSorted]
+HEALTHY = [Dressed, PartsInOneOrder, EachOnceAnEpoch, FrozenAtFirst, OneColourForAll]
