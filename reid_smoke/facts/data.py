@@ -90,7 +90,8 @@ class LikenessFacts(Fact):
 
     kind: Literal["likeness"] = "likeness"
     step: int
-    images: int  # the first ones of the training, or clips of as many frames as `clip`
+    # The first ones of the training, or clips of as many frames as `clip`; of two epochs, where one has hardly a pair.
+    images: int
     pairs: int  # of two images under one label
     auc: float  # probability that such a pair is closer than a pair under two labels; 0.5: no more alike
     # By how many places within the batch, or else whole batches, labels would have to move to fit best; 0: not at all.

@@ -64,6 +64,7 @@ class GraphFacts(Fact):
     logit_scale: float | None = None  # the plain numbers among them, multiplied
     feature_path: tuple[str, ...]  # nodes from the classifier's product down to the norm that feeds it, or to the end
     fed_by: Literal["batch_norm", "layer_norm", "other", "detached", "unknown"]
+    asks_at_leaf: bool = False  # it is made of a tensor that nothing made, is no parameter, and asks for a gradient
     neck: str | None = None  # the model's BNNeck (a batch norm as wide as the head), whether or not it feeds the head
     neck_feeds_head: bool | None = None  # None: the model has no BNNeck, or the graph does not tell
     neck_training: bool | None = None  # the neck normalised by the batch's statistics

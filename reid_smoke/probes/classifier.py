@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from reid_smoke.probes.nodes import (
     ACCUMULATE,
@@ -164,6 +164,13 @@ def leaves_on_the_way(log_softmax: Node, product: Product) -> list[Tensor]:
 def has_weight_behind(product: Product) -> bool:
     """Whether a weight that a gradient reaches is behind the classifier's feature; a norm's scale alone is none."""
     return any(is_a(node, (ACCUMULATE,)) and node.variable.dim() >= 2 for node in behind(product.feature_edge))
+
+
+def asks_at_leaf(product: Product) -> bool:
+    """Whether the feature is made of a tensor that asks for a gradient and is nobody's parameter: somebody may mean to
+    hand that gradient on, to what made it."""
+    ends = (node for node in behind(product.feature_edge) if is_a(node, (ACCUMULATE,)))
+    return any(not isinstance(node.variable, nn.Parameter) for node in ends)
 
 
 def scale_of_logits(log_softmax: Node, path: tuple[int, ...]) -> float:

@@ -23,6 +23,7 @@ STRIPES = 8
 LEAST = 4  # images of a batch whose features are compared with them
 ENOUGH = 1024  # images; their pairs are half a million
 LATER = 384  # of the second epoch
+FEW = 30  # pairs; a sampler that draws each identity once an epoch leaves none within the first
 SHIFTS = (1, -1, 2, -2)  # places within a batch, by which its labels are moved to see whether they fit better
 BATCHES = (-1, 1)  # batches, by which all labels are moved: what was taken from a prefetcher a step too late or early
 SAME_IMAGE = 0.02  # of the median distance: closer pairs may be one image twice, which proves nothing
@@ -121,6 +122,10 @@ class Described:
         self.images += len(labels)
         return described
 
+    def and_of(self, later: Described) -> Described:
+        """Both, one after the other."""
+        return Described(self.batches + later.batches, self.images + later.images, self.otherwise + later.otherwise)
+
     def orders(self) -> list[Order]:
         """In which the labels may have been repeated, by the first batch."""
         return orders_in(self.batches[0][1].cpu().numpy()) if self.batches and not self.otherwise else []
@@ -159,9 +164,15 @@ def _of_other_batches(each: Sequence[NDArray[np.int64]], by: int) -> NDArray[np.
 
 
 class Likeness:
-    """Collects the first `ENOUGH` images of the first epoch, and a few of the second: do labels still mean the same?"""
+    """Collects the first `ENOUGH` images of the first epoch, and a few of the second: do labels still mean the same?
+
+    Where the first has hardly two batches with one identity, both are compared as one. While a backbone is frozen, no
+    graph shows its images: then the first epoch is the one that does. What its features carry is not compared any more,
+    since the figures for that are those of networks that have learnt nothing.
+    """
 
     def __init__(self) -> None:
+        self._begun: int | None = None  # the epoch of the first images
         self._first = Described()
         self._later = Described()
         self._head: weakref.ref[Tensor] | None = None
@@ -171,9 +182,9 @@ class Likeness:
         self._of_first: LikenessFacts | None = None
 
     def wants_more(self, epoch: int) -> bool:
-        if epoch <= 1:
+        if self._begun is None or epoch <= self._begun:
             return self._first.images < ENOUGH
-        return epoch == 2 and self._first.images > 0 and self._later.images < LATER
+        return epoch == self._begun + 1 and self._later.images < LATER
 
     def add(
         self,
@@ -194,13 +205,15 @@ class Likeness:
         if self._first.images and order != self._order:
             return
         self._order = order
-        if epoch > 1:
+        if self._begun is None:
+            self._begun = max(1, epoch)
+        if epoch > self._begun:
             if head is not None and self._head is not None and self._head() is head:
                 self._later.add(images, labels, mixed, order)
             return
         self._head = weakref.ref(head) if head is not None else None
         described = self._first.add(images, labels, mixed, order)
-        if feature is not None and feature.dim() == 2 and len(feature) == len(described) >= LEAST:
+        if self._begun == 1 and feature is not None and feature.dim() == 2 and len(feature) == len(described) >= LEAST:
             # In half precision those of a fresh head are all the same.
             fine = log_probs is not None and log_probs.dtype is torch.float32
             pairs = distances(described, feature, *([log_probs] if log_probs is not None and fine else []))
@@ -212,23 +225,24 @@ class Likeness:
         if self._told == (self._first.images, self._later.images):
             return None
         if self._of_first is None or self._told[0] != self._first.images:
-            self._of_first = self._facts_of_first(step)
+            self._of_first = self._facts_of(self._first, step)
         self._told = (self._first.images, self._later.images)
         if not self._later.images:
             return self._of_first
+        told = self._of_first if self._of_first.pairs >= FEW else self._facts_of(self._first.and_of(self._later), step)
         pairs, auc, own_auc = self._across()
         across = {"later_pairs": pairs, "later_auc": auc, "later_own_auc": own_auc}
-        return self._of_first.model_copy(update={"step": step, **across})
+        return told.model_copy(update={"step": step, **across})
 
-    def _facts_of_first(self, step: int) -> LikenessFacts:
-        orders = self._first.orders()
-        descriptions, labellings, batches = self._first.fetch(SHIFTS, BATCHES, orders)
+    def _facts_of(self, described: Described, step: int) -> LikenessFacts:
+        orders = described.orders()
+        descriptions, labellings, batches = described.fetch(SHIFTS, BATCHES, orders)
         (pairs, auc), *others = all_alike(descriptions, labellings, batches)
         reordered = [
             (fit, order.other) for (_, fit), order in zip(others[len(SHIFTS) + len(BATCHES) :], orders, strict=True)
         ]
         if self._order is not None:
-            reordered = [(alike(self._first.fetch_otherwise(), labellings[0], batches)[1], self._order.other)]
+            reordered = [(alike(described.fetch_otherwise(), labellings[0], batches)[1], self._order.other)]
         reordered_auc, better = max(
             (one for one in reordered if one[0] > auc), key=lambda one: one[0], default=(float("nan"), None)
         )

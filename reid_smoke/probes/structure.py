@@ -17,6 +17,7 @@ from reid_smoke.probes.batch import Batch
 from reid_smoke.probes.classifier import (
     Product,
     Shortcut,
+    asks_at_leaf,
     divided,
     lengths_of_logits,
     scale_of_logits,
@@ -129,6 +130,7 @@ def read_structure(
         logit_scale=scale,
         feature_path=classification.feature_path,
         fed_by=_fed_by(product, classification),
+        asks_at_leaf=product is not None and asks_at_leaf(product),
         neck=neck.name,
         neck_feeds_head=neck.feeds_head,
         neck_training=neck.training,

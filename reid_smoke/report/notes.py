@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from reid_smoke.facts import SCHEMA_VERSION, DatasetFacts, GraphFacts, OutOfMemoryFacts, ProbeFault, RunFacts
+from reid_smoke.facts import (
+    SCHEMA_VERSION,
+    CrashFacts,
+    DatasetFacts,
+    GraphFacts,
+    OutOfMemoryFacts,
+    ProbeFault,
+    RunFacts,
+)
 from reid_smoke.ledger import Ledger
 
 
@@ -33,8 +41,10 @@ def notes_on(ledger: Ledger) -> tuple[str, ...]:
             "weights, their gradients and the optimizer is not."
         )
     faults: dict[str, ProbeFault] = {}
+    crashes = {f"{crash.exception}: {crash.message}" for crash in ledger.all(CrashFacts)}
     for fault in ledger.all(ProbeFault):
-        faults.setdefault(fault.probe, fault)
+        if fault.message not in crashes:  # else it only met first what then stopped the training: a freed graph, say
+            faults.setdefault(fault.probe, fault)
     notes += [
         f"The probe {f.probe} failed at step {f.step} ({f.message}): what it measures is missing."
         for f in faults.values()

@@ -1,5 +1,7 @@
 """A schedule over a short training, whole, is not what kept CE where it was."""
 
+from bisect import bisect_right
+
 import pytest
 import torch
 
@@ -25,9 +27,22 @@ class EpochsOfALongTraining(FarTooSlow):
         return torch.optim.lr_scheduler.MultiStepLR(self.optimizer, [18, 32])
 
 
+class TwoDivisionsByTen(FarTooSlow):
+    """strong-baseline's own schedule: a hundredth is left, and what rounding adds to it."""
+
+    def make_scheduler(self) -> torch.optim.lr_scheduler.LRScheduler:
+        return torch.optim.lr_scheduler.LambdaLR(self.optimizer, lambda step: 0.1 ** bisect_right([3, 5], step))
+
+
 @pytest.mark.parametrize(
     ("training", "named"),
-    [(FarTooSlow, False), (TwoStepsAtTheEnd, False), (EpochsSteppedPerBatch, True), (EpochsOfALongTraining, True)],
+    [
+        (FarTooSlow, False),
+        (TwoStepsAtTheEnd, False),
+        (EpochsSteppedPerBatch, True),
+        (EpochsOfALongTraining, True),
+        (TwoDivisionsByTen, True),
+    ],
 )
 def test_only_a_rate_that_was_spent_early_is_a_cause(training: type[TinyTraining], named: bool) -> None:
     _, judgement = run_tiny(training())

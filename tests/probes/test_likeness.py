@@ -114,5 +114,36 @@ def test_labels_that_mean_others_in_the_second_epoch() -> None:
     assert moved.later_own_auc > 0.95
 
 
+def test_where_each_identity_comes_once_an_epoch_two_epochs_are_compared() -> None:
+    people = torch.rand(12, 3, 8, 1, generator=torch.Generator().manual_seed(2))
+    likeness, head = Likeness(), torch.zeros(12, 4)
+    for epoch in (1, 2):
+        draw = torch.Generator().manual_seed(epoch)
+        for labels in torch.randperm(12, generator=draw).repeat_interleave(4).split(16):
+            images = people[labels] + 0.05 * torch.rand(16, 3, 8, 4, generator=draw)
+            likeness.add(images, labels.roll(1), epoch=epoch, head=head)
+        facts = likeness.facts(epoch)
+        assert facts is not None
+        assert (facts.images, facts.pairs) == ((48, 0) if epoch == 1 else (96, 12 * 4 * 4))
+    assert facts.shift == -1
+    assert facts.shifted_auc > 0.95 > facts.auc
+
+
+def test_the_first_epoch_is_the_one_in_which_images_are_seen() -> None:
+    people = torch.rand(12, 3, 8, 1, generator=torch.Generator().manual_seed(2))
+    likeness, head = Likeness(), torch.zeros(12, 4)
+    assert likeness.wants_more(4)
+    for seed in range(8):
+        draw = torch.Generator().manual_seed(seed)
+        labels = torch.randperm(12, generator=draw)
+        images = people[labels] + 0.05 * torch.rand(12, 3, 8, 4, generator=draw)
+        likeness.add(images, labels, feature=images.flatten(1), epoch=4 + seed // 4, head=head)
+    facts = likeness.facts(9)
+    assert facts is not None
+    assert (facts.images, facts.later_pairs) == (48, 16 * 12)
+    assert facts.batches == 0  # the features are no longer those of a network that has learnt nothing
+    assert not likeness.wants_more(6)
+
+
 def test_a_new_head_may_have_labels_of_its_own() -> None:
     assert of_two_epochs(5, same_head=False).later_pairs == 0

@@ -1,16 +1,20 @@
 from reid_smoke.checks._gravity import grave_if_ce_fails
 from reid_smoke.checks.catalogue import Finding, check
 from reid_smoke.checks.reading import listed
-from reid_smoke.facts import GraphFacts, LoopFacts, ParameterFacts
+from reid_smoke.facts import GraphFacts, LoopFacts, ParameterFacts, StepFacts
 from reid_smoke.rule import Curve
 
 
 @check(
     "RS305", slug="loss-does-not-reach-backbone", severity="fatal", needs=[GraphFacts, ParameterFacts],
-    uses=[LoopFacts, Curve], explains=["RS202", "RS203"], lies_in="model",
+    uses=[LoopFacts, Curve, StepFacts], explains=["RS202", "RS203"], lies_in="model",
 )  # fmt: skip
 def loss_does_not_reach_backbone(
-    graphs: list[GraphFacts], parameters: list[ParameterFacts], counts: list[LoopFacts], curve: Curve
+    graphs: list[GraphFacts],
+    parameters: list[ParameterFacts],
+    counts: list[LoopFacts],
+    curve: Curve,
+    steps: list[StepFacts],
 ) -> Finding | None:
     """The loss has no path to the backbone, although it is trainable.
 
@@ -41,6 +45,8 @@ def loss_does_not_reach_backbone(
         return _beside_the_head(last, counts)
     if last.backbone_reached:
         return _cut_off_further_down(last, parameters[-1], counts) or _trained_by_others(last, curve)
+    if last.asks_at_leaf and (not steps or any(s.backbone_grad_applied > 0 for s in steps)):
+        return None  # its gradient may be handed on to the backbone by a backward of its own, as GradCache does
     names = [p.name for p in parameters[-1].parameters if p.role == "backbone" and p.requires_grad and not p.reached]
     path = " <- ".join(last.feature_path) or "nothing: the classifier's input has no gradient history"
     return Finding(

@@ -35,7 +35,8 @@ def zero_grad_before_step(steps: list[StepFacts], curve: Curve) -> Finding | Non
             loss.backward()
             optimizer.step()
 
-        With accumulation zero only after a step, and not for each batch.
+        With accumulation zero only after a step, and not for each batch. Where the step stands under an `if` by its
+        indentation alone, say one that logs every twenty batches, move it out.
 
     Seen in:
         Loops rearranged for accumulation or GradScaler; pytorch #47175.

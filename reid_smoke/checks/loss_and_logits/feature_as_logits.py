@@ -10,12 +10,16 @@ from reid_smoke.facts import (
     ParameterRecord,
     RankFacts,
     RunFacts,
+    StepFacts,
 )
+
+STEPS = 10  # whose labels are looked at
+HEADS = 2  # of one width, beside which another width is odd
 
 
 @check(
     "RS215", slug="feature-as-logits", severity="fail", needs=[GraphFacts],
-    uses=[ParameterFacts, LabelFacts, DatasetFacts, LoaderFacts, RunFacts, RankFacts],
+    uses=[ParameterFacts, LabelFacts, DatasetFacts, LoaderFacts, RunFacts, RankFacts, StepFacts],
     explains=["RS105", "RS202", "RS203", "RS204", "RS206", "RS401", "RS403", "RS501", "RS502", "RS604"],
 )  # fmt: skip
 def feature_as_logits(
@@ -26,12 +30,14 @@ def feature_as_logits(
     loaders: list[LoaderFacts],
     runs: list[RunFacts],
     others: list[RankFacts],
+    steps: list[StepFacts],
 ) -> Finding | None:
     """The loss is given the feature in the place of the classifier's scores.
 
     What it means:
         What the loss takes for logits comes out of the backbone's pooling or out of a batch norm, and the classifier
-        that takes this many numbers is left out; or most of these numbers are nobody's.
+        that takes this many numbers is left out; or most of these numbers are nobody's; or the loss's other heads, all
+        of one width, have fewer.
 
     Why it stops learning:
         The feature has more channels than there are identities, so the loss raises no error: channel 7 is trained to
@@ -50,7 +56,7 @@ def feature_as_logits(
 
     Seen in:
         Models that return `(feature, score)` under a loop that takes `(score, feature)`; an `if self.training` turned
-        around.
+        around; MGN's list of outputs, `outputs[3:]` for `outputs[4:]`.
     """
     last = graphs[-1]
     pooled, normalised = is_any(last.logit_path, POOLS), is_any(last.logit_path, NORMALISES)
@@ -61,9 +67,18 @@ def feature_as_logits(
     if idle is not None:
         rows, columns = idle.shape
         return Finding(f"{way}; {idle.name} ({rows} x {columns}) is not reached by the loss", step=last.step)
+    usual = _width_of_the_others(parameters[-1], last) if parameters else None
+    if usual is not None and len(steps) >= STEPS and max(step.label_max for step in steps) < usual < last.num_classes:
+        return Finding(f"{way}; the loss's {len(last.other_heads)} other heads have {usual} each", step=steps[-1].step)
     # A classifier may well be normalised or pooled itself: then it is as wide as there are identities.
     wide = head_wider_than_labels.judge(labels, datasets, loaders, runs, others) if pooled and normalised else None
     return Finding(f"{way}, and {wide.evidence}", step=wide.step) if wide is not None else None
+
+
+def _width_of_the_others(last: ParameterFacts, graph: GraphFacts) -> int | None:
+    """How many logits each of the other heads makes; None where they are few, or differ."""
+    widths = [one.shape[0] for one in last.parameters if one.name in graph.other_heads and len(one.shape) >= 2]
+    return widths[0] if len(widths) >= HEADS and len(set(widths)) == 1 else None
 
 
 def _left_out(last: ParameterFacts, graph: GraphFacts) -> ParameterRecord | None:

@@ -11,13 +11,14 @@ from reid_smoke.facts import (
     ParameterFacts,
     RankFacts,
     RunFacts,
+    StepFacts,
 )
 from reid_smoke.rule import Curve
 
 
 @check(
     "RS507", slug="model-in-eval", severity="fail", needs=[ModeFacts, GraphFacts],
-    uses=[Curve, ParameterFacts, LabelFacts, DatasetFacts, LoaderFacts, RunFacts, RankFacts],
+    uses=[Curve, ParameterFacts, LabelFacts, DatasetFacts, LoaderFacts, RunFacts, RankFacts, StepFacts],
     explains=[
         "RS105", "RS201", "RS202", "RS203", "RS204", "RS206", "RS207", "RS210", "RS215", "RS401", "RS403", "RS417",
         "RS501", "RS502", "RS506", "RS513",
@@ -33,6 +34,7 @@ def model_in_eval(
     loaders: list[LoaderFacts],
     runs: list[RunFacts],
     others: list[RankFacts],
+    steps: list[StepFacts],
 ) -> Finding | None:
     """The whole model is trained in eval mode.
 
@@ -58,7 +60,7 @@ def model_in_eval(
     if not last.root_in_eval or not last.in_eval or not graphs[-1].backbone_trainable:
         return None
     # Most models return the feature in eval mode, and a loss may take it for scores.
-    feature = feature_as_logits.judge(graphs, parameters, labels, datasets, loaders, runs, others)
+    feature = feature_as_logits.judge(graphs, parameters, labels, datasets, loaders, runs, others, steps)
     return Finding(
         f"{last.batch_norms_in_eval} of {last.batch_norms} batch norms are in eval mode, and the model itself as well "
         f"({listed(last.in_eval)})",

@@ -1,3 +1,5 @@
+from math import prod, sqrt
+
 from reid_smoke.checks.catalogue import Finding, check
 from reid_smoke.checks.reading import NARROW, is_narrow, typical
 from reid_smoke.facts import ParameterFacts, ParameterRecord, ScheduleFacts, StepFacts
@@ -9,6 +11,14 @@ STANDS = 0.02  # the same, of a head beside which the rest learns: what CE fell,
 GROWN = 5.0  # times their first spread, and half way to where CE falls: logits that are on their way apart
 SOON = 3  # times the window, for CE to be under the bar at its pace
 STRIDES = 0.3  # of |w| in a single update, after the whole window: whatever holds the head, its steps are not short
+EPS = 1e-6  # whoever sets more than that meant another number
+OVER = 10.0  # times an element of the gradient
+
+SMALLER_EPS = """\
+Adam divides the gradient by its own size plus eps. Where eps is far larger, it alone divides, and the step is the
+learning rate times a tiny gradient. Look for a sign that was lost from 1e-8:
+
+    optimizer = torch.optim.AdamW(params, lr=lr, eps=1e-8)"""
 
 SHORTER = """\
 Let the warm-up end sooner: give the schedule the number of steps that the training really has, in the unit in which it
@@ -78,11 +88,12 @@ def head_lr_too_small(
     )
     would_do = goal is not None and moved * goal / lr >= HARDLY_MOVED  # at that rate, in as many steps
     rise = _rise_to_come(schedules) if held_down and would_do else ""
+    eps = _eps_in_the_way(head, gradient)
     return Finding(
-        f"head lr {lr:.3g}{planned}{rise}, |dw|/|w| {update:.1e} a step, |w| moved {moved:.2g} of itself "
+        f"head lr {lr:.3g}{planned}{rise}{eps}, |dw|/|w| {update:.1e} a step, |w| moved {moved:.2g} of itself "
         f"in {steps[-1].step} steps; the logits spread by {spread:.3f}, and CE stands at {curve.ce.window_mean:.3f}",
         step=steps[-1].step,
-        mend=SHORTER if rise else None,
+        mend=SMALLER_EPS if eps else SHORTER if rise else None,
     )
 
 
@@ -93,6 +104,18 @@ def _stepped_unseen(steps: list[StepFacts], head: ParameterRecord, last: Paramet
         return False
     clipped = any(s.clip_at is not None and not s.grad_norm_total <= s.clip_at for s in steps)
     return steps[-1].head_moved > 0 and not clipped
+
+
+def _eps_in_the_way(head: ParameterRecord | None, gradient: float) -> str:
+    """Where it shortens Adam's steps more than the learning rate does; empty: it does not."""
+    if head is None or head.eps is None or head.eps <= EPS:
+        return ""
+    element = gradient / sqrt(prod(head.shape))
+    return (
+        f", with an eps of {head.eps:.3g} over a gradient of {element:.1e} an element"
+        if head.eps > OVER * element
+        else ""
+    )
 
 
 def _rise_to_come(schedules: list[ScheduleFacts]) -> str:

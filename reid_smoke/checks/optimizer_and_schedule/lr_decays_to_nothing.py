@@ -2,7 +2,9 @@ from reid_smoke.checks.catalogue import Finding, check
 from reid_smoke.facts import StepFacts
 from reid_smoke.rule import Curve
 
-LEFT = 0.01  # of its largest value: three divisions by ten belong to the end of a training, not to its first 300 steps
+# Of its largest value: two divisions by ten, which rounding leaves a little above, belong to the end of a training, not
+# to its first 300 steps.
+LEFT = 0.01 * (1 + 1e-6)
 EARLY = 0.8  # of the steps: a schedule over a short training, whole, is spent only towards its end (a cosine: 0.94)
 AT_FULL = 0.6  # of the steps, counted at the full rate: enough for CE to show whether anything is learnt
 
@@ -15,7 +17,7 @@ def lr_decays_to_nothing(steps: list[StepFacts], curve: Curve) -> Finding | None
     """The learning rate is spent before the training has begun.
 
     What it means:
-        The head's learning rate was alive at first, and has fallen to under a hundredth of that within the window: a
+        The head's learning rate was alive at first, and has fallen to a hundredth of that or less within the window: a
         schedule that was written in epochs is stepped once a batch.
 
     Why it stops learning:
@@ -45,7 +47,7 @@ def lr_decays_to_nothing(steps: list[StepFacts], curve: Curve) -> Finding | None
     if spent > EARLY * rates[-1][1] or at_full > AT_FULL * len(rates):
         return None  # CE stood while the rate was there
     return Finding(
-        f"head lr {most:.3g} at step {where}, under a hundredth of it from step {spent}, {last:.2g} at the end; "
+        f"head lr {most:.3g} at step {where}, a hundredth of it or less from step {spent}, {last:.2g} at the end; "
         f"CE {curve.ce.window_mean:.2f}",
         step=spent,
     )

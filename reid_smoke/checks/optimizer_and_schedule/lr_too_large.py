@@ -9,6 +9,16 @@ from reid_smoke.rule import BELOW_CHANCE
 BLOCK = 10  # steps
 CLIMBED = 1.0  # nats above both chance and the start: wrong answers given with assurance
 
+OF_A_MEMORY = """\
+Look at the memory first, since no optimizer steps it. CE of the first batch after it was filled tells where. If that is
+far above chance already, its rows are in another order than the labels: `centers[i]` for sorted labels i, not in the
+order of a dict. If CE climbs only from there, updates go to wrong rows; each image moves the row of its own label:
+
+    for feature, label in zip(features, labels):           # not: for row, feature in enumerate(features)
+        memory[label] = F.normalize(momentum * memory[label] + (1 - momentum) * feature, dim=0)
+
+If it is neither, divide the learning rate by ten, or take a higher temperature."""
+
 
 @check(
     "RS403",
@@ -53,4 +63,7 @@ def lr_too_large(steps: list[StepFacts], graphs: list[GraphFacts]) -> Finding | 
     parts += [f"head lr {lr:.3g}"] if lr is not None else []
     parts += [f"|dw|/|w| {update:.1e} a step"] if update is not None else []
     parts += [f"the classifier's input has a norm of {norm:.1f}"] if norm is not None else []
-    return Finding("; ".join(parts), step=finite[-1].step)
+    if graphs[-1].head is not None or lr is not None:
+        return Finding("; ".join(parts), step=finite[-1].step)
+    parts += ["the classes are no weight that an optimizer steps, but a memory"]
+    return Finding("; ".join(parts), step=finite[-1].step, mend=OF_A_MEMORY)

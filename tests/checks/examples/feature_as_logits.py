@@ -1,3 +1,4 @@
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -21,6 +22,29 @@ class TwoExchanged(TinyTraining):
         feature = self.model.base(images).unflatten(1, (32, 16)).mean(2)  # (B, 32)
         score = F.linear(feature, self.model.classifier.weight[:, :32])
         return F.cross_entropy(feature, labels) + 0.01 * centres(score, labels)
+
+
+class Parts(TinyTraining):
+    """MGN's list of outputs: a reduced feature, and then the scores of three heads."""
+
+    begin = 1  # of the scores
+
+    def make_model(self) -> Model:
+        model = Model(self.identities)
+        model.reduce = nn.Sequential(nn.Linear(512, 64, bias=False), nn.BatchNorm1d(64), nn.ReLU())
+        model.parts = nn.ModuleList(nn.Linear(64, self.identities, bias=False) for _ in range(2))
+        return model
+
+    def loss(self, images: Tensor, labels: Tensor) -> Tensor:
+        feature = self.model.base(images)
+        reduced = self.model.reduce(feature)
+        scores = [self.model.classifier(self.model.neck(feature)), *(part(reduced) for part in self.model.parts)]
+        losses = [F.cross_entropy(score, labels) for score in [reduced, *scores][self.begin :]]
+        return torch.stack(losses).mean()
+
+
+class OffByOne(Parts):
+    begin = 0
 
 
 class NormalisedLogits(TinyTraining):
@@ -59,5 +83,5 @@ class PooledScores(FullyConvolutional):
         return model
 
 
-SICK = [TurnedAround, TwoExchanged]
-HEALTHY = [NormalisedLogits, FullyConvolutional, PooledScores]
+SICK = [TurnedAround, TwoExchanged, OffByOne]
+HEALTHY = [Parts, NormalisedLogits, FullyConvolutional, PooledScores]

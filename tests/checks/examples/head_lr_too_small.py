@@ -16,6 +16,24 @@ class OneLearningRateBesideCentres(WithCentres):
     lr_head = lr_backbone = 1e-5
 
 
+class LostTheMinusOfEps(TinyTraining):
+    """eps=1e8: Adam divides by that alone."""
+
+    eps = 1e8
+
+    def make_optimizer(self) -> torch.optim.Optimizer:
+        optimizer = super().make_optimizer()
+        for group in optimizer.param_groups:
+            group["eps"] = self.eps
+        return optimizer
+
+
+class AnEpsOfSomeSize(LostTheMinusOfEps):
+    """timm's default of other optimizers; the gradient's elements are larger."""
+
+    eps = 1e-3
+
+
 class SteppedTooLittleByHand(SteppedBySigns):
     """As by optimizers that are none of torch's: their learning rate stands nowhere, and the head shows it."""
 
@@ -87,6 +105,6 @@ class BesideAFrozenTower(LargeRandomHead):
 
 SICK = [
     OneLearningRate, OneLearningRateBesideCentres, LargeRandomHead, TheRestLearns, WarmUpToTooLittle,
-    WarmUpOfThousandEpochs, OneCycleOfTooManySteps, BesideAFrozenTower, SteppedTooLittleByHand,
+    WarmUpOfThousandEpochs, OneCycleOfTooManySteps, BesideAFrozenTower, SteppedTooLittleByHand, LostTheMinusOfEps,
 ]  # fmt: skip
-HEALTHY = [WarmUpPerStep, SteppedFarEnoughByHand]
+HEALTHY = [WarmUpPerStep, SteppedFarEnoughByHand, AnEpsOfSomeSize]

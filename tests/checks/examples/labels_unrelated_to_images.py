@@ -1,7 +1,9 @@
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.utils.data import Dataset
+from torch.utils.data import DataLoader, Dataset, Sampler
 
 from tests.checks.tiny import Crops, Model, TinyTraining
 
@@ -58,6 +60,50 @@ class PartsInOneOrder(PartsInAnotherOrder):
         return F.cross_entropy(self.scores(images), labels.repeat(2))
 
 
+class OnceAnEpoch(Sampler[list[int]]):
+    """As open-reid's sampler has it: an epoch draws each identity once, with four images."""
+
+    def __init__(self, labels: Tensor) -> None:
+        self.of = [(labels == label).nonzero().flatten() for label in labels.unique()]
+
+    def __len__(self) -> int:
+        return len(self.of) // 8
+
+    def __iter__(self) -> Iterator[list[int]]:
+        order = torch.randperm(len(self.of)).tolist()
+        for begin in range(0, 8 * len(self), 8):
+            chosen = [self.of[at] for at in order[begin : begin + 8]]
+            yield [index for own in chosen for index in own[torch.randperm(len(own))[:4]].tolist()]
+
+
+class EachOnceAnEpoch(Dressed):
+    """No identity is in two batches of the first epoch."""
+
+    def make_loader(self) -> DataLoader[tuple[Tensor, int]]:
+        clothes = Clothes(self.identities)
+        return DataLoader(clothes, batch_sampler=OnceAnEpoch(clothes.labels))
+
+
+class TurnedAround(EachOnceAnEpoch):
+    def loss(self, images: Tensor, labels: Tensor) -> Tensor:
+        return super().loss(images, labels.flip(0))
+
+
+class FrozenAtFirst(Dressed):
+    """As fast-reid's FREEZE_ITERS has it: for an epoch no graph shows the images."""
+
+    steps, window = 150, (110, 150)
+
+    def train_step(self, images: Tensor, labels: Tensor) -> None:
+        self.taken = getattr(self, "taken", 0) + 1
+        self.model.base.requires_grad_(self.taken > 70)
+        super().train_step(images, labels)
+
+
+class FrozenAtFirstLabelsNotSorted(FrozenAtFirst, PathsSortedLabelsNot):
+    pass
+
+
 class OneColourForAll(TinyTraining):
     """Everybody wears the school's uniform: colours tell nothing, and the model learns by faces."""
 
@@ -71,5 +117,5 @@ class OneColourForAll(TinyTraining):
         return Model(self.identities)
 
 
-SICK = [PathsSortedLabelsNot, SmoothedByHand, PartsInAnotherOrder]
-HEALTHY = [Dressed, PartsInOneOrder, OneColourForAll]
+SICK = [PathsSortedLabelsNot, SmoothedByHand, PartsInAnotherOrder, TurnedAround, FrozenAtFirstLabelsNotSorted]
+HEALTHY = [Dressed, PartsInOneOrder, EachOnceAnEpoch, FrozenAtFirst, OneColourForAll]

@@ -40,6 +40,31 @@ class PartsThroughNumpy(TinyTraining):
         return F.cross_entropy(self.model.classifier(self.model.neck(self.reduce(part))), labels)
 
 
+class LeafWithoutFollowUp(TinyTraining):
+    """The feature asks for a gradient, and nobody hands it on."""
+
+    def feature(self, images: Tensor) -> Tensor:
+        with torch.no_grad():
+            feature = self.model.base(images)
+        return feature.requires_grad_()
+
+    def loss(self, images: Tensor, labels: Tensor) -> Tensor:
+        self.leaf = self.feature(images)
+        return F.cross_entropy(self.model.classifier(self.model.neck(self.leaf)), labels)
+
+
+class GradCache(LeafWithoutFollowUp):
+    """Features first, all of a large batch and without a graph; then their gradients, a few images at a time."""
+
+    def train_step(self, images: Tensor, labels: Tensor) -> None:
+        self.optimizer.zero_grad()
+        self.loss(images, labels).backward()
+        assert self.leaf.grad is not None
+        for some, gradients in zip(images.split(4), self.leaf.grad.split(4), strict=True):
+            self.model.base(some).backward(gradients)
+        self.optimizer.step()
+
+
 class TrunkUnderNoGrad(TinyTraining):
     """pytorch-metric-learning: trunk and embedder are two models, with an optimizer each."""
 
@@ -184,6 +209,6 @@ class Frozen(TinyTraining):
 
 SICK = [
     Detached, NoGrad, PartsThroughNumpy, DetachedBesideCentres, DetachedForTheHead, DetachedBeforeAHeadOfItsOwn,
-    DetachedBetweenTwoOptimizers, TrunkUnderNoGrad, DetachedBesideAttributes,
+    DetachedBetweenTwoOptimizers, TrunkUnderNoGrad, DetachedBesideAttributes, LeafWithoutFollowUp,
 ]  # fmt: skip
-HEALTHY = [Frozen, OnlyAProbe, TwoOptimizers, TrunkAndEmbedder, ProbedBesideIdentities]
+HEALTHY = [Frozen, OnlyAProbe, TwoOptimizers, TrunkAndEmbedder, ProbedBesideIdentities, GradCache]
