@@ -28,14 +28,13 @@ class Places:
             held = group["params"]
             if known[1] < len(held) and held[known[1]] is parameter:
                 return group
+        found = _place_in(groups, parameter)
+        if found is None:
+            return None
         if len(self._known) >= self.MOST:
             self._known.clear()
-        for index, group in enumerate(groups):
-            for place, held_there in enumerate(group["params"]):
-                if held_there is parameter:
-                    self._known[key] = index, place
-                    return group
-        return None
+        self._known[key] = found
+        return groups[found[0]]
 
     def holds(self, owner: Optimizer, parameter: Tensor) -> bool:
         return self.group_of(owner, parameter) is not None
@@ -44,7 +43,16 @@ class Places:
 def group_of(owner: object, parameter: Tensor | None) -> dict[str, Any] | None:
     """The group of `owner`, an optimizer or one written alike, that holds this parameter; None where none does."""
     groups = getattr(owner, "param_groups", ()) if parameter is not None else ()
-    return next((group for group in groups if any(p is parameter for p in group["params"])), None)
+    found = _place_in(groups, parameter)
+    return groups[found[0]] if found is not None else None
+
+
+def _place_in(groups: Sequence[dict[str, Any]], parameter: Tensor | None) -> tuple[int, int] | None:
+    """Which group has it, and where; None where none has."""
+    places = (
+        (at, place) for at, group in enumerate(groups) for place, p in enumerate(group["params"]) if p is parameter
+    )
+    return next(places, None)
 
 
 def held_by(optimizers: Sequence[object]) -> frozenset[int] | None:
