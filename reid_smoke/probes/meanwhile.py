@@ -7,10 +7,9 @@ of something waits for it first, so that no two ever look at the same figures.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import nullcontext
-from queue import SimpleQueue
 
 import torch
 
@@ -23,7 +22,8 @@ class Meanwhile:
     def __init__(self) -> None:
         self._put_off: list[Task] | None = None  # None: they are done at once
         self._device: torch.device | None = None
-        self._worker: _Worker | None = None
+        self._thread: ThreadPoolExecutor | None = None
+        self._running: Future[None] | None = None
 
     @staticmethod
     def helps(device: torch.device) -> bool:
@@ -46,64 +46,30 @@ class Meanwhile:
         tasks, self._put_off = self._put_off, None
         if not tasks:
             return
+        if self._thread is None:
+            self._thread = ThreadPoolExecutor(1, "reid-smoke")
         device = self._device
         stream = torch.cuda.current_stream(device) if device is not None and device.type == "cuda" else None
         try:
-            if self._worker is None:
-                self._worker = _Worker()
-        except RuntimeError:  # no thread can be started
+            self._running = self._thread.submit(_do_all, tasks, stream)
+        except RuntimeError:  # no thread can be started, or the interpreter is about to end
             _do_all(tasks, stream)
-        else:
-            self._worker.begin(tasks, stream)
 
     def wait(self) -> None:
         """Until all is done; raises what a task raised. Tasks themselves never wait for each other."""
-        if self._worker is not None and self._worker.is_busy:
-            self._worker.wait()
-
-    def close(self) -> None:
-        """No thread is left behind."""
-        if self._worker is not None:
-            self._worker.end()
-            self._worker = None
-
-
-class _Worker:
-    """A thread that does one list of tasks after the other. Python's own pools do that, too; what they do besides is a
-    twentieth of a millisecond between two steps of a training."""
-
-    def __init__(self) -> None:
-        self.is_busy = False  # tasks were given, and nobody has waited for their end yet
-        self._at_work = threading.Lock()  # held while they are done; any thread may wait for it
-        self._raised: BaseException | None = None
-        self._given: SimpleQueue[tuple[list[Task], torch.cuda.Stream | None] | None] = SimpleQueue()
-        self._thread = threading.Thread(target=self._work, name="reid-smoke", daemon=True)
-        self._thread.start()
-
-    def begin(self, tasks: list[Task], stream: torch.cuda.Stream | None) -> None:
-        self.is_busy = True
-        self._at_work.acquire()
-        self._given.put((tasks, stream))
-
-    def wait(self) -> None:
-        with self._at_work:  # Ctrl-C may end this waiting, and then somebody waits once more
-            raised, self._raised, self.is_busy = self._raised, None, False
+        running = self._running  # a loader's thread may wait at the same time
+        if running is None:
+            return
+        raised = running.exception()  # Ctrl-C may end this waiting, and then somebody waits once more
+        self._running = None
         if raised is not None:
             raise raised
 
-    def end(self) -> None:
-        self._given.put(None)
-        self._thread.join()
-
-    def _work(self) -> None:
-        while (given := self._given.get()) is not None:
-            try:
-                _do_all(*given)
-            except BaseException as raised:
-                self._raised = raised
-            finally:
-                del given  # their tensors are nobody's any more
-                self._at_work.release()
+    def close(self) -> None:
+        """No thread is left behind."""
+        if self._thread is not None:
+            self._thread.shutdown()
+            self._thread = None
 
 
 def _do_all(tasks: list[Task], stream: torch.cuda.Stream | None) -> None:
