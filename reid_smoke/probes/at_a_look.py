@@ -32,6 +32,7 @@ class AtALook:
 
     def __init__(self, writer: FactWriter, loading: Loading, faults: Accountable) -> None:
         self._writer, self._loading, self._faults = writer, loading, faults
+        self.switched_off = faults.switched_off
         self.resumed = Resumed()
         self.given_back = GivenBack()
         self._schedules = Schedules()
@@ -41,9 +42,6 @@ class AtALook:
 
     def fault(self, probe: str, error: BaseException) -> None:
         self._faults.fault(probe, error)
-
-    def disabled(self, probe: str) -> bool:
-        return self._faults.disabled(probe)
 
     def write(
         self,

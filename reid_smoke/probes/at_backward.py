@@ -55,12 +55,10 @@ class AtBackward:
         self.structure = structure
         self.reached = reached
         self._faults = faults
+        self.switched_off = faults.switched_off
 
     def fault(self, probe: str, error: BaseException) -> None:
         self._faults.fault(probe, error)
-
-    def disabled(self, probe: str) -> bool:
-        return self._faults.disabled(probe)
 
     @guarded
     def features(self, *, compared: bool) -> Features:

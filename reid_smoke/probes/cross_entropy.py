@@ -11,6 +11,7 @@ from torch import Tensor
 from reid_smoke.probes import other_losses
 from reid_smoke.probes.batch import IGNORED, Batch
 from reid_smoke.probes.log_softmax import (
+    is_kept,
     log_probs_of,
     log_softmax_below,
     log_softmax_of,
@@ -82,25 +83,34 @@ def _mask_of(consumer: Node) -> Tensor | None:
 def read_batch(consumer: Node, log_softmax: Node | None = None) -> Batch | None:
     """Log-probabilities and labels as the loss had them; None where they are no (B, C) and (B,).
 
-    log_softmax: what stands for it, where that was found already. Nothing is fetched from the device.
+    log_softmax: what stands for it, where that was found already, hidden or not. Nothing is fetched from the device.
     """
-    given = read_given(consumer)
+    name = name_of(consumer)
+    by_torch = name.startswith("NllLoss")  # at nearly every step: nothing else is asked of it then
+    given = read_given(consumer) if not by_torch else None
     if given is not None:
         return _read_other(given)
     log_softmax = log_softmax if log_softmax is not None else log_softmax_of(consumer)
     if log_softmax is None:
         return None
-    log_probs = log_probs_of(log_softmax).detach()
-    if log_probs.dim() != 2:
+    kind = name_of(log_softmax)
+    if kind == "LogSoftmax":
+        log_probs = saved(log_softmax, "result")
+    else:
+        log_probs = log_probs_of(log_softmax) if is_kept(log_softmax) else None
+    if log_probs is None or log_probs.dim() != 2:
         return None
-    left_in = _left_in(consumer) if name_of(log_softmax) == "Exp" else None
+    log_probs = log_probs.detach()
+    left_in = _left_in(consumer) if kind == "Exp" else None
     if left_in is not None and left_in.dim() <= 2:
         log_probs = torch.where(left_in > 0, log_probs, LEFT_OUT).log_softmax(1)
     rows, classes = log_probs.shape
-    by_hand = written_by_hand(consumer)
-    consumer = consumer if by_hand is None else by_hand[1]
-    name, ignored, mixed, largest = name_of(consumer), IGNORED, None, None
-    if name.startswith("NllLoss"):
+    by_hand = written_by_hand(consumer) if not by_torch else None
+    if by_hand is not None:
+        consumer = by_hand[1]
+        name = name_of(consumer)
+    ignored, mixed, largest = IGNORED, None, None
+    if by_torch:
         labels, ignored = saved(consumer, "target"), int(saved(consumer, "ignore_index"))
         if ignored >= 2**63:  # torch < 2.9 shows the int64 as unsigned
             ignored -= 2**64
@@ -127,9 +137,9 @@ def read_batch(consumer: Node, log_softmax: Node | None = None) -> Batch | None:
         labels, mixed, largest = _of_soft(targets)
     if labels is None or labels.shape != (rows,):
         return None
-    labels = labels.detach().long().to(log_probs.device)
+    labels = labels.detach().to(log_probs.device, torch.int64)
     batch = Batch(log_probs, labels, ignored, mixed is not None, mixed, largest)
-    return _rescaled(batch) if name_of(log_softmax) in ONE_BY_ONE else batch
+    return _rescaled(batch) if kind in ONE_BY_ONE else batch
 
 
 def _read_other(given: Given) -> Batch | None:

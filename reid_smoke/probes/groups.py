@@ -36,8 +36,11 @@ class Places:
         self._known[key] = found
         return groups[found[0]]
 
-    def holds(self, owner: Optimizer, parameter: Tensor) -> bool:
-        return self.group_of(owner, parameter) is not None
+    def holds_any(self, owner: Optimizer, parameters: Sequence[Tensor]) -> bool:
+        for parameter in parameters:  # noqa: SIM110  # the first one nearly always tells: no generator is made
+            if self.group_of(owner, parameter) is not None:
+                return True
+        return False
 
 
 def group_of(owner: object, parameter: Tensor | None) -> dict[str, Any] | None:

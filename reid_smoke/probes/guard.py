@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any, Protocol, TypeVar
 
@@ -23,7 +23,9 @@ Method = TypeVar("Method", bound=Callable[..., Any])
 
 class Accountable(Protocol):
     def fault(self, probe: str, error: BaseException) -> None: ...
-    def disabled(self, probe: str) -> bool: ...
+
+    @property
+    def switched_off(self) -> Container[str]: ...  # names of probes that failed too often
 
 
 def they_have_modes() -> bool:
@@ -44,6 +46,18 @@ def past_their_modes() -> Iterator[None]:
         yield
 
 
+class NoGradients:
+    """As `torch.no_grad()`, which goes through six functions of Python's: between two steps of a training none of them
+    is in the processor's caches any more, and on a GPU the training waits for them."""
+
+    def __enter__(self) -> None:
+        self._were = torch.is_grad_enabled()
+        torch._C._set_grad_enabled(False)
+
+    def __exit__(self, *raised: object) -> None:
+        torch._C._set_grad_enabled(self._were)
+
+
 def not_compiled(method: Method) -> Method:
     """What torch.compile leaves as it is, whether it looks through what calls this, or is in the midst of running it.
 
@@ -54,7 +68,7 @@ def not_compiled(method: Method) -> Method:
         return apart  # type: ignore[return-value]  # of the same signature
 
     def either(*args: Any, **kwargs: Any) -> Any:
-        if torch.compiler.is_compiling() or get_eval_frame_callback() is not None:
+        if get_eval_frame_callback() is not None:
             return apart(*args, **kwargs)
         return method(*args, **kwargs)
 
@@ -69,7 +83,7 @@ def guarded(method: Method) -> Method:
 
     @functools.wraps(method)
     def safe(self: Accountable, *args: Any, **kwargs: Any) -> Any:
-        if self.disabled(name):
+        if name in self.switched_off:
             return None
         try:
             return method(self, *args, **kwargs)

@@ -21,21 +21,22 @@ COMBINES = ("Sub", "Add", "Log")  # what ends a CE without a log-softmax
 
 def log_softmax_of(node: Node) -> Node | None:
     """The log-softmax whose labels `node` holds; None where it is no such node, or its values are hidden."""
-    found = _log_softmax_of(node)
-    return found if found is not None and _is_kept(found) else None
+    found = find_log_softmax(node)
+    return found if found is not None and is_kept(found) else None
 
 
 def hides_log_softmax(node: Node) -> bool:
     """Whether there is one, and somebody's hook has packed its values away."""
-    return _log_softmax_of(node) is not None and log_softmax_of(node) is None
+    return find_log_softmax(node) is not None and log_softmax_of(node) is None
 
 
-def _is_kept(log_softmax: Node) -> bool:
+def is_kept(log_softmax: Node) -> bool:
     """Whether what `log_probs_of` reads is there to be read."""
     return all(keeps(log_softmax, name) for name in READ.get(name_of(log_softmax), ("result",)))
 
 
-def _log_softmax_of(node: Node) -> Node | None:
+def find_log_softmax(node: Node) -> Node | None:
+    """The same, whether its values are hidden or not."""
     name = name_of(node)
     if name.startswith("NllLoss") or name in PICKS:
         return log_softmax_below(node, 0) or _shifted(node)
@@ -46,7 +47,7 @@ def _log_softmax_of(node: Node) -> Node | None:
         for index, side in ((0, "other"), (1, "self")):
             below = log_softmax_below(node, index)
             targets = saved(node, side)
-            if below is None or not _is_kept(below):
+            if below is None or not is_kept(below):
                 continue
             if isinstance(targets, Tensor) and targets.shape == log_probs_of(below).shape:
                 return below
@@ -133,7 +134,7 @@ def targets_of(product: Node, log_softmax: Node | None) -> Tensor | None:
             targets = saved(product, side)
             fits = (
                 isinstance(targets, Tensor)
-                and _is_kept(log_softmax)
+                and is_kept(log_softmax)
                 and targets.shape == log_probs_of(log_softmax).shape
             )
             return targets if fits else None
@@ -174,11 +175,12 @@ def _summed(node: Node) -> Node | None:
 def log_softmax_below(node: Node, index: int) -> Node | None:
     """The log-softmax (or log of a softmax) on that edge, through casts and views; None for anything else."""
     child = follow(node, (index,))
-    while child is not None and name_of(child) in ("ToCopy", "View", "UnsafeView", "Neg"):
+    name = name_of(child) if child is not None else ""
+    while child is not None and name in ("ToCopy", "View", "UnsafeView", "Neg"):
         child = follow(child, (0,))
+        name = name_of(child) if child is not None else ""
     if child is None:
         return None
-    name = name_of(child)
     if name in ("LogSoftmax", "LogSigmoid"):
         return child
     if name == "Log":
@@ -191,19 +193,20 @@ def log_softmax_below(node: Node, index: int) -> Node | None:
 
 def log_probs_of(node: Node) -> Tensor:
     """(B, C), of what stands for the log-softmax."""
-    if name_of(node) == "Logsumexp":
+    name = name_of(node)
+    if name == "Logsumexp":
         return _less(saved(node, "self"), saved(node, "result"))
-    if name_of(node) == "Log":
+    if name == "Log":
         return _less(saved(follow(node, (0, 0)), "result").log(), saved(node, "self").log())
-    if name_of(node) == "LogSigmoid":
+    if name == "LogSigmoid":
         logits: Tensor = saved(node, "self")
         return logits.float().log_softmax(-1)
     result: Tensor = saved(node, "result")
-    if name_of(node) == "Exp":
+    if name == "Exp":
         return result.clamp_min(1e-30).log().log_softmax(-1)
-    if name_of(node) == "Sigmoid":
+    if name == "Sigmoid":
         return result.float().logit(1e-7).log_softmax(-1)
-    return result if name_of(node) == "LogSoftmax" else result.clamp_min(1e-30).log()
+    return result if name == "LogSoftmax" else result.clamp_min(1e-30).log()
 
 
 def is_over_batch(consumer: Node, log_softmax: Node) -> bool:

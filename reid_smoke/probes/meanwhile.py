@@ -23,7 +23,7 @@ class Meanwhile:
         self._put_off: list[Task] | None = None  # None: they are done at once
         self._device: torch.device | None = None
         self._thread: ThreadPoolExecutor | None = None
-        self._running: Future[None] | None = None
+        self.running: Future[None] | None = None
 
     @staticmethod
     def helps(device: torch.device) -> bool:
@@ -51,17 +51,17 @@ class Meanwhile:
         device = self._device
         stream = torch.cuda.current_stream(device) if device is not None and device.type == "cuda" else None
         try:
-            self._running = self._thread.submit(_do_all, tasks, stream)
+            self.running = self._thread.submit(_do_all, tasks, stream)
         except RuntimeError:  # no thread can be started, or the interpreter is about to end
             _do_all(tasks, stream)
 
     def wait(self) -> None:
         """Until all is done; raises what a task raised. Tasks themselves never wait for each other."""
-        running = self._running  # a loader's thread may wait at the same time
+        running = self.running  # a loader's thread may wait at the same time
         if running is None:
             return
         raised = running.exception()  # Ctrl-C may end this waiting, and then somebody waits once more
-        self._running = None
+        self.running = None
         if raised is not None:
             raise raised
 

@@ -7,7 +7,7 @@ and the host makes it (`figures.py`).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -103,12 +103,6 @@ def channels_alive(feature: Tensor) -> Tensor:
     return (more > 3e-16).mean(dtype=torch.float32)
 
 
-def gradients(parameters: Iterable[Tensor]) -> list[Tensor]:
-    """Those that there are; of a sparse one its values."""
-    grads = [grad for p in parameters if (grad := p.grad) is not None]
-    return [g.coalesce().values() if g.is_sparse else g for g in grads]
-
-
 def lengths(tensors: Mapping[str, Sequence[Tensor]]) -> dict[str, list[Tensor]]:
     """L2 norm of each, by the same names, in one launch for all."""
     norms = iter(_norms_of([tensor for some in tensors.values() for tensor in some]))
@@ -180,6 +174,19 @@ class Watched:
             self._sample = [p.detach()[:rows] if p.dim() else p.detach() for p, rows in each]
             self._lay_at = addresses
         return self._sample
+
+    @property
+    def is_trained(self) -> bool:
+        """Whether a gradient is asked for any of them: what is frozen has none, and that is none of 0."""
+        for parameter in self.parameters:  # noqa: SIM110  # the first one nearly always tells: no generator is made
+            if parameter.requires_grad:
+                return True
+        return False
+
+    def gradients(self) -> list[Tensor]:
+        """Those that there are; of a sparse one its values."""
+        grads = [p.grad for p in self.parameters]
+        return [g.coalesce().values() if g.is_sparse else g for g in grads if g is not None]
 
     def sample_of_gradient(self) -> Tensor | None:
         """Of the first parameter's gradient what `sample` has of its values; None where it has none."""

@@ -102,7 +102,10 @@ def saved(node: Node | None, name: str) -> Any:
             return getattr(node, f"_saved_{name}", None)
         return None
     kept = getattr(node, f"_raw_saved_{name}", None)
-    if kept is not None and any(_is_packed(one) for one in (kept if isinstance(kept, (tuple, list)) else (kept,))):
+    if isinstance(kept, (tuple, list)):
+        if any(map(_is_packed, kept)):
+            return None
+    elif kept is not None and _is_packed(kept):
         return None
     return getattr(node, f"_saved_{name}", None)
 
@@ -127,7 +130,8 @@ def all_saved(node: Node) -> tuple[Any, ...]:
 
 
 def _is_packed(kept: Any) -> bool:
-    return kept.unpack_hook is not None and not _copies_back(kept.unpack_hook)
+    hook = kept.unpack_hook
+    return hook is not None and not _copies_back(hook)
 
 
 def _copies_back(hook: Any) -> bool:

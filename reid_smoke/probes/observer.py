@@ -40,7 +40,7 @@ from reid_smoke.probes.cross_entropy import read_batch
 from reid_smoke.probes.dead_gpu import died_of, leave_for_ever
 from reid_smoke.probes.density import DENSE_UNTIL, is_measured
 from reid_smoke.probes.groups import as_float
-from reid_smoke.probes.guard import Method, guarded, not_compiled, past_their_modes, they_have_modes
+from reid_smoke.probes.guard import Method, NoGradients, guarded, not_compiled, past_their_modes, they_have_modes
 from reid_smoke.probes.labels import LabelsBeforeLoss
 from reid_smoke.probes.loading import Loading
 from reid_smoke.probes.meanwhile import Meanwhile
@@ -72,7 +72,8 @@ def told(method: Method) -> Method:
     safe = guarded(method)
 
     def alone(self: Observer, *args: Any, **kwargs: Any) -> Any:
-        self.meanwhile.wait()
+        if self.meanwhile.running is not None:
+            self.meanwhile.wait()
         if not they_have_modes():  # between two steps of theirs nothing of ours is in the processor's cache: few lines
             return safe(self, *args, **kwargs)
         with past_their_modes():
@@ -89,6 +90,7 @@ class Observer:
         head: which weight is the head, where a loss has several.
         """
         self.ledger = ledger
+        self.switched_off: set[str] = set()  # probes that failed too often
         self._writer = FactWriter(ledger)
         self.step = 0
         self.dense_until = DENSE_UNTIL
@@ -103,7 +105,8 @@ class Observer:
         self._captured: WeakKeyDictionary[object, Recorded] = WeakKeyDictionary()  # by CUDA graph
         self._beside = Beside()
         self.meanwhile = Meanwhile()
-        self._before_capture: Counter[Counted] | None = None  # the counts; None: nothing is being captured
+        self._is_eager = True  # what is asked for is computed now, and not recorded by a CUDA graph
+        self._before_capture: Counter[Counted] = Counter()  # the counts, as the last one began to record
         self._before = ""  # events since the last step closed
         self._loading = Loading(ledger)
         self._arrivals = Arrivals(self._writer, self._skipped)
@@ -183,7 +186,7 @@ class Observer:
         """A classification loss is about to be computed."""
         if isinstance(logits, Tensor) and isinstance(labels, Tensor) and isinstance(ignore_index, int):
             self.tally.cross_entropy(logits)
-            if labels.is_cuda:
+            if labels.is_cuda and is_measured(self.step + 1, self.dense_until):
                 self.labels_before.note(logits, labels, ignore_index)
             if self.on_loss is not None:
                 self.on_loss(logits, labels, ignore_index)
@@ -208,15 +211,25 @@ class Observer:
         if root is None:
             self.tally.counts["leaf_backwards"] += 1
             return
-        self._look_for_shared()
+        sharing = self._updates.sharing
+        if sharing.is_found:
+            self._look_for_shared()
+        else:
+            sharing.stepped.clear()
         measured = is_measured(self.step + 1, self.dense_until)
+        if not measured and self._is_alone and self._sight.recognizes(root):
+            self._begin_step(measured=False)
+            return
         reached = self._sight.remembered(root, recording=not self._is_eager)
+        batch = read_batch(reached.consumer, reached.log_softmax) if reached is not None and measured else None
+        if measured and batch is None:  # its values are hidden, or none of it is left
+            reached = None
         judged = self.structure
         if reached is None and judged is not None and self._rivals.is_known(root, loss_of(judged)):
             self._is_another()
             return
         walked = False
-        if self._before_capture is not None:
+        if not self._is_eager:
             if reached is None:  # nothing that a walk would compute is computed while a graph records
                 self.tally.counts["other_backwards"] += 1
                 return
@@ -226,7 +239,8 @@ class Observer:
             reached, walked = self._look(root), True
             if reached is None and self.structure is None and self._sight.fruitless == FRUITLESS:
                 self._write_fruitless(root, scalar_of(tensors))
-        batch = read_batch(reached.consumer, reached.log_softmax) if reached is not None and measured else None
+            if reached is not None and measured:
+                batch = read_batch(reached.consumer, reached.log_softmax)
         if batch is not None and not walked and self._may_wait:
             self.meanwhile.put_off(batch.log_probs.device)
         if reached is None or (measured and batch is None):
@@ -234,13 +248,7 @@ class Observer:
             if not self.step:
                 self.tally.no_classification(root)
             return
-        self._settle()
-        self._updates.backward_within()
-        self._rivals.judged_came()
-        self.tally.counts["backwards"] += 1
-        self.step += 1
-        now = self._open = self._new_step()
-        now.measured = measured
+        now = self._begin_step(measured=measured)
         if batch is None or self.structure is None:
             return
         if self.device is None:
@@ -251,7 +259,7 @@ class Observer:
         if scale is not None:
             measurements["amp_scale"] = scale
         probes = AtBackward(self.structure, reached, self)
-        with torch.no_grad():
+        with NoGradients():
             self._weights.before_backward(now)
             with self._aside():
                 features = probes.features(compared=self._is_compared) or Features()  # None: it failed
@@ -279,6 +287,22 @@ class Observer:
                 probes.turned(now)
                 probes.targets(root, now)
 
+    def _begin_step(self, *, measured: bool) -> Step:
+        """The judged loss goes backward."""
+        self._settle()
+        self._updates.backward_within()
+        self._rivals.judged_came()
+        self.tally.counts["backwards"] += 1
+        self.step += 1
+        now = self._open = self._new_step()
+        now.measured = measured
+        return now
+
+    @property
+    def _is_alone(self) -> bool:
+        """Nothing but the judged loss has gone backward so far, and what goes backward now is computed now."""
+        return self._is_eager and not self.tally.counts["other_backwards"]
+
     @told
     def gradients_asked(self, outputs: object, inputs: object, *, is_last: bool) -> None:
         """torch.autograd.grad is about to be called; is_last: the graph goes with it."""
@@ -305,11 +329,6 @@ class Observer:
         return not self._weights.uphill.wants_more
 
     @property
-    def _is_eager(self) -> bool:
-        """What is asked for is computed now, and not recorded by a CUDA graph."""
-        return self._before_capture is None
-
-    @property
     def _is_compared(self) -> bool:
         """The features of this step's batch are. A graph is recorded once for all the steps; few are measured late."""
         step = self.step
@@ -326,7 +345,7 @@ class Observer:
     def capture_begins(self) -> None:
         """From now on nothing is computed, only recorded."""
         self.settle()
-        self._before_capture = self.tally.counts.copy()
+        self._is_eager, self._before_capture = False, self.tally.counts.copy()
 
     @told
     def capture_ends(self) -> None:
@@ -337,10 +356,10 @@ class Observer:
 
     @told
     def capture_ended(self, graph: object) -> None:
-        before, self._before_capture = self._before_capture, None
         recorded, self._open = self._open, None
-        if before is None:
+        if self._is_eager:
             return
+        self._is_eager, before = True, self._before_capture
         counts, self.tally.counts = self.tally.counts - before, before
         self.step -= counts["backwards"]
         if recorded is not None and counts["backwards"] == 1:
@@ -485,8 +504,10 @@ class Observer:
     @told
     def step_begins(self, optimizer: Optimizer) -> None:
         self._scaler_stepped = True
-        head = self.structure.head if self.structure is not None else None
-        now = self._open if self.structure is not None and self._open is not None and self._open.measured else None
+        structure, now = self._sight.structure, self._open
+        head = structure.head if structure is not None else None
+        if now is not None and (structure is None or not now.measured):
+            now = None
         self._updates.begin(optimizer, head, now, eager=self._is_eager, aside=self._aside())
 
     @told
@@ -523,24 +544,24 @@ class Observer:
 
     def _settle(self) -> None:
         now, self._open = self._open, None
-        if now is None or self._before_capture is not None:
+        if now is None or not self._is_eager:
             return
         if now.compute_s is None:
             now.compute_s = time.perf_counter() - now.arrived
-        self.meanwhile.do(lambda: self._send(now))
+        if now.measured:
+            self.meanwhile.do(lambda: self._send(now))
+        else:
+            self._writer.count(now)
 
     @guarded
     def _send(self, now: Step) -> None:
-        if not now.measured:
-            self._writer.count(now)
-            return
         row = self._close(now) if now.row is None else now.row
         self._arrivals.expect(now, row)
         self._fetch(wait=row.device.type == "cpu" or self.step <= WAITED_FOR or self._arrivals.is_full)
 
     def _close(self, now: Step) -> Tensor:
         """Measure what is left to be measured; all of it in one row."""
-        with torch.no_grad():
+        with NoGradients():
             self._weights.close(now, eager=self._is_eager)
             return now.to_row()
 
@@ -588,12 +609,11 @@ class Observer:
         self._faults[probe] = self._faults.get(probe, 0) + 1
         if self._faults[probe] <= MOST_FAULTS:
             self.ledger.add(ProbeFault(step=self.step, probe=probe, message=f"{type(error).__name__}: {error}"))
+        if self._faults[probe] >= MOST_FAULTS and probe != "finish":
+            self.switched_off.add(probe)
 
     def gpu_died(self) -> None:
         """Of a device-side assertion: what it was copying to must lie where it is."""
         if not self._is_gpu_dead:
             self._is_gpu_dead = True
             leave_for_ever([*self.labels_before.pinned, *self._arrivals.pinned])
-
-    def disabled(self, probe: str) -> bool:
-        return self._faults.get(probe, 0) >= MOST_FAULTS and probe != "finish"

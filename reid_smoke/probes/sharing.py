@@ -27,34 +27,41 @@ class _Held:
 
 
 class Sharing:
-    """Told of each backward and each step. Between two backwards the gradient is one and the same."""
+    """Told of each backward and each step. Between two backwards the gradient is one and the same.
+
+    stepped: since the last backward. Who drops an optimizer, with all that it keeps, does not have it kept here.
+    """
 
     def __init__(self) -> None:
         self._held: WeakKeyDictionary[Optimizer, _Held] = WeakKeyDictionary()
-        # Since the last backward. Who drops an optimizer, with all that it keeps, does not have it kept here.
-        self._stepped: list[weakref.ref[Optimizer]] = []
+        self.stepped: list[weakref.ref[Optimizer]] = []
         self._shared: dict[int, Tensor] = {}
         self._times = 0
         self._written: set[int] = set()
 
+    @property
+    def is_found(self) -> bool:
+        """Since the last backward."""
+        return bool(self._shared)
+
     def step(self, optimizer: Optimizer) -> None:
         """An optimizer is about to step."""
-        earlier = _alive(self._stepped)
-        if any(optimizer is other for other in earlier):
+        earlier = _alive(self.stepped) if self.stepped else []
+        if earlier and any(optimizer is other for other in earlier):
             return  # it steps once more: that is counted elsewhere
         held = self._what_it_holds(optimizer)
         ids = set(held.twice)
         for other in earlier:
             ids |= held.parameters.keys() & self._held[other].parameters.keys()
         self._shared.update((key, held.parameters[key]) for key in ids if held.parameters[key].grad is not None)
-        self._stepped.append(weakref.ref(optimizer))
+        self.stepped.append(weakref.ref(optimizer))
 
     def next_gradient(self, step: int, name: Callable[[Tensor], str]) -> SharedFacts | None:
         """Another backward begins, or the training ended. What is to be written down, once it is certain."""
-        if not self._shared:
-            self._stepped.clear()
+        if not self.is_found:
+            self.stepped.clear()
             return None
-        stepped, self._stepped = _alive(self._stepped), []
+        stepped, self.stepped = _alive(self.stepped), []
         shared, self._shared = self._shared, {}
         self._times += 1
         if self._times < SEEN or self._written >= shared.keys():

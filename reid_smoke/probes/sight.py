@@ -12,7 +12,7 @@ from torch.optim import Optimizer
 from reid_smoke.probes.classifier import Product
 from reid_smoke.probes.density import is_walked
 from reid_smoke.probes.judged import product_behind
-from reid_smoke.probes.log_softmax import log_softmax_of
+from reid_smoke.probes.log_softmax import find_log_softmax
 from reid_smoke.probes.nodes import Node, follow, saved
 from reid_smoke.probes.structure import Structure, read_structure
 
@@ -22,7 +22,8 @@ PATIENCE = 50  # looks without any classification, after which every 50th backwa
 
 class Reached:
     """The judged classification in the graph of one step. consumer: the node that holds the labels. log_softmax: what
-    stands for it. has_head: whether the classifier is the one that was found; True where it does not tell."""
+    stands for it, hidden or not. has_head: whether the classifier is the one that was found; True where that does not
+    tell."""
 
     def __init__(self, structure: Structure, consumer: Node, log_softmax: Node) -> None:
         self.consumer, self.log_softmax = consumer, log_softmax
@@ -78,13 +79,21 @@ class Sight:
                 return reached if recording or reached.has_head else None
         return None
 
+    def recognizes(self, root: Node) -> bool:
+        """Whether what goes backward looks, from afar, as one that an earlier look found."""
+        for path, name in self._paths:
+            consumer = follow(root, path)
+            if consumer is not None and consumer.name() == name:
+                return True
+        return False
+
     def reached(self, root: Node) -> Reached | None:
         """The judged classification, in the graph that was looked at last."""
         consumer = follow(root, self.structure.classification.path) if self.structure is not None else None
         return self._reached(consumer) if consumer is not None else None
 
     def _reached(self, consumer: Node) -> Reached | None:
-        log_softmax = log_softmax_of(consumer)
+        log_softmax = find_log_softmax(consumer)
         if self.structure is None or log_softmax is None:
             return None
         return Reached(self.structure, consumer, log_softmax)

@@ -67,7 +67,7 @@ class TwoLosses:
         self._step = 0
         self._rows: list[Tensor] = []  # of six figures each: see `take`
         self._pull: Pull | None = None
-        self._faults: set[str] = set()
+        self.switched_off: set[str] = set()
 
     def __call__(self, loss: TrainingLoss, given: tuple[BNNeckOutput | ImageTextOutput, Tensor], total: Tensor) -> None:
         output, labels = given
@@ -125,9 +125,6 @@ class TwoLosses:
     # --- faults of our own ---
 
     def fault(self, probe: str, error: BaseException) -> None:
-        self._faults.add(probe)
+        self.switched_off.add(probe)
         message = f"{type(error).__name__}: {error}"
         self._tell(ProbeFault(step=self._step, probe="gradients of CE and SDM", message=message))
-
-    def disabled(self, probe: str) -> bool:
-        return probe in self._faults

@@ -6,12 +6,12 @@ from contextlib import AbstractContextManager
 from typing import Any
 from weakref import WeakSet
 
-import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
 from reid_smoke.probes.continuity import Continuity
 from reid_smoke.probes.groups import Places, as_float
+from reid_smoke.probes.guard import NoGradients
 from reid_smoke.probes.sharing import Sharing
 from reid_smoke.probes.under_way import Step
 from reid_smoke.probes.weights import Weights
@@ -58,16 +58,17 @@ class Updates:
         """It is about to step. head: the judged one. now: None where nothing is measured. eager: it is computed now,
         and not recorded by a CUDA graph. aside: where figures are computed that nothing waits for."""
         self.stepped.add(optimizer)
+        self.closures = self.closures if self._under_way else 0
+        if now is None:
+            self._under_way.append(False)
+            self.weights.lose_sight()
+            return
         group = self._places.group_of(optimizer, head)
         holds_head = group is not None and group.get("lr") is not None
         inside = any(self._under_way)
-        self.closures = self.closures if self._under_way else 0
         self._under_way.append(holds_head or inside)
-        if now is None:
-            self.weights.lose_sight()
-            return
         now.row = None  # a graph that holds no update: it follows by itself
-        with torch.no_grad():
+        with NoGradients():
             self.weights.before_step(now, of_head=holds_head, eager=eager)
             with aside:  # a step reads the gradients, and leaves them as they are
                 self.weights.read_gradients(now, "head_grad_applied", "backbone_grad_applied", optimizer)
@@ -86,7 +87,7 @@ class Updates:
         """It has stepped."""
         holds_head = self._under_way.pop() if self._under_way else False
         if now is not None:
-            with torch.no_grad():
+            with NoGradients():
                 _read_skip(now, optimizer)
                 self.weights.after_step(now, of_head=holds_head, eager=eager)
 

@@ -60,7 +60,7 @@ class Weights:
 
     def before_backward(self, now: Step) -> None:
         if self._head is not None:
-            now.measurements |= measure.lengths({"head_grad_before": measure.gradients(self._head.parameters)})
+            now.measurements |= measure.lengths({"head_grad_before": self._head.gradients()})
 
     def read_gradients(self, now: Step, head: str, backbone: str, stepping: Optimizer | None = None) -> None:
         """Norms by these names, where they were not read yet.
@@ -69,15 +69,14 @@ class Weights:
             found before it is read again by the first that holds them: meanwhile they may have been zeroed.
         """
         sides = ((head, self._head), (backbone, self._backbone))
-        # What was frozen since the last look has no gradient, and that is none of 0.
         wanted: dict[str, list[Tensor]] = {}
         for name, watched in sides:
-            if watched is None or not any(p.requires_grad for p in watched.parameters):
+            if watched is None or not watched.is_trained:
                 continue
             if stepping is not None:
-                held = any(self._places.holds(stepping, p) for p in watched.parameters)
+                held = self._places.holds_any(stepping, watched.parameters)
                 # Of parameters that another optimizer holds backward may still be on its way to them.
-                if not held and all(p.grad is None for p in watched.parameters):
+                if not held and not watched.gradients():
                     continue
                 if held and name not in now.found_by_holder:
                     now.found_by_holder.add(name)
@@ -85,7 +84,7 @@ class Weights:
                         raw = "head_grad" if name == head else "backbone_grad"
                         now.measurements.setdefault(raw, now.measurements.pop(name))
             if name not in now.measurements:
-                wanted[name] = measure.gradients(watched.parameters)
+                wanted[name] = watched.gradients()
         now.measurements |= measure.lengths(wanted)
 
     def before_step(self, now: Step, *, of_head: bool, eager: bool) -> None:

@@ -35,7 +35,7 @@ def test_it_agrees_with_a_search(group_of_each: list[int], moved: list[int]) -> 
 def test_no_parameter_is_in_no_group() -> None:
     optimizer = torch.optim.SGD(parameters(1), lr=1)
     assert Places().group_of(optimizer, None) is None
-    assert not Places().holds(optimizer, parameters(1)[0])
+    assert not Places().holds_any(optimizer, parameters(2))
 
 
 def test_of_many_optimizers_each_is_told_apart() -> None:

@@ -58,3 +58,30 @@ def test_of_a_training_twice_as_long_a_few_more_steps_are_kept() -> None:
         step for first, last, stride in strides for step in range(first + 1, last + 1) if step % stride == 0
     ]
     assert observer.step == 1700
+
+
+def test_between_the_measured_steps_another_loss_is_none_of_them() -> None:
+    loop, observer = Loop(), Observer(Ledger())
+    observer.dense_until = 20
+    with observing(observer):
+        loop.train(30)
+        for _ in range(15):
+            loop.train(1)
+            loop.model(loop.images).square().mean().backward()
+        observer.finish("finished")
+    assert observer.step == 45
+    assert observer.tally.counts["other_backwards"] == 15
+
+
+def test_a_head_that_takes_over_between_two_measured_steps_is_found_at_the_next() -> None:
+    ledger, loop = Ledger(), Loop()
+    observer = Observer(ledger)
+    observer.dense_until = 20
+    with observing(observer):
+        loop.train(25)
+        second = Loop()
+        second.train(12)
+        assert observer.structure is not None
+        assert observer.structure.head is second.model[1].weight
+        observer.finish("finished")
+    assert ledger.steps[-1].step >= 33

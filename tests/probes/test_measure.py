@@ -98,7 +98,8 @@ def test_channels_are_alive_when_they_vary() -> None:
 def test_a_parameter_without_a_gradient_counts_nothing() -> None:
     one, two = torch.nn.Parameter(torch.ones(3)), torch.nn.Parameter(torch.ones(2))
     one.grad = torch.tensor([3.0, 0.0, 4.0])
-    norms = measure.lengths({"both": measure.gradients([one, two]), "none": measure.gradients([two])})
+    both, none = measure.Watched([one, two], 8), measure.Watched([two], 8)
+    norms = measure.lengths({"both": both.gradients(), "none": none.gradients()})
     assert {name: [float(norm) for norm in some] for name, some in norms.items()} == {"both": [5.0], "none": []}
 
 
