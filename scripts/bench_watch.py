@@ -19,9 +19,11 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from statistics import median
 
+LONG = 12_000  # steps
 SCRIPT = """
 import resource, time
 import torch
@@ -59,6 +61,7 @@ def bench_step(rounds: int, steps: int, device: str) -> None:
 
     import reid_smoke
     from reid_smoke.checks.catalogue import catalogue
+    from reid_smoke.probes.density import DENSE_UNTIL, EARLY_STRIDE
     from reid_smoke.watch import watching
     from reid_smoke.watch.hooks import observing
 
@@ -103,27 +106,45 @@ def bench_step(rounds: int, steps: int, device: str) -> None:
         with observing(observer):
             first = train(1)
             train(9)
-        pairs = []
-        for number in range(rounds):
-            times = {}
-            for watched in (True, False) if number % 2 else (False, True):
-                if watched:
-                    with observing(observer):
+
+        def in_turns() -> list[tuple[float, float]]:
+            pairs = []
+            for number in range(rounds):
+                times = {}
+                for watched in (True, False) if number % 2 else (False, True):
+                    with observing(observer) if watched else nullcontext():
                         times[watched] = train(steps)
-                else:
-                    times[watched] = train(steps)
-            pairs.append((times[False], times[True]))
+                pairs.append((times[False], times[True]))
+            return pairs
+
+        dense = in_turns()
+        judgements, dense_steps = len(judged), observer.step
+        observer.dense_until = observer.step  # as if the window lay far behind
+        sparse = in_turns()
         watching.judge = judge
         watch.finish(None)
-    ratios = sorted(watched / bare for bare, watched in pairs)
-    bare = median(p[0] for p in pairs)
     size = f"{height}x{height // 2}, batch {batch}"
-    print(f"{name}, {size}, {device}, {torch.get_num_threads()} threads, {rounds} x 2 x {steps} steps")
-    print(f"bare     {bare:8.2f} ms a step (median)")
-    print(f"watched  {median(p[1] for p in pairs):8.2f} ms a step (median)")
-    print(f"ratio    {median(ratios):8.3f} (median of pairs; least {ratios[0]:.3f}, most {ratios[-1]:.3f})")
-    print(f"of which judging {sum(judged) / observer.step:.2f} ms a step, {len(judged)} times in {observer.step} steps")
-    print(f"first watched step {first:.0f} ms, of which {first - bare:.0f} ms once for the look at what is alive")
+    print(f"{name}, {size}, {device}, {torch.get_num_threads()} threads, {rounds} x 2 x {steps} steps, twice")
+    of_dense = report(f"each step measured, as up to step {DENSE_UNTIL:,}", dense)
+    of_sparse = report(f"each {EARLY_STRIDE}th step measured, as from there on", sparse)
+    whole = (DENSE_UNTIL * of_dense + (LONG - DENSE_UNTIL) * of_sparse) / LONG
+    print(f"so of {LONG:,} steps, 60 epochs of Market-1501 at batch 64: {whole:.3f}")
+    print(f"of which judging {sum(judged) / observer.step:.2f} ms a step, {judgements} times in {dense_steps} steps")
+    print(
+        f"first watched step {first:.0f} ms, of which {first - median(b for b, _ in dense):.0f} ms once for the look at"
+    )
+    print("what is alive")
+
+
+def report(what: str, pairs: list[tuple[float, float]]) -> float:
+    """Print what the pairs (bare, watched) of ms a step tell. Their median ratio."""
+    ratios = sorted(watched / bare for bare, watched in pairs)
+    bare, watched = (median(pair[side] for pair in pairs) for side in (0, 1))
+    print(
+        f"{what}: bare {bare:.2f} ms, watched {watched:.2f} ms (medians), "
+        f"ratio {median(ratios):.3f} (median of pairs; {ratios[0]:.3f} to {ratios[-1]:.3f})"
+    )
+    return median(ratios)
 
 
 def bench_start(rounds: int, steps: int, device: str) -> None:
