@@ -6,7 +6,7 @@
 
 `step` trains ResNet-18 at 128x64, batch 32, on a GPU ResNet-50 at 256x128, batch 64, bare and watched in turns within
 one process, in an order that changes from round to round, so that the machine's moods are in both; the ratio is the
-median over the rounds' pairs. `start` runs the same small script under python and under `reid-smoke watch`, in pairs of
+median over the rounds' pairs: while each step is measured, and as it is long after the window. `start` runs the same small script under python and under `reid-smoke watch`, in pairs of
 processes. `long` trains a tiny linear model under `watch` and prints the memory in use as it goes.
 """
 
@@ -130,10 +130,8 @@ def bench_step(rounds: int, steps: int, device: str) -> None:
     whole = (DENSE_UNTIL * of_dense + (LONG - DENSE_UNTIL) * of_sparse) / LONG
     print(f"so of {LONG:,} steps, 60 epochs of Market-1501 at batch 64: {whole:.3f}")
     print(f"of which judging {sum(judged) / observer.step:.2f} ms a step, {judgements} times in {dense_steps} steps")
-    print(
-        f"first watched step {first:.0f} ms, of which {first - median(b for b, _ in dense):.0f} ms once for the look at"
-    )
-    print("what is alive")
+    once = first - median(bare for bare, _ in dense)
+    print(f"first watched step {first:.0f} ms, of which {once:.0f} ms once for the look at what is alive")
 
 
 def report(what: str, pairs: list[tuple[float, float]]) -> float:
