@@ -6,8 +6,9 @@
 
 `step` trains ResNet-18 at 128x64, batch 32, on a GPU ResNet-50 at 256x128, batch 64, bare and watched in turns within
 one process, in an order that changes from round to round, so that the machine's moods are in both; the ratio is the
-median over the rounds' pairs: while each step is measured, and as it is long after the window. `start` runs the same small script under python and under `reid-smoke watch`, in pairs of
-processes. `long` trains a tiny linear model under `watch` and prints the memory in use as it goes.
+median over the rounds' pairs: while each step is measured, and as it is long after the window. `start` runs the same
+small script under python and under `reid-smoke watch`, in pairs of processes. `long` trains a tiny linear model under
+`watch` and prints the memory in use as it goes.
 """
 
 from __future__ import annotations
