@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections import Counter, deque
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
@@ -9,6 +10,7 @@ import torch
 from torch import Tensor
 
 from reid_smoke.facts import LabelFacts
+from reid_smoke.probes.batch import IGNORED
 
 WHOLE = (torch.int64, torch.int32)
 CALLED = ("pid", "label", "target", "identit")  # as labels are, where a batch is a dict
@@ -74,18 +76,28 @@ class LabelsBeforeLoss:
         self.classes: int | None = None
         self._given: deque[tuple[Tensor, int, int]] = deque(maxlen=self.LOSSES)  # labels, the ignored one, classes
         self._fetched: deque[Tensor] = deque(maxlen=self.BATCHES)
+        self._last: weakref.ref[Tensor] | None = None  # the labels of the last loss
+        self._how = (-1, IGNORED, 0)  # they were noted: their version, -1 where torch counts none, and as above
 
     def note(self, logits: Tensor, labels: Tensor, ignore_index: int) -> None:
-        """logits (B, C, ...) and labels (B, ...) int64 on a GPU. Nothing waits for it."""
+        """logits (B, C, ...) and labels (B, ...) int64, on a GPU as a rule. Nothing waits for it.
+
+        Of several heads that are given the same labels, one after the other, they are brought once.
+        """
         if labels.is_floating_point() or not 0 < labels.numel() <= self.MOST:
             return
-        if torch.cuda.is_current_stream_capturing():
+        if labels.is_cuda and torch.cuda.is_current_stream_capturing():
             return
+        classes = logits.shape[1] if logits.dim() > 1 else logits.shape[0]
+        how = (-1 if labels.is_inference() else labels._version, ignore_index, classes)
+        if self._last is not None and self._last() is labels and self._how == how and how[0] >= 0:
+            return  # another head's, and nobody has written to them since
+        self._last, self._how = weakref.ref(labels), how
         host = self._given.popleft()[0] if len(self._given) == self.LOSSES else None
         if host is None or host.shape != labels.shape or host.dtype != labels.dtype:
-            host = torch.zeros(labels.shape, dtype=labels.dtype, pin_memory=True)
+            host = torch.zeros(labels.shape, dtype=labels.dtype, pin_memory=labels.is_cuda)
         host.copy_(labels.detach(), non_blocking=True)
-        self._given.append((host, ignore_index, logits.shape[1] if logits.dim() > 1 else logits.shape[0]))
+        self._given.append((host, ignore_index, classes))
 
     @property
     def pinned(self) -> list[Tensor]:

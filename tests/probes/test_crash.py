@@ -71,3 +71,25 @@ def test_labels_that_no_loss_of_torchs_was_given_are_those_that_the_loader_gave(
     crash = read_crash(raised.value, 0, labels)
     assert crash.bad_labels == bad
     assert crash.num_classes == ((known or 11) if bad else None)
+
+
+def test_labels_of_several_heads_are_brought_once_and_again_when_they_changed() -> None:
+    noted, logits, labels = LabelsBeforeLoss(), torch.zeros(4, 6), torch.tensor([0, 5, 2, 1])
+    for _ in range(100):
+        noted.note(logits, labels, -100)
+    assert len(noted.pinned) == 1
+    assert noted.bad() == ((), None)
+    noted.note(torch.zeros(4, 5), labels, -100)  # the same labels are too large for another head
+    assert noted.bad() == ((5,), 5)
+    labels[0] = 9
+    noted.note(logits, labels, -100)
+    assert noted.bad() == ((9,), 6)
+    noted.note(logits, torch.tensor([0, 5, 2, 7]), -100)
+    assert noted.bad() == ((7,), 6)
+    with torch.inference_mode():
+        labels = torch.tensor([0, 5, 2, 8])
+        noted.note(logits, labels, -100)
+        assert noted.bad() == ((8,), 6)
+        labels[3] = 11  # such a tensor does not tell that it was written to
+        noted.note(logits, labels, -100)
+        assert noted.bad() == ((11,), 6)
