@@ -105,12 +105,12 @@ def channels_alive(feature: Tensor) -> Tensor:
 
 def lengths(tensors: Mapping[str, Sequence[Tensor]]) -> dict[str, list[Tensor]]:
     """L2 norm of each, by the same names, in one launch for all."""
-    norms = iter(_norms_of([tensor for some in tensors.values() for tensor in some]))
+    norms = iter(norms_of([tensor for some in tensors.values() for tensor in some]))
     return {name: [next(norms) for _ in some] for name, some in tensors.items()}
 
 
-def _norms_of(tensors: Sequence[Tensor]) -> Sequence[Tensor]:
-    """Several take one launch; but that gives 65,536 elements to each group of threads, and for a single tensor of this
+def norms_of(tensors: Sequence[Tensor]) -> Sequence[Tensor]:
+    """L2. Several take one launch; but that gives 65,536 elements to each group of threads, and for a single tensor of this
     size the plain operation is three times as quick.
     """
     if len(tensors) <= 1:
@@ -157,7 +157,7 @@ class Watched:
         self._lay_at: list[int] = []  # the addresses where `_sample` lies
         self._sample: list[Tensor] = []
         self.start = [t.to(torch.float32, copy=True) for t in self.sample()]
-        self.lengths = list(_norms_of(self.start))
+        self.lengths = list(norms_of(self.start))
         self.before = [torch.empty_like(t) for t in self.start]
         self.after = [torch.empty_like(t) for t in self.start]
         self.earlier = torch.empty_like(self.start[0]) if self.start else torch.empty(0)

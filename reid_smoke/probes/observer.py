@@ -249,8 +249,15 @@ class Observer:
                 self.tally.no_classification(root)
             return
         now = self._begin_step(measured=measured)
-        if batch is None or self.structure is None:
-            return
+        if batch is not None and self.structure is not None:
+            probes = AtBackward(self.structure, reached, self)
+            with NoGradients():
+                self._measure(probes, batch, now, loss=scalar_of(tensors), root=root, walked=walked)
+
+    def _measure(
+        self, probes: AtBackward, batch: Batch, now: Step, *, loss: Tensor | None, root: Node, walked: bool
+    ) -> None:
+        """What can be measured of the judged loss as its backward begins; walked: its graph was looked at."""
         if self.device is None:
             self.device = str(batch.log_probs.device)
         now.classes = batch.log_probs.shape[1]
@@ -258,34 +265,31 @@ class Observer:
         scale = self._scale if now.scaled else None
         if scale is not None:
             measurements["amp_scale"] = scale
-        probes = AtBackward(self.structure, reached, self)
-        with NoGradients():
-            self._weights.before_backward(now)
-            with self._aside():
-                features = probes.features(compared=self._is_compared) or Features()  # None: it failed
-                self._beside.reads(batch.log_probs, batch.targets, *features)
-                plain = probes.plain(batch) or batch
-                self.meanwhile.do(lambda: probes.feature_lengths(features, now))
-                self.meanwhile.do(lambda: self._measure_rows(plain, now))
-                loss = scalar_of(tensors)
-                if loss is not None:
-                    measurements["loss"] = loss / scale if scale is not None else loss
-                probes.weight(root, now, scale)
-            if self._is_eager and self._arrivals.likeness.wants_more(self._loading.epoch):
-                probes.likeness(root, batch, self._arrivals.likeness, now.epoch)
-            rows = self._weights.rows_that_go_uphill if self._is_eager else None
-            if self._updates.closures > 1:  # a line search: where it goes is not what its last look alone asks for
-                self._weights.uphill.forget()
-            elif rows is not None:
-                probes.uphill(plain, rows, self._weights.uphill)
-            if walked or (self._is_eager and now.step_in_epoch == 1 and now.epoch in IMAGES_AT):
-                probes.images(root, batch, now)
-            if walked and self._is_eager:
-                probes.asked(plain, now)
-            if walked:
-                probes.share(now)
-                probes.turned(now)
-                probes.targets(root, now)
+        self._weights.before_backward(now)
+        with self._aside():
+            features = probes.features(compared=self._is_compared) or Features()  # None: it failed
+            self._beside.reads(batch.log_probs, batch.targets, *features)
+            plain = probes.plain(batch) or batch
+            self.meanwhile.do(lambda: probes.feature_lengths(features, now))
+            self.meanwhile.do(lambda: self._measure_rows(plain, now))
+            if loss is not None:
+                measurements["loss"] = loss / scale if scale is not None else loss
+            probes.weight(root, now, scale)
+        if self._is_eager and self._arrivals.likeness.wants_more(self._loading.epoch):
+            probes.likeness(root, batch, self._arrivals.likeness, now.epoch)
+        rows = self._weights.rows_that_go_uphill if self._is_eager else None
+        if self._updates.closures > 1:  # a line search: where it goes is not what its last look alone asks for
+            self._weights.uphill.forget()
+        elif rows is not None:
+            probes.uphill(plain, rows, self._weights.uphill)
+        if walked or (self._is_eager and now.step_in_epoch == 1 and now.epoch in IMAGES_AT):
+            probes.images(root, batch, now)
+        if walked and self._is_eager:
+            probes.asked(plain, now)
+        if walked:
+            probes.share(now)
+            probes.turned(now)
+            probes.targets(root, now)
 
     def _begin_step(self, *, measured: bool) -> Step:
         """The judged loss goes backward."""

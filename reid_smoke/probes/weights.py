@@ -60,7 +60,8 @@ class Weights:
 
     def before_backward(self, now: Step) -> None:
         if self._head is not None:
-            now.measurements |= measure.lengths({"head_grad_before": self._head.gradients()})
+            left = self._head.gradients()
+            now.measurements["head_grad_before"] = list(measure.norms_of(left)) if left else []
 
     def read_gradients(self, now: Step, head: str, backbone: str, stepping: Optimizer | None = None) -> None:
         """Norms by these names, where they were not read yet.
