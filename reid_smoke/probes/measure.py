@@ -110,8 +110,8 @@ def lengths(tensors: Mapping[str, Sequence[Tensor]]) -> dict[str, list[Tensor]]:
 
 
 def norms_of(tensors: Sequence[Tensor]) -> Sequence[Tensor]:
-    """L2. Several take one launch; but that gives 65,536 elements to each group of threads, and for a single tensor of this
-    size the plain operation is three times as quick.
+    """L2. Several take one launch; but that gives 65,536 elements to each group of threads, and for a single tensor of
+    this size the plain operation is three times as quick.
     """
     if len(tensors) <= 1:
         return [torch.linalg.vector_norm(t.float()) for t in tensors]
