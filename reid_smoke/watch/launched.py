@@ -1,0 +1,177 @@
+"""What the processes that the script started by torch.multiprocessing wrote of their trainings; no torch.
+
+Judged is where the training is: in the script's own process, or in those of the launch that made the most steps. Of
+these the first is judged as rank 0, and the others are its ranks where all of them joined one process group.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeAlias
+
+from pydantic import ValidationError
+
+from reid_smoke.facts import (
+    AnyFact,
+    BaselineFacts,
+    CrashFacts,
+    EndFacts,
+    GroupFacts,
+    LoopFacts,
+    RankStartFacts,
+    RunFacts,
+    StartedFacts,
+    fact_from_json,
+)
+from reid_smoke.ledger import Ledger
+from reid_smoke.rank_files import PATIENCE, OtherRanks, is_gone, rank_file
+
+OF_OUR_OWN = (RunFacts, BaselineFacts, RankStartFacts, GroupFacts, StartedFacts)  # and not of the training
+Seen: TypeAlias = tuple[int, int, int, bool]
+NOTHING: Seen = (0, 0, 0, False)
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A training in processes that the script started."""
+
+    facts: Sequence[AnyFact]  # of its first process, without its plan
+    ranks: int
+    others: OtherRanks | None
+    notes: tuple[str, ...]
+    environment: dict[str, str] = field(default_factory=dict)
+    unclassified: dict[str, int] = field(default_factory=dict)
+
+
+class Launched:
+    """folder: where each launch has a folder of its own, named by its number. since: `time.time()` at the start."""
+
+    def __init__(self, folder: Path, since: float) -> None:
+        self.folder = folder
+        self._since = since
+        self._sizes: list[int] = []
+
+    def add(self, processes: int) -> int:
+        """A launch of so many begins. Returns its number, from 1."""
+        self._sizes.append(processes)
+        return len(self._sizes)
+
+    def judged(self, own: Ledger, *, failed: bool) -> tuple[Judged | None, tuple[str, ...]]:
+        """What is to be judged in the place of the script's own process, or None; and notes where it is None.
+
+        own: what that one saw. failed: an exception ended it. Waits until the processes have ended, or some seconds.
+        """
+        if not self._sizes:
+            return None, ()
+        self._wait()
+        launches = [_Launch(self.folder / str(n), size) for n, size in enumerate(self._sizes, 1)]
+        best = max(launches, key=lambda launch: launch.seen)
+        mine, theirs = _seen(own), best.seen
+        if theirs > (*mine[:3], False):  # what ended the script was raised in a process of its, more often than not
+            return best.judged(self._since, failed=failed), ()
+        if theirs[0]:
+            return None, (
+                f"Processes that the script started trained, too, for {theirs[0]} steps; its own process made "
+                f"{mine[0]}, and was judged.",
+            )
+        return None, ()
+
+    def _wait(self) -> None:
+        until = time.monotonic() + PATIENCE
+        files = [file for number in range(len(self._sizes)) for file in self._files(number + 1)]
+        while files and time.monotonic() < until:
+            files = [file for file in files if file.exists() and not _Record(file).is_over]
+            time.sleep(0.05 if files else 0.0)
+
+    def join(self) -> None:
+        """Wait for those that train, as python does before it ends."""
+        alive = {process.pid: process for process in multiprocessing.active_children() if not process.daemon}
+        for number in range(len(self._sizes)):
+            for file in self._files(number + 1):
+                record = _Record(file)
+                if record.start is not None and record.start.pid in alive and any(record.seen):
+                    alive[record.start.pid].join()
+
+    def _files(self, launch: int) -> list[Path]:
+        return [rank_file(self.folder / str(launch), index) for index in range(self._sizes[launch - 1])]
+
+
+class _Record:
+    """What one process has written until now."""
+
+    def __init__(self, file: Path) -> None:
+        self.facts = list(_facts_in(file))
+        self.ledger = Ledger.of(self.facts)
+        self.start = self.ledger.first(RankStartFacts)
+        self.seen = _seen(self.ledger)
+        self.is_over = self.ledger.last(EndFacts) is not None or is_gone(self.start)
+
+
+class _Launch:
+    def __init__(self, folder: Path, size: int) -> None:
+        self._folder, self._size = folder, size
+        records = {index: _Record(rank_file(folder, index)) for index in range(size)}
+        self._of = {index: record for index, record in records.items() if record.facts}
+        group = self._of[0].ledger.last(GroupFacts) if 0 in self._of else None
+        self._group = group if group is not None and group.ranks >= size > 1 else None
+        self._judged = 0 if self._group is not None else max(self._of, key=self._rating, default=0)
+        self.seen = self._of[self._judged].seen if self._of else NOTHING
+
+    def _rating(self, index: int) -> tuple[Seen, int]:
+        return self._of[index].seen, -index
+
+    def judged(self, since: float, *, failed: bool) -> Judged:
+        record = self._of[self._judged]
+        facts = [fact for fact in record.facts if not isinstance(fact, OF_OUR_OWN)]
+        if record.ledger.last(EndFacts) is None and (failed or not record.is_over):
+            # It was ended because the script was, or another of the processes; else nobody knows why it died.
+            facts.append(EndFacts.unmeasured(record.seen[0], "interrupted"))
+        ranks = self._size if self._group is not None else 1
+        told = record.ledger.last(StartedFacts)
+        return Judged(
+            facts,
+            ranks,
+            OtherRanks(self._folder, ranks, since) if ranks > 1 else None,
+            tuple(self._notes()),
+            told.environment if told is not None else {},
+            told.unclassified if told is not None else {},
+        )
+
+    def _notes(self) -> Iterator[str]:
+        group, size = self._group, self._size
+        if group is not None and group.ranks > size:
+            yield (
+                f"The process group has {group.ranks} ranks. The {size} that this script started are what was judged, "
+                f"and they are counted from 0 here: the first of them is rank {group.rank}."
+            )
+        trained = [index for index, record in self._of.items() if record.seen[0]]
+        if group is None and len(trained) > 1:
+            yield (
+                f"{len(trained)} processes trained, and not as the ranks of one process group: the one of index "
+                f"{self._judged} was judged by itself."
+            )
+        if len(self._of) < size:
+            yield f"{size - len(self._of)} of the {size} processes that the script started could not be watched."
+
+
+def _facts_in(file: Path) -> Iterator[AnyFact]:
+    try:
+        lines = file.read_bytes().splitlines()
+    except OSError:
+        return  # nobody wrote there
+    for line in lines:
+        with suppress(ValidationError):  # a torn last line
+            yield fact_from_json(line)
+
+
+def _seen(ledger: Ledger) -> Seen:
+    """How much of a training: steps, losses, updates, and whether it raised. To be compared."""
+    steps, loop = ledger.steps, ledger.last(LoopFacts)
+    losses = loop.backwards + loop.other_backwards + loop.leaf_backwards + loop.losses_left_out if loop else 0
+    updates = loop.optimizer_steps if loop else 0
+    return steps[-1].step if steps else 0, losses, updates, ledger.last(CrashFacts) is not None
