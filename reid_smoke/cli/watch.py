@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import re
 import shlex
 import signal
@@ -117,7 +118,7 @@ def watch(
         watching.start()
         ended_by = _run(found, arguments)
         raised = None if isinstance(ended_by, StopTraining) else ended_by
-        _end(raised, lambda: last_words.say(ended_by), watching.wait_for_processes)
+        _end(raised, lambda: last_words.say(ended_by), lambda: watching.is_trained_elsewhere)
 
 
 def _follow(
@@ -205,11 +206,13 @@ def _flush_stdout() -> None:
         sys.stdout.flush()
 
 
-def _end(error: BaseException | None, judged: Callable[[], int], wait: Callable[[], None] = lambda: None) -> None:
+def _end(
+    error: BaseException | None, judged: Callable[[], int], is_trained_elsewhere: Callable[[], bool] = lambda: False
+) -> None:
     """Leave as the script would have left; where that is with 0, with the code that `judged` returns.
 
-    The order is python's own: the traceback, then the threads that still run, then the processes (`wait`), and only
-    then the report.
+    The order is python's own: the traceback, then the threads that still run, and only then the report. For processes
+    python waits among its exit functions, which come before the report where it is for a training in one of them.
     """
     from reid_smoke.watch.signals import die_of_interrupt
     from reid_smoke.watch.threads import wait_for_threads
@@ -219,7 +222,8 @@ def _end(error: BaseException | None, judged: Callable[[], int], wait: Callable[
         sys.excepthook(type(error), error, error.__traceback__)
     with suppress(KeyboardInterrupt):
         wait_for_threads()
-        wait()
+    if is_trained_elsewhere():
+        atexit._run_exitfuncs()
     _flush_stdout()
     code = judged()
     if isinstance(error, KeyboardInterrupt):

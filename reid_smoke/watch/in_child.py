@@ -7,8 +7,10 @@ what Python has is imported at its top.
 
 from __future__ import annotations
 
+import pickle
 import re
 import sys
+import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -69,7 +71,10 @@ class InChild:
             if not returned:  # torch keeps an interrupt to itself
                 ended_by = KeyboardInterrupt()
         except SystemExit as exiting:
-            ended_by = exiting.__context__ if Path(error_file).exists() else exiting  # torch's own exit after an error
+            ended_by = exiting
+            if exiting.__context__ is not None and Path(error_file).exists():  # torch's own, after an error
+                ended_by = exiting.__context__
+                _write_without_us(ended_by, error_file)
             raise
         except BaseException as error:
             ended_by = error
@@ -90,6 +95,17 @@ class InChild:
         except Exception:
             return None
         return watch
+
+
+def _write_without_us(error: BaseException, error_file: str) -> None:
+    """What torch wrote for the process that waits, once more, but for the frames of our hooks."""
+    with suppress(Exception):
+        from reid_smoke.watch.script import without_our_frames
+
+        text = traceback.format_exception(without_our_frames(error))
+        aside = Path(f"{error_file}.new")
+        aside.write_bytes(pickle.dumps("".join(text)))
+        aside.replace(error_file)
 
 
 def _is_found() -> bool:

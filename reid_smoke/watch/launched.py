@@ -6,9 +6,8 @@ these the first is judged as rank 0, and the others are its ranks where all of t
 
 from __future__ import annotations
 
-import multiprocessing
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -55,11 +54,18 @@ class Launched:
         self.folder = folder
         self._since = since
         self._sizes: list[int] = []
+        self._not_joined: set[int] = set()  # pids
 
     def add(self, processes: int) -> int:
         """A launch of so many begins. Returns its number, from 1."""
         self._sizes.append(processes)
+        with suppress(OSError):  # they will find no folder, and train unwatched
+            self._folder_of(len(self._sizes)).mkdir(parents=True, exist_ok=True)
         return len(self._sizes)
+
+    def leave(self, pids: Iterable[int]) -> None:
+        """A launch did not wait for its processes."""
+        self._not_joined.update(pids)
 
     def judged(self, own: Ledger, *, failed: bool) -> tuple[Judged | None, tuple[str, ...]]:
         """What is to be judged in the place of the script's own process, or None; and notes where it is None.
@@ -69,36 +75,34 @@ class Launched:
         if not self._sizes:
             return None, ()
         self._wait()
-        launches = [_Launch(self.folder / str(n), size) for n, size in enumerate(self._sizes, 1)]
+        launches = [_Launch(self._folder_of(n), size) for n, size in enumerate(self._sizes, 1)]
         best = max(launches, key=lambda launch: launch.seen)
-        mine, theirs = _seen(own), best.seen
-        if theirs > (*mine[:3], False):  # what ended the script was raised in a process of its, more often than not
-            return best.judged(self._since, failed=failed), ()
-        if theirs[0]:
-            return None, (
-                f"Processes that the script started trained, too, for {theirs[0]} steps; its own process made "
-                f"{mine[0]}, and was judged.",
-            )
-        return None, ()
+        mine, theirs = _seen(own)[:3], best.seen
+        both = (
+            f"The script trained for {mine[0]} steps in its own process and for {theirs[0]} in processes that it "
+            "started; the longer training was judged.",
+        ) * bool(mine[0] and theirs[0])
+        # What ended the script's own process was raised in one of those, more often than not, and does not count.
+        return (best.judged(self._since, both, failed=failed), ()) if theirs > (*mine, False) else (None, both)
 
     def _wait(self) -> None:
         until = time.monotonic() + PATIENCE
-        files = [file for number in range(len(self._sizes)) for file in self._files(number + 1)]
+        files = [rank_file(self._folder_of(n), index) for n, size in enumerate(self._sizes, 1) for index in range(size)]
         while files and time.monotonic() < until:
             files = [file for file in files if file.exists() and not _Record(file).is_over]
             time.sleep(0.05 if files else 0.0)
 
-    def join(self) -> None:
-        """Wait for those that train, as python does before it ends."""
-        alive = {process.pid: process for process in multiprocessing.active_children() if not process.daemon}
-        for number in range(len(self._sizes)):
-            for file in self._files(number + 1):
-                record = _Record(file)
-                if record.start is not None and record.start.pid in alive and any(record.seen):
-                    alive[record.start.pid].join()
+    @property
+    def is_alive(self) -> bool:
+        """Whether python would wait for one of them at its end."""
+        if not self._not_joined:
+            return False  # and torch may never have been imported
+        from multiprocessing import active_children
 
-    def _files(self, launch: int) -> list[Path]:
-        return [rank_file(self.folder / str(launch), index) for index in range(self._sizes[launch - 1])]
+        return any(process.pid in self._not_joined and not process.daemon for process in active_children())
+
+    def _folder_of(self, launch: int) -> Path:
+        return self.folder / str(launch)
 
 
 class _Record:
@@ -125,7 +129,7 @@ class _Launch:
     def _rating(self, index: int) -> tuple[Seen, int]:
         return self._of[index].seen, -index
 
-    def judged(self, since: float, *, failed: bool) -> Judged:
+    def judged(self, since: float, notes: tuple[str, ...], *, failed: bool) -> Judged:
         record = self._of[self._judged]
         facts = [fact for fact in record.facts if not isinstance(fact, OF_OUR_OWN)]
         if record.ledger.last(EndFacts) is None and (failed or not record.is_over):
@@ -137,7 +141,7 @@ class _Launch:
             facts,
             ranks,
             OtherRanks(self._folder, ranks, since) if ranks > 1 else None,
-            tuple(self._notes()),
+            (*notes, *self._notes()),
             told.environment if told is not None else {},
             told.unclassified if told is not None else {},
         )

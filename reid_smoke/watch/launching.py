@@ -14,10 +14,13 @@ from reid_smoke.watch.hooks import _argument, _passed_over
 from reid_smoke.watch.in_child import SPAWN, WRAP, InChild, Plan
 
 
-def watch_launches(plan: Plan, begins: Callable[[int], int], undo: ExitStack) -> None:
+def watch_launches(
+    plan: Plan, begins: Callable[[int], int], leaves: Callable[[list[int]], None], undo: ExitStack
+) -> None:
     """From now on, until `undo` is closed, each process that torch starts gets `plan` along.
 
-    begins: told how many processes a launch will start, gives its number.
+    begins: told how many processes a launch will start, gives its number. leaves: told the pids of those that the
+    script does not wait for there.
     """
     module = import_module(SPAWN)
     original = getattr(module, WRAP)
@@ -31,7 +34,10 @@ def watch_launches(plan: Plan, begins: Callable[[int], int], undo: ExitStack) ->
         processes = _argument(args, kwargs, 2, "nprocs")
         in_child.processes = processes if isinstance(processes, int) else 1
         in_child.launch = begins(in_child.processes)
-        return start(*args, **kwargs)
+        context = start(*args, **kwargs)
+        if context is not None:
+            leaves(context.pids())
+        return context
 
     _passed_over(start_processes)
     _put(module, WRAP, in_child, undo)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reid_smoke.environment import read_environment
-from reid_smoke.facts import AnyFact, GroupFacts, StartedFacts, fact_from_json
+from reid_smoke.facts import AnyFact, GroupFacts, StartedFacts, StepFacts, fact_from_json
 from reid_smoke.watch import watching
 from reid_smoke.watch.in_child import Plan
 from reid_smoke.watch.live import LiveJudge
@@ -20,17 +20,22 @@ if TYPE_CHECKING:
 
 
 class StartedWatch(OtherRankWatch):
-    """One of `processes` that a launch started, the `index`-th of them. The first says what is certain."""
+    """One of `processes` that a launch started, the `index`-th of them. The first says what is certain.
+
+    Raises OSError where its facts cannot be written.
+    """
 
     gives_way = True
 
     def __init__(self, plan: Plan, launch: int, index: int, processes: int) -> None:
+        if not Path(plan.folder).is_dir():
+            raise FileNotFoundError(plan.folder)  # the report is over, or could never be written
         super().__init__(
             Path(plan.folder) / str(launch), index, processes, window=plan.window, head=plan.head, started=plan.started
         )
         self._tells = plan.tells if index == 0 else ()
         self._live: LiveJudge | None = None
-        self._is_in_group = False
+        self._is_in_group = self._is_known = False
 
     def _attached(self, observer: Observer) -> None:
         assert self._ledger is not None
@@ -45,6 +50,9 @@ class StartedWatch(OtherRankWatch):
         with suppress(Exception):  # the end judges anew, and tells what is wrong
             if not self._is_in_group:
                 self._look_for_group()
+            if not self._is_known and isinstance(fact, StepFacts):
+                self._is_known = True
+                self._add_what_is_known()  # now, for who is killed adds nothing later
             if self._live is not None:
                 self._live.hears(fact)
 
@@ -59,10 +67,15 @@ class StartedWatch(OtherRankWatch):
             self._live.is_over = True
         if self._ledger is not None and self._observer is not None:
             with suppress(Exception):
-                environment = read_environment(self._observer.device) if self._observer.device is not None else {}
-                unclassified = dict(self._observer.tally.unclassified)
-                self._ledger.add(StartedFacts(environment=environment, unclassified=unclassified))
+                self._add_what_is_known()
         super().finish(error)
+
+    def _add_what_is_known(self) -> None:
+        assert self._ledger is not None
+        assert self._observer is not None
+        device = self._observer.device
+        environment = read_environment(device) if device is not None else {}
+        self._ledger.add(StartedFacts(environment=environment, unclassified=dict(self._observer.tally.unclassified)))
 
     def give_way(self) -> None:
         """To a watch of the script's own in this process, as if this one had never been."""

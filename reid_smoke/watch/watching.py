@@ -185,10 +185,11 @@ class Watch:
         from reid_smoke.watch.in_child import Plan
         from reid_smoke.watch.launching import watch_launches
 
-        plan = [self.ledger.last(RunFacts), self._baseline] if self._tells else []
-        tells = tuple(fact.model_dump_json() for fact in plan if fact is not None)
+        known = [self.ledger.last(RunFacts), self._baseline] if self._tells else []
+        tells = tuple(fact.model_dump_json() for fact in known if fact is not None)
         folder = str(self._launched.folder)
-        watch_launches(Plan(folder, self._window, self._head, self._started, tells), self._launch_begins, self._undo)
+        plan = Plan(folder, self._window, self._head, self._started, tells)
+        watch_launches(plan, self._launch_begins, self._launched.leave, self._undo)
 
     def _launch_begins(self, processes: int) -> int:
         if self._stop:
@@ -251,10 +252,10 @@ class Watch:
             self.ledger.add(fact)
         self._others = self._judged.others
 
-    def wait_for_processes(self) -> None:
-        """Until those that the script started, and that python waits for at its end, have trained."""
-        with suppress(Exception):
-            self._launched.join()
+    @property
+    def is_trained_elsewhere(self) -> bool:
+        """Processes that the script started, and that python waits for at its end, are still alive."""
+        return not self.is_copy and self._launched.is_alive
 
     def _conclude(self, *, device_answers: bool = True) -> None:
         if self._others is not None:
