@@ -82,6 +82,8 @@ class Launched:
             f"The script trained for {mine[0]} steps in its own process and for {theirs[0]} in processes that it "
             "started; the longer training was judged.",
         ) * bool(mine[0] and theirs[0])
+        if not mine[0] and not any(theirs):
+            return None, tuple(note for launch in launches for note in launch.unwatched())
         # What ended the script's own process was raised in one of those, more often than not, and does not count.
         return (best.judged(self._since, both, failed=failed), ()) if theirs > (*mine, False) else (None, both)
 
@@ -159,8 +161,11 @@ class _Launch:
                 f"{len(trained)} processes trained, and not as the ranks of one process group: the one of index "
                 f"{self._judged} was judged by itself."
             )
-        if len(self._of) < size:
-            yield f"{size - len(self._of)} of the {size} processes that the script started could not be watched."
+        yield from self.unwatched()
+
+    def unwatched(self) -> Iterator[str]:
+        if len(self._of) < self._size:
+            yield f"{self._size - len(self._of)} of {self._size} processes that the script started were not watched."
 
 
 def _facts_in(file: Path) -> Iterator[AnyFact]:

@@ -259,9 +259,10 @@ class Watch:
 
     def _conclude(self, *, device_answers: bool = True) -> None:
         if self._others is not None:
+            from reid_smoke.rank_files import PATIENCE
             from reid_smoke.watch.ranks import bring_home
 
-            self._others.finish_into(self.ledger)
+            self._others.finish_into(self.ledger, PATIENCE if self._judged is None else 0.0)  # else it waited before
             bring_home(self._others.files, self.folder)
         shutil.rmtree(self._launched.folder, ignore_errors=True)
         self.judgement = judge(self.ledger, ended=True)
