@@ -70,29 +70,19 @@ class Launched:
     def judged(self, own: Ledger, *, failed: bool) -> tuple[Judged | None, tuple[str, ...]]:
         """What is to be judged in the place of the script's own process, or None; and notes where it is None.
 
-        own: what that one saw. failed: an exception ended it. Waits until the processes have ended, or some seconds.
+        own: what that one saw. failed: an exception ended it. Waits some seconds for those to be judged that still run.
         """
-        if not self._sizes:
-            return None, ()
-        self._wait()
         launches = [_Launch(self._folder_of(n), size) for n, size in enumerate(self._sizes, 1)]
-        best = max(launches, key=lambda launch: launch.seen)
-        mine, theirs = _seen(own)[:3], best.seen
-        both = (
-            f"The script trained for {mine[0]} steps in its own process and for {theirs[0]} in processes that it "
-            "started; the longer training was judged.",
-        ) * bool(mine[0] and theirs[0])
-        if not mine[0] and not any(theirs):
+        best = max(launches, key=lambda launch: launch.seen, default=None)
+        if best is None:
+            return None, ()
+        mine = _seen(own)[:3]
+        if not mine[0] and not any(best.seen):
             return None, tuple(note for launch in launches for note in launch.unwatched())
         # What ended the script's own process was raised in one of those, more often than not, and does not count.
-        return (best.judged(self._since, both, failed=failed), ()) if theirs > (*mine, False) else (None, both)
-
-    def _wait(self) -> None:
-        until = time.monotonic() + PATIENCE
-        files = [rank_file(self._folder_of(n), index) for n, size in enumerate(self._sizes, 1) for index in range(size)]
-        while files and time.monotonic() < until:
-            files = [file for file in files if file.exists() and not _Record(file).is_over]
-            time.sleep(0.05 if files else 0.0)
+        if best.seen <= (*mine, False):
+            return None, tuple(_of_several(mine[0], launches))
+        return best.at_its_end().judged(self._since, _of_several(mine[0], launches), failed=failed), ()
 
     @property
     def is_alive(self) -> bool:
@@ -131,7 +121,16 @@ class _Launch:
     def _rating(self, index: int) -> tuple[Seen, int]:
         return self._of[index].seen, -index
 
-    def judged(self, since: float, notes: tuple[str, ...], *, failed: bool) -> Judged:
+    def at_its_end(self) -> _Launch:
+        """Once all have ended, or after some seconds."""
+        until = time.monotonic() + PATIENCE
+        now = self
+        while not all(record.is_over for record in now._of.values()) and time.monotonic() < until:
+            time.sleep(0.05)
+            now = _Launch(self._folder, self._size)
+        return now
+
+    def judged(self, since: float, notes: Iterable[str], *, failed: bool) -> Judged:
         record = self._of[self._judged]
         facts = [fact for fact in record.facts if not isinstance(fact, OF_OUR_OWN)]
         if record.ledger.last(EndFacts) is None and (failed or not record.is_over):
@@ -166,6 +165,18 @@ class _Launch:
     def unwatched(self) -> Iterator[str]:
         if len(self._of) < self._size:
             yield f"{self._size - len(self._of)} of {self._size} processes that the script started were not watched."
+
+
+def _of_several(own_steps: int, launches: Sequence[_Launch]) -> Iterator[str]:
+    """Which training is judged, where there were several."""
+    lengths = [launch.seen[0] for launch in launches if launch.seen[0]]
+    if own_steps and lengths:
+        yield (
+            f"The script trained for {own_steps} steps in its own process and for {max(lengths)} in processes that it "
+            "started; the longer training was judged."
+        )
+    elif len(lengths) > 1:
+        yield f"{len(lengths)} times processes were started and trained; the longest of these trainings was judged."
 
 
 def _facts_in(file: Path) -> Iterator[AnyFact]:
