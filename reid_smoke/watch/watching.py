@@ -192,9 +192,10 @@ class Watch:
         watch_launches(plan, self._launch_begins, self._launched.leave, self._undo)
 
     def _launch_begins(self, processes: int) -> int:
-        if self._stop:
+        launch = self._launched.add(processes)
+        if self._stop and launch == 1:
             self._say("--stop is left out for processes that the script starts: only the script can end them")
-        return self._launched.add(processes)
+        return launch
 
     def _add_run_facts(self, environment: dict[str, str], ranks: int) -> None:
         self.ledger.add(
@@ -241,7 +242,10 @@ class Watch:
 
     def _judge_where_it_trained(self, *, failed: bool) -> None:
         """Where that is in processes that the script started: what they wrote, in the place of what was seen here."""
-        self._judged, self._launch_notes = self._launched.judged(self.ledger, failed=failed)
+        try:
+            self._judged, self._launch_notes = self._launched.judged(self.ledger, failed=failed)
+        except Exception as failure:
+            self._fault("started processes", failure)
         if self._judged is None:
             return
         self.ledger.close()
@@ -296,7 +300,7 @@ class Watch:
         self.trying = True
         try:
             if self._judged is not None:
-                self._keeper.why_not = "the training ran in processes that the script started, and no other holds it"
+                self._keeper.let_go("the training ran in processes that the script started, and no other holds it")
             codes = [result.check.code for result in rank(judgement.results)]
             with Path(os.devnull).open("w") as nowhere:
                 triage(self._keeper, self.ledger, codes, nowhere if self._quiet else None)

@@ -279,6 +279,17 @@ def test_judged_is_where_the_training_is(warm: Warm, tmp_path: Path, what: str, 
     assert Ledger.read(tmp_path / "out" / "facts.jsonl").steps[-1].step == 50  # to be judged again
 
 
+def test_a_fault_of_ours_leaves_the_rest_of_the_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*arguments: object, **named: object) -> None:
+        raise RuntimeError("torn")
+
+    monkeypatch.setattr(Launched, "judged", broken)
+    with reid_smoke.watch(out=tmp_path) as watched:
+        pass
+    assert watched.report is not None
+    assert [note for note in watched.report.notes if "torn" in note]
+
+
 def test_in_code_too(warm: Warm, tmp_path: Path) -> None:
     write(tmp_path, train=APART)
     ended = warm.run("train", "in code", cwd=tmp_path, environment=ENVIRONMENT)
