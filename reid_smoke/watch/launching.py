@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from importlib import import_module
 from typing import Any
 
@@ -31,12 +31,14 @@ def watch_launches(
 
     @functools.wraps(start)
     def start_processes(*args: Any, **kwargs: Any) -> Any:
-        processes = _argument(args, kwargs, 2, "nprocs")
-        in_child.processes = processes if isinstance(processes, int) else 1
-        in_child.launch = begins(in_child.processes)
+        with suppress(Exception):
+            processes = _argument(args, kwargs, 2, "nprocs")
+            in_child.processes = processes if isinstance(processes, int) else 1
+            in_child.launch = begins(in_child.processes)
         context = start(*args, **kwargs)
-        if context is not None:
-            leaves(context.pids())
+        with suppress(Exception):
+            if context is not None:
+                leaves(context.pids())
         return context
 
     _passed_over(start_processes)

@@ -192,6 +192,8 @@ class Watch:
         watch_launches(plan, self._launch_begins, self._launched.leave, self._undo)
 
     def _launch_begins(self, processes: int) -> int:
+        import reid_smoke.watch.started  # noqa: F401  # once, and not in each process that is forked off
+
         launch = self._launched.add(processes)
         if self._stop and launch == 1:
             self._say("--stop is left out for processes that the script starts: only the script can end them")
