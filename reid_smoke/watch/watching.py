@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING, Literal
 from reid_smoke.checks.catalogue import rank
 from reid_smoke.errors import ReidSmokeError, UsageError
 from reid_smoke.facts import AnyFact, BaselineFacts, EndFacts, ProbeFault, RunFacts
-from reid_smoke.folder import make_run_folder
+from reid_smoke.folder import PROCESSES, make_run_folder
+from reid_smoke.launched import Judged, Launched
 from reid_smoke.ledger import Ledger
 from reid_smoke.report.building import build_report
 from reid_smoke.report.document import Report
@@ -28,7 +29,6 @@ from reid_smoke.report.writing import write_reports
 from reid_smoke.rule import DEFAULT_WINDOW
 from reid_smoke.verdict import Judgement, judge
 from reid_smoke.watch.after_import import after_import
-from reid_smoke.watch.launched import Judged, Launched
 from reid_smoke.watch.live import LiveJudge
 from reid_smoke.watch.waiting import about_heads, waited_for
 
@@ -117,7 +117,7 @@ class Watch:
         self._head = head
         self._say = say or (lambda sentence: None)
         self._tells = tells
-        self._launched = Launched(self.folder / ".processes", time.time())
+        self._launched = Launched(self.folder / PROCESSES, time.time())
         self._launch_notes: tuple[str, ...] = ()
         self._judged: Judged | None = None  # in the place of what this process saw
         self._live = LiveJudge(self.ledger, window[1], self._say, others)

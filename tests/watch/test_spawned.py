@@ -23,12 +23,15 @@ from reid_smoke.facts import (
     GroupFacts,
     LoopFacts,
     RankStartFacts,
+    RunFacts,
     StartedFacts,
 )
+from reid_smoke.folder import PROCESSES, make_run_folder
+from reid_smoke.launched import Launched
 from reid_smoke.ledger import Ledger
 from reid_smoke.rank_files import rank_file
+from reid_smoke.report.past import read_past_run
 from reid_smoke.watch.in_child import SPAWN, InChild, Plan
-from reid_smoke.watch.launched import Launched
 from tests.warm import Warm
 from tests.watch.both import ENVIRONMENT, run_both, watch, write
 
@@ -320,6 +323,7 @@ def test_who_would_not_find_us_gets_torchs_own(tmp_path: Path, monkeypatch: pyte
 
 
 def started(folder: Path, index: int, *facts: AnyFact, processes: int = 2) -> None:
+    (folder / "1").mkdir(parents=True, exist_ok=True)
     ledger = Ledger(rank_file(folder / "1", index))
     ledger.add(RankStartFacts(rank=index, ranks=processes))
     for fact in facts:
@@ -336,7 +340,7 @@ def test_ranks_of_other_machines_are_told(tmp_path: Path) -> None:
     assert launched.add(2) == 1
     started(tmp_path, 0, GroupFacts(rank=4, ranks=8), LOOP, FINISHED)
     started(tmp_path, 1, GroupFacts(rank=5, ranks=8), FINISHED)
-    judged, notes = launched.judged(Ledger(), failed=False)
+    judged, notes = launched.judged(Ledger.of([FINISHED]), failed=False)
     assert judged is not None
     assert (judged.ranks, notes) == (2, ())
     assert [("8 ranks" in note, "is rank 4." in note) for note in judged.notes] == [(True, True)]
@@ -348,7 +352,8 @@ def test_a_crash_before_any_step_is_judged_and_who_was_not_watched_is_told(tmp_p
     launched.add(3)
     started(tmp_path, 0, StartedFacts(environment={}, unclassified={}), EndFacts.unmeasured(0, "interrupted"))
     started(tmp_path, 1, CrashFacts(step=0, exception="E", message="m", where=""), EndFacts.unmeasured(0, "crashed"))
-    judged, _ = launched.judged(Ledger.of([CrashFacts(step=0, exception="Theirs", message="m", where="")]), failed=True)
+    theirs = CrashFacts(step=0, exception="Theirs", message="m", where="")
+    judged, _ = launched.judged(Ledger.of([theirs, FINISHED]), failed=True)
     assert judged is not None
     assert [fact.exception for fact in judged.facts if isinstance(fact, CrashFacts)] == ["E"]
     assert judged.notes == ("1 of 3 processes that the script started were not watched.",)
@@ -362,6 +367,21 @@ def test_nothing_seen_anywhere_is_the_scripts_own(tmp_path: Path) -> None:
         None,
         ("1 of 1 processes that the script started were not watched.",),
     )
+
+
+def test_a_run_that_was_killed_is_judged_from_what_they_wrote(tmp_path: Path) -> None:
+    own = Ledger(tmp_path / "facts.jsonl")
+    own.add(RunFacts(way_in="watch", name="killed"))
+    own.close()
+    label = CrashFacts(step=0, exception="IndexError", message="m", where="", bad_labels=(7,), num_classes=3)
+    processes = tmp_path / PROCESSES
+    started(processes, 0, GroupFacts(rank=0, ranks=2), LOOP)
+    started(processes, 1, label, EndFacts.unmeasured(0, "crashed"))
+    past = read_past_run(tmp_path)
+    assert (past.report.verdict, past.report.findings[0].code) == ("NO-GO", "RS101")
+    assert [(entry.rank, entry.ended) for entry in past.report.ranks] == [(0, "killed"), (1, "crashed")]
+    make_run_folder(tmp_path, "another")
+    assert not processes.exists()
 
 
 def test_a_plan_travels(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 from pydantic import ValidationError
 
@@ -27,6 +27,7 @@ from reid_smoke.facts import (
     StartedFacts,
     fact_from_json,
 )
+from reid_smoke.folder import PROCESSES
 from reid_smoke.ledger import Ledger
 from reid_smoke.rank_files import PATIENCE, OtherRanks, is_gone, rank_file
 
@@ -63,6 +64,15 @@ class Launched:
             self._folder_of(len(self._sizes)).mkdir(parents=True, exist_ok=True)
         return len(self._sizes)
 
+    @classmethod
+    def found(cls, folder: Path) -> Launched:
+        """What lies there of a run that never came to its end."""
+        launched = cls(folder, since=0.0)
+        while (launch := launched._folder_of(len(launched._sizes) + 1)).is_dir():
+            starts = [_Record(file).start for file in launch.iterdir()]
+            launched._sizes.append(max((start.ranks for start in starts if start is not None), default=1))
+        return launched
+
     def leave(self, pids: Iterable[int]) -> None:
         """A launch did not wait for its processes."""
         self._not_joined.update(pids)
@@ -70,7 +80,8 @@ class Launched:
     def judged(self, own: Ledger, *, failed: bool) -> tuple[Judged | None, tuple[str, ...]]:
         """What is to be judged in the place of the script's own process, or None; and notes where it is None.
 
-        own: what that one saw. failed: an exception ended it. Waits some seconds for those to be judged that still run.
+        own: what that one saw. failed: an exception ended it. Those to be judged that still run are waited for some
+        seconds; where `own` has no end, either, they are taken as they are.
         """
         launches = [_Launch(self._folder_of(n), size) for n, size in enumerate(self._sizes, 1)]
         best = max(launches, key=lambda launch: launch.seen, default=None)
@@ -82,7 +93,11 @@ class Launched:
         # What ended the script's own process was raised in one of those, more often than not, and does not count.
         if best.seen <= (*mine, False):
             return None, tuple(_of_several(mine[0], launches))
-        return best.at_its_end().judged(self._since, _of_several(mine[0], launches), failed=failed), ()
+        several = tuple(_of_several(mine[0], launches))
+        if own.last(EndFacts) is None:
+            return best.judged(self._since, several), ()
+        best = best.at_its_end()
+        return best.judged(self._since, several, how="interrupted" if failed or not best.is_over else None), ()
 
     @property
     def is_alive(self) -> bool:
@@ -125,17 +140,21 @@ class _Launch:
         """Once all have ended, or after some seconds."""
         until = time.monotonic() + PATIENCE
         now = self
-        while not all(record.is_over for record in now._of.values()) and time.monotonic() < until:
+        while not now.is_over and time.monotonic() < until:
             time.sleep(0.05)
             now = _Launch(self._folder, self._size)
         return now
 
-    def judged(self, since: float, notes: Iterable[str], *, failed: bool) -> Judged:
+    @property
+    def is_over(self) -> bool:
+        return all(record.is_over for record in self._of.values())
+
+    def judged(self, since: float, notes: Sequence[str], how: Literal["interrupted"] | None = None) -> Judged:
+        """how: its first process ended, where that did not come to write it; None: nobody knows why it died."""
         record = self._of[self._judged]
         facts = [fact for fact in record.facts if not isinstance(fact, OF_OUR_OWN)]
-        if record.ledger.last(EndFacts) is None and (failed or not record.is_over):
-            # It was ended because the script was, or another of the processes; else nobody knows why it died.
-            facts.append(EndFacts.unmeasured(record.seen[0], "interrupted"))
+        if record.ledger.last(EndFacts) is None and how is not None:
+            facts.append(EndFacts.unmeasured(record.seen[0], how))
         ranks = self._size if self._group is not None else 1
         told = record.ledger.last(StartedFacts)
         return Judged(
@@ -195,3 +214,20 @@ def _seen(ledger: Ledger) -> Seen:
     losses = loop.backwards + loop.other_backwards + loop.leaf_backwards + loop.losses_left_out if loop else 0
     updates = loop.optimizer_steps if loop else 0
     return steps[-1].step if steps else 0, losses, updates, ledger.last(CrashFacts) is not None
+
+
+def with_started(own: Ledger, folder: Path) -> tuple[Ledger, tuple[str, ...]]:
+    """The facts of a run that never came to its end, with those of the training in processes that the script started,
+    and notes on what was judged. `own` itself, where there is nothing of such.
+
+    folder: the run's.
+    """
+    judged, notes = Launched.found(folder / PROCESSES).judged(own, failed=False)
+    run = own.first(RunFacts)
+    if judged is None or run is None:
+        return own, notes
+    ledger = Ledger.of([run.model_copy(update={"ranks": judged.ranks}), *own.all(BaselineFacts), *judged.facts])
+    ledger.unread_lines, ledger.unknown_kinds = own.unread_lines, own.unknown_kinds
+    if judged.others is not None:
+        judged.others.finish_into(ledger, patience=0.0)
+    return ledger, judged.notes
