@@ -22,6 +22,7 @@ from reid_smoke.facts import (
     EndFacts,
     GroupFacts,
     LoopFacts,
+    ProbeFault,
     RankStartFacts,
     RunFacts,
     StartedFacts,
@@ -33,6 +34,7 @@ from reid_smoke.rank_files import PATIENCE, OtherRanks, is_gone, rank_file
 
 OF_OUR_OWN = (RunFacts, BaselineFacts, RankStartFacts, GroupFacts, StartedFacts)  # and not of the training
 Seen: TypeAlias = tuple[int, int, int, bool]
+HOOKS = "hooks"  # the probe of a fault by which a process is not watched at all
 NOTHING: Seen = (0, 0, 0, False)
 
 
@@ -121,13 +123,15 @@ class _Record:
         self.start = self.ledger.first(RankStartFacts)
         self.seen = _seen(self.ledger)
         self.is_over = self.ledger.last(EndFacts) is not None or is_gone(self.start)
+        self.fault = next((fault for fault in self.ledger.all(ProbeFault) if fault.probe == HOOKS), None)
 
 
 class _Launch:
     def __init__(self, folder: Path, size: int) -> None:
         self._folder, self._size = folder, size
         records = {index: _Record(rank_file(folder, index)) for index in range(size)}
-        self._of = {index: record for index, record in records.items() if record.facts}
+        self._of = {index: record for index, record in records.items() if record.facts and record.fault is None}
+        self._fault = next((record.fault for record in records.values() if record.fault is not None), None)
         group = self._of[0].ledger.last(GroupFacts) if 0 in self._of else None
         self._group = group if group is not None and group.ranks >= size > 1 else None
         self._judged = 0 if self._group is not None else max(self._of, key=self._rating, default=0)
@@ -183,7 +187,9 @@ class _Launch:
 
     def unwatched(self) -> Iterator[str]:
         if len(self._of) < self._size:
-            yield f"{self._size - len(self._of)} of {self._size} processes that the script started were not watched."
+            why = f" ({self._fault.message})" if self._fault is not None else ""
+            count = self._size - len(self._of)
+            yield f"{count} of {self._size} processes that the script started were not watched{why}."
 
 
 def _of_several(own_steps: int, launches: Sequence[_Launch]) -> Iterator[str]:

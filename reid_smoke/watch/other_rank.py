@@ -53,7 +53,7 @@ class OtherRankWatch:
             self._undo.callback(after_import("torch", self._attach))
 
     def _attach(self) -> None:
-        with suppress(Exception):  # on the first rank it is told; there it will fail, too
+        try:
             from reid_smoke.probes.observer import Observer
             from reid_smoke.watch.hooks import observing
 
@@ -63,6 +63,11 @@ class OtherRankWatch:
             self._undo.enter_context(observing(observer))
             self._observer = observer
             self._attached(observer)
+        except Exception as failure:
+            self._is_unwatched(failure)
+
+    def _is_unwatched(self, failure: Exception) -> None:
+        """Of a rank nothing is told: on the first one the same will have failed, and is told there."""
 
     def _attached(self, observer: Observer) -> None:
         """The hooks are up."""

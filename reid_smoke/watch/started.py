@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reid_smoke.environment import read_environment
-from reid_smoke.facts import AnyFact, GroupFacts, StartedFacts, StepFacts, fact_from_json
+from reid_smoke.facts import AnyFact, GroupFacts, ProbeFault, StartedFacts, StepFacts, fact_from_json
+from reid_smoke.launched import HOOKS
 from reid_smoke.watch import watching
 from reid_smoke.watch.in_child import Plan
 from reid_smoke.watch.live import LiveJudge
@@ -46,13 +47,18 @@ class StartedWatch(OtherRankWatch):
             self._live.observer = observer
         self._ledger.subscribe(self._hears)
 
+    def _is_unwatched(self, failure: Exception) -> None:
+        if self._ledger is not None:
+            self._ledger.add(ProbeFault(step=0, probe=HOOKS, message=f"{type(failure).__name__}: {failure}"))
+
     def _hears(self, fact: AnyFact) -> None:
-        with suppress(Exception):  # the end judges anew, and tells what is wrong
+        with suppress(Exception):
             if not self._is_in_group:
                 self._look_for_group()
             if not self._is_known and isinstance(fact, StepFacts):
                 self._is_known = True
                 self._add_what_is_known()  # now, for who is killed adds nothing later
+        with suppress(Exception):  # the end judges anew, and tells what is wrong
             if self._live is not None:
                 self._live.hears(fact)
 

@@ -22,6 +22,7 @@ from reid_smoke.facts import (
     EndFacts,
     GroupFacts,
     LoopFacts,
+    ProbeFault,
     RankStartFacts,
     RunFacts,
     StartedFacts,
@@ -258,6 +259,10 @@ if __name__ == "__main__":
         print(watched.report.verdict, watched.report.global_step, watched.folder.name)
     elif what == "own":
         start(own)
+    elif what == "fault":
+        from reid_smoke.probes.observer import Observer
+        del Observer.zeroed  # which the hooks of a process ask for as they are put up
+        start(train, 0)
     print("over")
 """
 
@@ -298,6 +303,15 @@ def test_in_code_too(warm: Warm, tmp_path: Path) -> None:
     ended = warm.run("train", "in code", cwd=tmp_path, environment=ENVIRONMENT)
     assert ended.stdout == "GO 50 out\nover\n"
     assert ended.stderr.count("reid-smoke: GO: ") == 1
+
+
+def test_a_fault_of_ours_in_there_is_told_and_they_train_on(warm: Warm, tmp_path: Path) -> None:
+    write(tmp_path, train=APART)
+    ended = watch(warm, tmp_path, "--out", "out", "train.py", "fault")
+    assert (ended.out, ended.code) == ("over\n", 3)
+    assert "1 of 1 processes that the script started were not watched (AttributeError" in "".join(
+        read(tmp_path / "out")["notes"]
+    )
 
 
 def test_a_watch_of_their_own_in_there_goes_before_ours(warm: Warm, tmp_path: Path) -> None:
@@ -367,6 +381,9 @@ def test_nothing_seen_anywhere_is_the_scripts_own(tmp_path: Path) -> None:
         None,
         ("1 of 1 processes that the script started were not watched.",),
     )
+    started(tmp_path, 0, ProbeFault(step=0, probe="hooks", message="RuntimeError: no such door"), FINISHED)
+    _, (note,) = launched.judged(Ledger(), failed=False)
+    assert note.endswith("were not watched (RuntimeError: no such door).")
 
 
 def test_a_run_that_was_killed_is_judged_from_what_they_wrote(tmp_path: Path) -> None:
