@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 from reid_smoke.errors import UsageError
 
 FACTS, REPORT = "facts.jsonl", "report.json"  # one of them makes a folder a run's
+PROCESSES = ".processes"  # what those wrote that a watched script has started, until its end
 OF_AN_EARLIER_RUN = ("report.json", "report.html", "junit.xml", "config.yaml", "contact-sheet.jpg")
 
 
@@ -24,6 +26,7 @@ def make_run_folder(out: Path | None, name: str, config: str | None = None) -> P
         folder = _make(out, made) if out is not None else _make_fresh(name, made)
         for file in OF_AN_EARLIER_RUN:
             (folder / file).unlink(missing_ok=True)
+        shutil.rmtree(folder / PROCESSES, ignore_errors=True)
         _write(folder / "facts.jsonl", "", made)
         if config is not None:
             _write(folder / "config.yaml", config, made)

@@ -61,6 +61,22 @@ def is_of_a_peer(crash: CrashFacts) -> bool:
     return crash.exception.startswith("Dist") or bool(_OF_A_PEER.search(crash.message))
 
 
+def is_gone(start: RankStartFacts | None) -> bool:
+    """Its process ended without a word. Only of a process on this machine can that be told."""
+    if start is None or start.host != socket.gethostname():
+        return False
+    try:
+        os.kill(start.pid, 0)
+    except ProcessLookupError:
+        return True
+    except OSError:
+        return False
+    try:  # killed, and not yet fetched by its parent
+        return Path(f"/proc/{start.pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except OSError:
+        return False
+
+
 class OtherRanks:
     """The first rank's view of the others.
 
@@ -157,23 +173,7 @@ class _Other:
         return text[:whole].splitlines()
 
     def is_over(self) -> bool:
-        return self._end is not None or self._is_gone()
-
-    def _is_gone(self) -> bool:
-        """Its process ended without a word. Only of a process on this machine can that be told."""
-        start = self._start
-        if start is None or start.host != socket.gethostname():
-            return False
-        try:
-            os.kill(start.pid, 0)
-        except ProcessLookupError:
-            return True
-        except OSError:
-            return False
-        try:  # killed, and not yet fetched by its parent
-            return Path(f"/proc/{start.pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
-        except OSError:
-            return False
+        return self._end is not None or is_gone(self._start)
 
     def end_facts(self) -> RankEndFacts:
         step = self._condenser.step
@@ -181,7 +181,7 @@ class _Other:
             return RankEndFacts(rank=self.rank, step=self._end.step, how=self._end.how)
         if self._start is None:
             return RankEndFacts(rank=self.rank, step=step, how="unheard")
-        return RankEndFacts(rank=self.rank, step=step, how="killed" if self._is_gone() else "running")
+        return RankEndFacts(rank=self.rank, step=step, how="killed" if is_gone(self._start) else "running")
 
 
 class Condenser:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import re
 import shlex
 import signal
@@ -75,6 +76,7 @@ def watch(
 
     from reid_smoke.last_resort import SECONDS_OF_FIRST
     from reid_smoke.rank_files import OtherRanks
+    from reid_smoke.watch.saying import sayer
     from reid_smoke.watch.signals import LastWords
     from reid_smoke.watch.watching import StopTraining, Watch, head_pattern
 
@@ -82,7 +84,7 @@ def watch(
     if not speaks():
         _follow(found, arguments, steps, pattern, out)
         return
-    say = _sayer(sys.stderr)
+    say = sayer(sys.stderr)
     if stop and not alone():
         say("--stop is left out: the other processes would wait for this one for ever")
         stop = False
@@ -99,6 +101,7 @@ def watch(
         command=shlex.join(["reid-smoke", *sys.argv[1:]]),  # as typed; the script has not changed it yet
         say=None if quiet else say,
         started=STARTED,
+        tells=not quiet,
         ranks=ranks(),
         others=None if alone() else OtherRanks(meeting_place(out), ranks(), time.time()),
     )
@@ -114,7 +117,8 @@ def watch(
         last_words.said = resort.stand_down
         watching.start()
         ended_by = _run(found, arguments)
-        _end(None if isinstance(ended_by, StopTraining) else ended_by, lambda: last_words.say(ended_by))
+        raised = None if isinstance(ended_by, StopTraining) else ended_by
+        _end(raised, lambda: last_words.say(ended_by), lambda: watching.is_trained_elsewhere)
 
 
 def _follow(
@@ -202,10 +206,13 @@ def _flush_stdout() -> None:
         sys.stdout.flush()
 
 
-def _end(error: BaseException | None, judged: Callable[[], int]) -> None:
+def _end(
+    error: BaseException | None, judged: Callable[[], int], is_trained_elsewhere: Callable[[], bool] = lambda: False
+) -> None:
     """Leave as the script would have left; where that is with 0, with the code that `judged` returns.
 
-    The order is python's own: the traceback, then the threads that still run, and only then the report.
+    The order is python's own: the traceback, then the threads that still run, and only then the report. For processes
+    python waits among its exit functions, which come before the report where it is for a training in one of them.
     """
     from reid_smoke.watch.signals import die_of_interrupt
     from reid_smoke.watch.threads import wait_for_threads
@@ -215,6 +222,8 @@ def _end(error: BaseException | None, judged: Callable[[], int]) -> None:
         sys.excepthook(type(error), error, error.__traceback__)
     with suppress(KeyboardInterrupt):
         wait_for_threads()
+    if is_trained_elsewhere():
+        atexit._run_exitfuncs()
     _flush_stdout()
     code = judged()
     if isinstance(error, KeyboardInterrupt):
@@ -222,19 +231,6 @@ def _end(error: BaseException | None, judged: Callable[[], int]) -> None:
     if isinstance(error, SystemExit) and error.code not in (None, 0):
         raise error
     raise typer.Exit(1 if error is not None and not is_exit else code)
-
-
-def _sayer(stream: TextIO) -> Callable[[str], None]:
-    def say(sentence: str) -> None:
-        """A line above whatever bar of theirs is being drawn. A stream that broke says nothing."""
-        # tqdm's lock would settle multiprocessing's start method: it is touched only where they draw with it.
-        bars = getattr(sys.modules.get("tqdm"), "tqdm", None)
-        write = bars.write if bars is not None and getattr(bars, "_instances", None) else print
-        with suppress(OSError, ValueError):
-            write(f"reid-smoke: {sentence}", file=stream)
-            stream.flush()
-
-    return say
 
 
 def _shower(watching: Watch, stream: TextIO, say: Callable[[str], None], *, quiet: bool) -> Callable[[], None]:

@@ -35,7 +35,7 @@ from reid_smoke.facts.optimizer import (
     ScheduleRecord,
     SharedFacts,
 )
-from reid_smoke.facts.ranks import RankEndFacts, RankFacts, RankStartFacts
+from reid_smoke.facts.ranks import GroupFacts, RankEndFacts, RankFacts, RankStartFacts, StartedFacts
 from reid_smoke.facts.run import (
     BaselineFacts,
     CrashFacts,
@@ -63,6 +63,7 @@ __all__ = [
     "FreezeFacts",
     "FrozenFacts",
     "GraphFacts",
+    "GroupFacts",
     "HandoverEndFacts",
     "HandoverFacts",
     "HandoverPlanFacts",
@@ -90,6 +91,7 @@ __all__ = [
     "ScheduleFacts",
     "ScheduleRecord",
     "SharedFacts",
+    "StartedFacts",
     "StartupFacts",
     "StatisticsFacts",
     "StepFacts",
@@ -131,6 +133,8 @@ AnyFact: TypeAlias = Annotated[
     | RankStartFacts
     | RankFacts
     | RankEndFacts
+    | GroupFacts
+    | StartedFacts
     | TrialFacts
     | TriageFacts
     | RetrievalFacts

@@ -55,3 +55,19 @@ class RankEndFacts(Fact):
     how: Literal["finished", "stopped", "interrupted", "crashed", "killed", "running", "unheard"]
     # killed: its process is gone, and it wrote no end. running: not ended when the first rank did.
     # unheard: none of its facts could be read here.
+
+
+class GroupFacts(Fact):
+    """The place of a process that the watched script started in the process group that it has joined."""
+
+    kind: Literal["group"] = "group"
+    rank: int
+    ranks: int
+
+
+class StartedFacts(Fact):
+    """What a process that the watched script started knows, and the script's own has to tell in the report."""
+
+    kind: Literal["started"] = "started"
+    environment: dict[str, str]
+    unclassified: dict[str, int]  # losses without a classification, in words -> how often, while none had any

@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from reid_smoke.errors import CouldNotJudge, ReidSmokeError, UsageError, nearest
 from reid_smoke.facts import BaselineFacts
 from reid_smoke.folder import FACTS, REPORT, is_run_folder
+from reid_smoke.launched import with_started
 from reid_smoke.ledger import Ledger
 from reid_smoke.report.building import build_report
 from reid_smoke.report.document import Report
@@ -48,10 +49,12 @@ def read_past_run(folder: Path, baseline: BaselineFacts | None = None) -> PastRu
         if saved is None:
             raise _nothing_here(folder) from None
         return PastRun(folder, _as_saved(saved, _no_facts(folder / FACTS)), Ledger(), EXIT_CODES[saved.verdict])
+    ledger, notes = with_started(ledger, folder)
     if baseline is not None:
         ledger.add(baseline)  # in memory alone: the run's own facts stay as they are
     judgement = judge(ledger, ended=True)
     report = build_report(ledger, judgement.results, judgement.verdict)
+    report = report.model_copy(update={"notes": (*report.notes, *notes)})
     if saved is not None and saved.global_step > report.global_step:
         why = f"{FACTS} has {report.global_step} of the {saved.global_step} steps that {REPORT} was made from"
         return PastRun(folder, _as_saved(saved, why), ledger, EXIT_CODES[saved.verdict])

@@ -157,6 +157,10 @@ class Keeper:
         self.stop()
         self._close()
 
+    def let_go(self, why: str) -> None:
+        """What was kept is not what was judged."""
+        self._parts, self._batches, self.why_not = None, [], why
+
     def kept(self) -> Kept:
         """Raises CannotReplay, with the reason."""
         if self._parts is None or not self._batches:

@@ -50,6 +50,7 @@ def watch(
         ignored=checked(ignore or {}),
         baseline=read_baseline(baseline) if baseline is not None else None,
         say=say or _say,
+        tells=say is None,
     )
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from reid_smoke.facts import EndFacts
 from reid_smoke.ledger import Ledger
-from reid_smoke.rank_files import open_rank_ledger
+from reid_smoke.rank_files import open_rank_ledger, rank_file
 from reid_smoke.watch import watching
 from reid_smoke.watch.after_import import after_import
 
@@ -21,12 +21,24 @@ class OtherRankWatch:
     """Where its facts cannot be written the rank trains unwatched; nothing here ever raises.
 
     folder: where the first rank looks for them. window: of the watch, up to twice whose end each step is measured.
+    started: `time.perf_counter()` at the training's start; None: now.
     """
 
+    gives_way = False  # to a watch within the script; else that is refused, as it is on the first rank
+
     def __init__(
-        self, folder: Path, rank: int, ranks: int, *, window: tuple[int, int], head: re.Pattern[str] | None
+        self,
+        folder: Path,
+        rank: int,
+        ranks: int,
+        *,
+        window: tuple[int, int],
+        head: re.Pattern[str] | None,
+        started: float | None = None,
     ) -> None:
         self._name = f"rank {rank}"
+        self._started = started
+        self._file = rank_file(folder, rank)
         self._window, self._head = window, head
         self._undo = ExitStack()
         self._observer: Observer | None = None
@@ -37,19 +49,28 @@ class OtherRankWatch:
 
     def start(self) -> None:
         if self._ledger is not None:
-            watching._watching = self  # a watch within the script is refused here as it is on the first rank
+            watching._watching = self
             self._undo.callback(after_import("torch", self._attach))
 
     def _attach(self) -> None:
-        with suppress(Exception):  # on the first rank it is told; there it will fail, too
+        try:
             from reid_smoke.probes.observer import Observer
             from reid_smoke.watch.hooks import observing
 
             assert self._ledger is not None
-            observer = Observer(self._ledger, head=self._head)
+            observer = Observer(self._ledger, started=self._started, head=self._head)
             observer.dense_until = max(observer.dense_until, 2 * self._window[1])
             self._undo.enter_context(observing(observer))
             self._observer = observer
+            self._attached(observer)
+        except Exception as failure:
+            self._is_unwatched(failure)
+
+    def _is_unwatched(self, failure: Exception) -> None:
+        """Of a rank nothing is told: on the first one the same will have failed, and is told there."""
+
+    def _attached(self, observer: Observer) -> None:
+        """The hooks are up."""
 
     def finish(self, error: BaseException | None) -> None:
         ledger, self._ledger = self._ledger, None
@@ -76,6 +97,9 @@ class OtherRankWatch:
         if ledger is not None:
             step = self._observer.step if self._observer is not None else 0
             ledger.add(EndFacts.unmeasured(step, "interrupted"))
+
+    def give_way(self) -> None:
+        """Only where `gives_way`."""
 
     def forget(self) -> None:
         """In a process that was forked from this one: be plain python there."""

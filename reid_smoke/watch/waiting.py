@@ -30,9 +30,9 @@ def waited_for(ledger: Ledger, unclassified: Mapping[str, int] | None) -> tuple[
         updates = loop.optimizer_steps if loop is not None else 0
         seen = f", though an optimizer stepped {updates} times" if updates else ""
         return (
-            f"Waited for loss.backward(), and none came{seen}. A training in a process that the script starts "
-            "(torch.multiprocessing, a launcher) is not seen: watch that process, or put `with reid_smoke.watch():` "
-            "around the loop in it.",
+            f"Waited for loss.backward(), and none came{seen}. A training in a process that the script starts is seen "
+            "where torch.multiprocessing.spawn or start_processes does it. In another (multiprocessing.Process, a "
+            "launcher) it is not: watch that process, or put `with reid_smoke.watch():` around the loop in it.",
         )
     losses = ", ".join(f"{name} ({count}x)" for name, count in list(unclassified.items())[:5])
     said = [

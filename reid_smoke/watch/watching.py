@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, suppress
@@ -18,16 +19,17 @@ from typing import TYPE_CHECKING, Literal
 
 from reid_smoke.checks.catalogue import rank
 from reid_smoke.errors import ReidSmokeError, UsageError
-from reid_smoke.facts import AnyFact, BaselineFacts, EndFacts, LoopFacts, ProbeFault, RunFacts, StepFacts
-from reid_smoke.folder import make_run_folder
+from reid_smoke.facts import AnyFact, BaselineFacts, EndFacts, ProbeFault, RunFacts
+from reid_smoke.folder import PROCESSES, make_run_folder
+from reid_smoke.launched import Judged, Launched
 from reid_smoke.ledger import Ledger
-from reid_smoke.pace import Pace
 from reid_smoke.report.building import build_report
 from reid_smoke.report.document import Report
 from reid_smoke.report.writing import write_reports
 from reid_smoke.rule import DEFAULT_WINDOW
 from reid_smoke.verdict import Judgement, judge
 from reid_smoke.watch.after_import import after_import
+from reid_smoke.watch.live import LiveJudge
 from reid_smoke.watch.waiting import about_heads, waited_for
 
 if TYPE_CHECKING:
@@ -75,6 +77,7 @@ class Watch:
     ignored: code of a check -> why what it finds may stand. baseline: a former report, whose findings are known.
     say: told, in a sentence, of a fatal finding and of the verdict when the window closes.
     ranks: how many processes train together; of several this is the first. others: its view of the others.
+    tells: whether a process that the script starts says on stderr what is certain of its training.
 
     After the `with` block: `report`, `judgement` and `folder`.
     """
@@ -96,6 +99,7 @@ class Watch:
         started: float | None = None,
         ranks: int = 1,
         others: OtherRanks | None = None,
+        tells: bool = False,
     ) -> None:
         if not 0 < window[0] < window[1]:
             raise UsageError(f"{window} is no window: give its first and last step, as in (200, 300).")
@@ -112,16 +116,23 @@ class Watch:
         self._ranks, self._others = ranks, others
         self._head = head
         self._say = say or (lambda sentence: None)
+        self._tells = tells
+        self._launched = Launched(self.folder / PROCESSES, time.time())
+        self._launch_notes: tuple[str, ...] = ()
+        self._judged: Judged | None = None  # in the place of what this process saw
+        self._live = LiveJudge(self.ledger, window[1], self._say, others)
         self._triage, self._quiet = triage, quiet
         self._ignored, self._baseline = dict(ignored or {}), baseline
         self._keeper: Keeper | None = None
         self.trying = False  # trials are under way, and a KeyboardInterrupt ends them well
-        self._told: set[str] = set()
-        self._certain = False
-        self._pace = Pace(window[1])
         self._undo = ExitStack()
         self._over = False
         self.is_copy = False  # in a process forked from the watched one
+
+    gives_way = False  # to another within the script
+
+    def give_way(self) -> None:
+        """Only where `gives_way`."""
 
     def __enter__(self) -> Watch:
         self.start()
@@ -136,6 +147,8 @@ class Watch:
     def start(self) -> None:
         """Watch from now on; where torch is not imported yet, from its import on."""
         global _watching
+        if _watching is not None and _watching.gives_way:
+            _watching.give_way()
         if _watching is not None:
             raise UsageError(
                 f"a training is being watched already ({_watching._name}): one watch at a time, not one in another."
@@ -152,7 +165,7 @@ class Watch:
             from reid_smoke.probes.observer import Observer
             from reid_smoke.watch.hooks import observing
 
-            self._add_run_facts(read_environment("as the script says"))
+            self._add_run_facts(read_environment("as the script says"), self._ranks)
             self.ledger.subscribe(self._listen)
             observer = Observer(self.ledger, started=self._started, head=self._head)
             observer.dense_until = max(observer.dense_until, 2 * self._window[1])
@@ -163,11 +176,30 @@ class Watch:
                 self._keeper.start()
                 self._undo.callback(self._keeper.close)
             self._undo.enter_context(observing(observer))
-            self._observer = observer
+            self._observer = self._live.observer = observer
+            self._watch_launches()
         except Exception as failure:  # ours never stop their training, here and below
             self._fault("hooks", failure)
 
-    def _add_run_facts(self, environment: dict[str, str]) -> None:
+    def _watch_launches(self) -> None:
+        from reid_smoke.watch.in_child import Plan
+        from reid_smoke.watch.launching import watch_launches
+
+        known = [self.ledger.last(RunFacts), self._baseline] if self._tells else []
+        tells = tuple(fact.model_dump_json() for fact in known if fact is not None)
+        folder = str(self._launched.folder)
+        plan = Plan(folder, self._window, self._head, self._started, tells)
+        watch_launches(plan, self._launch_begins, self._launched.leave, self._undo)
+
+    def _launch_begins(self, processes: int) -> int:
+        import reid_smoke.watch.started  # noqa: F401  # once, and not in each process that is forked off
+
+        launch = self._launched.add(processes)
+        if self._stop and launch == 1:
+            self._say("--stop is left out for processes that the script starts: only the script can end them")
+        return launch
+
+    def _add_run_facts(self, environment: dict[str, str], ranks: int) -> None:
         self.ledger.add(
             RunFacts(
                 way_in="watch",
@@ -175,7 +207,7 @@ class Watch:
                 command=self._command,
                 started=self._began,
                 window=self._window,
-                ranks=self._ranks,
+                ranks=ranks,
                 ignored=self._ignored,
                 environment=environment,
             )
@@ -190,12 +222,13 @@ class Watch:
         global _watching
         if self._over:
             return
-        self._over = self._certain = True  # nothing more is said on the way
+        self._over = self._live.is_over = True  # nothing more is said on the way
         if _watching is self:
             _watching = None
         try:
             self._undo.close()
             self._add_end(error)
+            self._judge_where_it_trained(failed=error is not None)
             self._conclude()
         except ReidSmokeError as failure:
             self.error = str(failure)
@@ -205,16 +238,39 @@ class Watch:
 
     def abandon(self) -> None:
         """The end, for a process whose main thread hangs: nothing is asked of torch. Raises what goes wrong."""
-        self._over = self._certain = True
+        self._over = self._live.is_over = True
         self.ledger.add(EndFacts.unmeasured(self.ledger.steps[-1].step if self.ledger.steps else 0, "interrupted"))
         self._conclude(device_answers=False)
 
+    def _judge_where_it_trained(self, *, failed: bool) -> None:
+        """Where that is in processes that the script started: what they wrote, in the place of what was seen here."""
+        try:
+            self._judged, self._launch_notes = self._launched.judged(self.ledger, failed=failed)
+        except Exception as failure:
+            self._fault("started processes", failure)
+        if self._judged is None:
+            return
+        self.ledger.close()
+        run = self.ledger.first(RunFacts)
+        self.ledger = Ledger(self.folder / "facts.jsonl")
+        self._add_run_facts(run.environment if run is not None else {}, self._judged.ranks)
+        for fact in self._judged.facts:
+            self.ledger.add(fact)
+        self._others = self._judged.others
+
+    @property
+    def is_trained_elsewhere(self) -> bool:
+        """Processes that the script started, and that python waits for at its end, are still alive."""
+        return not self.is_copy and self._launched.is_alive
+
     def _conclude(self, *, device_answers: bool = True) -> None:
         if self._others is not None:
+            from reid_smoke.rank_files import PATIENCE
             from reid_smoke.watch.ranks import bring_home
 
-            self._others.finish_into(self.ledger)
+            self._others.finish_into(self.ledger, PATIENCE if self._judged is None else 0.0)  # else it waited before
             bring_home(self._others.files, self.folder)
+        shutil.rmtree(self._launched.folder, ignore_errors=True)
         self.judgement = judge(self.ledger, ended=True)
         if device_answers:
             self._try_out(self.judgement)
@@ -227,7 +283,7 @@ class Watch:
         observer = self._observer
         if observer is None:
             if self.ledger.first(RunFacts) is None:
-                self._add_run_facts({})
+                self._add_run_facts({}, self._ranks)
             return
         if how == "crashed" and error is not None:
             from reid_smoke.probes.crash import read_watched_crash
@@ -245,6 +301,8 @@ class Watch:
 
         self.trying = True
         try:
+            if self._judged is not None:
+                self._keeper.let_go("the training ran in processes that the script started, and no other holds it")
             codes = [result.check.code for result in rank(judgement.results)]
             with Path(os.devnull).open("w") as nowhere:
                 triage(self._keeper, self.ledger, codes, nowhere if self._quiet else None)
@@ -254,13 +312,15 @@ class Watch:
             self.trying = False
 
     def _with_notes(self, report: Report) -> Report:
-        observer = self._observer
-        notes: tuple[str, ...] = ()
+        observer, judged = self._observer, self._judged
+        notes, environment = self._launch_notes, report.environment
+        unclassified: Mapping[str, int] | None = observer.tally.unclassified if observer is not None else None
+        if judged is not None:
+            notes, unclassified, environment = judged.notes, judged.unclassified, judged.environment or environment
         if report.verdict == "UNKNOWN":
-            notes = waited_for(self.ledger, observer.tally.unclassified if observer is not None else None)
+            notes += waited_for(self.ledger, unclassified)
         notes += tuple(about_heads(self.ledger, self._head))
-        environment = report.environment
-        if observer is not None and observer.device is not None:
+        if judged is None and observer is not None and observer.device is not None:
             from reid_smoke.environment import read_environment
 
             environment = read_environment(observer.device)
@@ -268,48 +328,19 @@ class Watch:
 
     def forget(self) -> None:
         """In a process that was forked from the watched one: be plain python there."""
-        self.is_copy = self._over = self._certain = True
+        self.is_copy = self._over = self._live.is_over = True
         self._undo.close()
 
     # --- on the way ---
 
     def _listen(self, fact: AnyFact) -> None:
         try:
-            stop = self._judge(fact)
+            is_certain = self._live.hears(fact)
         except Exception as failure:
-            self._certain = True  # the end will judge once more; on the way there is nothing more to be had
             self._fault("live judgement", failure)
             return
-        if stop:
+        if is_certain and self._stop:
             raise StopTraining
-
-    def _judge(self, fact: AnyFact) -> bool:
-        """After a step that may have made the verdict certain, or counts that may have. True: the training may end."""
-        if self._certain or not self._is_due(fact):
-            return False
-        if self._others is not None:
-            self._others.read_into(self.ledger)
-        judgement = judge(self.ledger, ended=False)
-        for result in rank(judgement.results):
-            if result.severity == "fatal" and result.finding is not None and result.check.code not in self._told:
-                self._told.add(result.check.code)
-                where = f"step {result.finding.step}: " if result.finding.step else ""
-                self._say(f"{where}{result.check.code} {result.check.slug}: {result.finding.evidence}")
-        verdict = judgement.verdict
-        self._pace.window_end = verdict.rule.window[1]
-        if self._observer is not None:  # a window that was moved is seen as densely
-            self._observer.dense_until = max(self._observer.dense_until, verdict.rule.window[1])
-        if not verdict.certain:
-            return False
-        self._certain = True
-        self._say(f"{verdict.word}: {verdict.reason}")
-        return self._stop
-
-    def _is_due(self, fact: AnyFact) -> bool:
-        """Counts alone tell something only in a loop that makes no step."""
-        if isinstance(fact, LoopFacts):
-            return fact.step <= 10
-        return isinstance(fact, StepFacts) and self._pace.is_due(fact.step)
 
     def _fault(self, probe: str, failure: Exception) -> None:
         """A fault of ours, for the report: their training goes on."""

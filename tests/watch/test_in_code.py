@@ -23,7 +23,7 @@ from reid_smoke.ledger import Ledger
 from reid_smoke.probes import measure
 from reid_smoke.probes.observer import Observer
 from reid_smoke.report.prose import what_to_do
-from reid_smoke.watch import watching
+from reid_smoke.watch import live
 from tests.checks.tiny import Model, TinyTraining
 from tests.warm import Warm
 from tests.watch.both import watch, write
@@ -320,14 +320,10 @@ def test_hooks_that_cannot_be_put_up_are_named(tmp_path: Path, monkeypatch: pyte
 
 
 def test_a_live_judgement_that_fails_leaves_the_one_at_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    judge = watching.judge
+    def too_early(ledger: Ledger, *, ended: bool) -> Any:
+        raise RuntimeError("too early")
 
-    def only_at_the_end(ledger: Ledger, *, ended: bool) -> Any:
-        if not ended:
-            raise RuntimeError("too early")
-        return judge(ledger, ended=ended)
-
-    monkeypatch.setattr(watching, "judge", only_at_the_end)
+    monkeypatch.setattr(live, "judge", too_early)
     with reid_smoke.watch(window=(20, 30), out=tmp_path, stop=True) as watch:
         train(31)
     assert watch.report is not None
