@@ -82,7 +82,7 @@ class LoopFacts(Fact):
     skipped_by_scaler: int
     zero_grads: int
     heads: int = 0  # of one name and shape that took each other's place
-    heads_carried_on: int = 0  # of them: that began where one before began, or near what it had come to
+    heads_carried_on: int = 0  # of them: that began where one before began or near what it had come to, or came back
     head_optimizers: int = 0  # different ones that stepped the head
     unclassified: tuple[str, ...] = ()  # what losses ended in, the last operation in front, while none classified
     losses_without_gradient: int = 0  # cross-entropies over logits that ask for none, while gradients were on

@@ -71,7 +71,11 @@ def feature_as_logits(
     if usual is not None and len(steps) >= STEPS and max(step.label_max for step in steps) < usual < last.num_classes:
         return Finding(f"{way}; the loss's {len(last.other_heads)} other heads have {usual} each", step=steps[-1].step)
     # A classifier may well be normalised or pooled itself: then it is as wide as there are identities.
-    wide = head_wider_than_labels.judge(labels, datasets, loaders, runs, others) if pooled and normalised else None
+    wide = (
+        head_wider_than_labels.judge(labels, datasets, loaders, runs, others, steps, graphs)
+        if pooled and normalised
+        else None
+    )
     return Finding(f"{way}, and {wide.evidence}", step=wide.step) if wide is not None else None
 
 

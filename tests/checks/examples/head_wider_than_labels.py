@@ -1,6 +1,10 @@
+import torch
+from torch import Tensor
+from torch.nn import functional as F
 from torch.utils.data import DataLoader
 
 from reid_smoke.facts import AnyFact, DatasetFacts
+from tests.checks.memory_bank import MemoryBank
 from tests.checks.tiny import Crops, Model, TinyTraining
 
 
@@ -49,5 +53,22 @@ class PersonByPerson(TinyTraining):
         return DataLoader(crops, batch_sampler=pairs)
 
 
+class AgainstAQueue(MemoryBank):
+    """Each image is compared with its batch and with a queue of others, all of whom may be of its identity (ALBEF)."""
+
+    steps, window = 210, (150, 200)
+
+    def after_building(self) -> None:
+        self.queue, self.owners = F.normalize(torch.randn(480, 512)), torch.full((480,), -1)
+
+    def loss(self, images: Tensor, labels: Tensor) -> Tensor:
+        features = self.model(images)
+        others = torch.cat([features.detach(), self.queue])
+        owners = torch.cat([labels, self.owners])
+        same = (labels[:, None] == owners[None]).float()
+        self.queue, self.owners = others[:480], owners[:480]
+        return -(same / same.sum(1, keepdim=True) * F.log_softmax(features @ others.T / 0.1, 1)).sum(1).mean()
+
+
 SICK = [CountedTheQuerySetIn, LongBeforeTheEpochIsOver, SeenByTheScan]
-HEALTHY = [TinyTraining, PersonByPerson]
+HEALTHY = [TinyTraining, PersonByPerson, AgainstAQueue]
