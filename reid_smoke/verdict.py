@@ -179,7 +179,7 @@ def _nothing_classified(ledger: Ledger) -> str:
     if any(words.startswith("NllLoss < LogSoftmax") and "Cat" in words for words in loop.unclassified):
         return (
             f"{seen} It compares each image with its other view and with others, as MoCo does (InfoNCE): its labels, "
-            "all 0, say where the other view stands, and not who is in the image. What is judged is a loss over identities."
+            "all 0, say where the other view stands, and not who is in the image: that is no loss over identities."
         )
     return (
         f"{seen} What is judged is a loss of logits (B, C) over the identities and their labels, as F.cross_entropy "

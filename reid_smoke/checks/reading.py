@@ -91,12 +91,10 @@ def asks_which_row(steps: Sequence[StepFacts], graph: GraphFacts) -> bool:
     return graph.num_classes > 1 and bool(whole) and all(s.distinct_labels == s.batch == s.label_max + 1 for s in whole)
 
 
-def compares_samples(steps: Sequence[StepFacts], graphs: Sequence[GraphFacts]) -> bool:
-    """No parameter makes the logits, and the targets are shares: the columns are other samples, of a queue or of the
-    batch, and of these several may be positive, now more, now fewer. No column stands for an identity."""
-    largest = [s.target_top for s in steps if isfinite(s.target_top)]
-    smoothed = bool(largest) and max(largest) - min(largest) < 0.01
-    return bool(graphs) and graphs[-1].head is None and bool(largest) and not smoothed
+def has_no_head(graphs: Sequence[GraphFacts]) -> bool:
+    """No parameter makes the logits: their columns are entries of a memory, of a queue or of the batch, among them such
+    as are nobody's label (OIM's queue of the unlabelled, the samples that ALBEF compares with)."""
+    return bool(graphs) and graphs[-1].head is None and not graphs[-1].sharded
 
 
 def listed(names: Sequence[str], most: int = 3) -> str:

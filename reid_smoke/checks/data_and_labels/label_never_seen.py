@@ -1,7 +1,7 @@
 from reid_smoke.checks.catalogue import Finding, check
 from reid_smoke.checks.data_and_labels._coverage import missing_by_chance, others_may_have_them, overfits, saw_an_epoch
-from reid_smoke.checks.reading import compares_samples, listed
-from reid_smoke.facts import GraphFacts, LabelFacts, LoaderFacts, RankFacts, RunFacts, StepFacts
+from reid_smoke.checks.reading import has_no_head, listed
+from reid_smoke.facts import GraphFacts, LabelFacts, LoaderFacts, RankFacts, RunFacts
 
 BY_CHANCE = 0.01  # labels that chance may leave out: of a hundred healthy trainings one has such a gap
 MOST = 1 / 3  # of all labels; more is `head-wider-than-labels`
@@ -9,14 +9,13 @@ MOST = 1 / 3  # of all labels; more is `head-wider-than-labels`
 
 @check(
     "RS104", slug="label-never-seen", severity="warn", needs=[LabelFacts, LoaderFacts],
-    uses=[RunFacts, RankFacts, StepFacts, GraphFacts],
+    uses=[RunFacts, RankFacts, GraphFacts],
 )  # fmt: skip
 def label_never_seen(
     labels: list[LabelFacts],
     loaders: list[LoaderFacts],
     runs: list[RunFacts],
     others: list[RankFacts],
-    steps: list[StepFacts],
     graphs: list[GraphFacts],
 ) -> Finding | None:
     """The head has outputs for labels that never come up.
@@ -40,7 +39,7 @@ def label_never_seen(
     missing = last.num_classes - last.seen
     if overfits(runs) or not saw_an_epoch(loaders) or missing_by_chance(last) > BY_CHANCE:
         return None
-    if others_may_have_them(last, others) or compares_samples(steps, graphs):
+    if others_may_have_them(last, others) or has_no_head(graphs):
         return None
     if not 0 < missing <= MOST * last.num_classes:
         return None

@@ -1,10 +1,10 @@
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader
 
 from reid_smoke.facts import AnyFact, DatasetFacts
-from tests.checks.memory_bank import MemoryBank
+from tests.checks.memory_bank import Embedding, MemoryBank
 from tests.checks.tiny import Crops, Model, TinyTraining
 
 
@@ -70,5 +70,15 @@ class AgainstAQueue(MemoryBank):
         return -(same / same.sum(1, keepdim=True) * F.log_softmax(features @ others.T / 0.1, 1)).sum(1).mean()
 
 
+class BesideTheUnlabelled(MemoryBank):
+    """OIM: a memory of those who have a label, and behind it a queue of those who have none and are never right."""
+
+    lr_backbone = 1e-3
+
+    def make_model(self) -> nn.Module:
+        self.memory = F.normalize(torch.randn(3 * self.identities, 512))
+        return Embedding()
+
+
 SICK = [CountedTheQuerySetIn, LongBeforeTheEpochIsOver, SeenByTheScan]
-HEALTHY = [TinyTraining, PersonByPerson, AgainstAQueue]
+HEALTHY = [TinyTraining, PersonByPerson, AgainstAQueue, BesideTheUnlabelled]
