@@ -9,7 +9,14 @@ from dataclasses import dataclass, replace
 from torch import Tensor
 
 from reid_smoke.probes.classifier import LARGEST, Product, has_weight_behind, nearest_of_several, read_product
-from reid_smoke.probes.cross_entropy import is_cross_entropy, read_batch, tells_identities, tells_one_each, weight_of_ce
+from reid_smoke.probes.cross_entropy import (
+    is_cross_entropy,
+    read_batch,
+    tells_identities,
+    tells_one_each,
+    tells_opinions,
+    weight_of_ce,
+)
 from reid_smoke.probes.graph import Classification, batch_of
 from reid_smoke.probes.heads import Beside
 from reid_smoke.probes.live import Live
@@ -87,7 +94,8 @@ def choose_judged(
 
 
 def candidates_of(root: Node, found: Sequence[Classification]) -> list[Classification]:
-    """Those that can be read and tell identities apart; where there is a cross-entropy, no other loss."""
+    """Those that can be read and are given labels of identities, as far as they show; where there is a cross-entropy,
+    no other loss."""
     ends = [(c, follow(root, c.path)) for c in found]
     readable = [
         (c, end)
@@ -97,6 +105,8 @@ def candidates_of(root: Node, found: Sequence[Classification]) -> list[Classific
         and not tells_where_it_stands(batch, log_softmax_of(end), product_of(end, c))
     ]
     of_ce = [c for c, end in readable if is_cross_entropy(end)]
+    if of_ce and all(tells_opinions(end) for _, end in readable):
+        return []  # no label is behind any of them: DINO, SwAV
     return of_ce or [c for c, end in readable if tells_identities(end)]
 
 

@@ -1,6 +1,8 @@
-"""A comparison of two views has labels, all of them 0, and tells nobody's identity."""
+"""Losses without identities: a comparison of two views, whose labels are all 0; targets that a model gave."""
 
 from __future__ import annotations
+
+import copy
 
 import pytest
 import torch
@@ -9,6 +11,7 @@ from torch.nn import functional as F
 
 from reid_smoke.checks.catalogue import rank
 from reid_smoke.facts import ProbeFault
+from reid_smoke.probes.cross_entropy import tells_opinions
 from tests.checks.examples.one_label_for_all import SICK as OF_ONE_LABEL
 from tests.checks.memory_bank import Embedding
 from tests.checks.tiny import TinyTraining, run_tiny
@@ -57,13 +60,52 @@ class BesideIdentities(AgainstAQueue):
         return super().loss(images, labels) + F.cross_entropy(self.head(self.model(images)), labels)
 
 
-@pytest.mark.parametrize("training", [AgainstAQueue, WithinTheBatch])
-def test_alone_it_is_no_identity_loss(training: type[TinyTraining]) -> None:
+class ByATeacher(TinyTraining):
+    """DINO: the teacher is the mean of the student's past, and says by which of many prototypes an image is."""
+
+    def make_model(self) -> nn.Module:
+        model = nn.Sequential(Embedding(), nn.Linear(512, 128, bias=False))
+        self.teacher = copy.deepcopy(model).requires_grad_(False)
+        self.center = torch.zeros(128)
+        return model
+
+    def loss(self, images: Tensor, labels: Tensor) -> Tensor:
+        given = self.teacher(images)
+        said = F.softmax((given - self.center) / 0.04, 1)
+        self.center = 0.9 * self.center + 0.1 * given.mean(0)
+        for mean, now in zip(self.teacher.parameters(), self.model.parameters(), strict=True):
+            mean.mul_(0.99).add_(now.detach(), alpha=0.01)
+        return -(said * F.log_softmax(self.model(images + torch.randn_like(images)) / 0.1, 1)).sum(1).mean()
+
+
+@pytest.mark.parametrize(
+    ("training", "said"), [(AgainstAQueue, "InfoNCE"), (WithinTheBatch, "InfoNCE"), (ByATeacher, "DINO")]
+)
+def test_alone_it_is_no_identity_loss(training: type[TinyTraining], said: str) -> None:
     ledger, judgement = run_tiny(training())
     assert rank(judgement.results) == []
     assert judgement.verdict.word == "UNKNOWN"
-    assert "InfoNCE" in judgement.verdict.reason
+    assert said in judgement.verdict.reason
     assert not ledger.all(ProbeFault)
+
+
+SHARES = torch.full((6, 10), 0.01).scatter(1, torch.arange(6)[:, None], 0.91)
+TARGETS = {
+    "smoothed": (SHARES, False),
+    "mixed": (0.3 * SHARES + 0.7 * SHARES.flip(0), False),
+    "one-hot": ((SHARES > 0.5).float(), False),
+    "a teacher's": (torch.randn(6, 10, generator=torch.Generator().manual_seed(0)).softmax(1), True),
+    "a teacher's, mixed with labels": (0.9 * SHARES + 0.1 * torch.linspace(0, 1, 10).softmax(0), True),
+}
+
+
+@pytest.mark.parametrize("kind", TARGETS)
+def test_opinions_are_told_from_labels(kind: str) -> None:
+    targets, expected = TARGETS[kind]
+    logits = torch.randn(6, 10, requires_grad=True)
+    root = -(targets * logits.log_softmax(1)).sum(1).mean()
+    product = root.grad_fn.next_functions[0][0].next_functions[0][0].next_functions[0][0]
+    assert tells_opinions(product) is expected
 
 
 def test_beside_a_classifier_the_classifier_is_judged() -> None:

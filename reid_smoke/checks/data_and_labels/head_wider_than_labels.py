@@ -1,7 +1,13 @@
 from math import exp
 
 from reid_smoke.checks.catalogue import Finding, check
-from reid_smoke.checks.data_and_labels._coverage import missing_by_chance, others_may_have_them, overfits, saw_an_epoch
+from reid_smoke.checks.data_and_labels._coverage import (
+    came_before,
+    missing_by_chance,
+    others_may_have_them,
+    overfits,
+    saw_an_epoch,
+)
 from reid_smoke.checks.reading import has_no_head
 from reid_smoke.facts import DatasetFacts, GraphFacts, LabelFacts, LoaderFacts, RankFacts, RunFacts
 
@@ -70,7 +76,7 @@ def too_wide(
     long_enough = last.draws >= enough * last.num_classes
     if last.seen < 2 or not (long_enough or _no_more_come(labels)):
         return None
-    if others_may_have_them(last, others) or missing <= MISSING * last.num_classes:
+    if others_may_have_them(last, others) or came_before(labels) or missing <= MISSING * last.num_classes:
         return None
     return Finding(
         f"{last.seen} of {last.num_classes} labels came up in {last.images} images; chance would have left out "
