@@ -183,5 +183,5 @@ def _nothing_classified(ledger: Ledger) -> str:
         )
     return (
         f"{seen} What is judged is a loss of logits (B, C) over the identities and their labels, as F.cross_entropy "
-        "is (shares that a model gave, as in DINO, are no labels): see that backward reaches one."
+        "is: see that backward reaches one."
     )

@@ -97,6 +97,12 @@ def has_no_head(graphs: Sequence[GraphFacts]) -> bool:
     return bool(graphs) and graphs[-1].head is None and not graphs[-1].sharded
 
 
+def has_no_labels(graphs: Sequence[GraphFacts]) -> bool:
+    """A model's own shares are all that the loss is given, as in DINO and SwAV: outputs are prototypes, more than are
+    used, and what is taken for a label is what a model says."""
+    return bool(graphs) and graphs[-1].opinions
+
+
 def listed(names: Sequence[str], most: int = 3) -> str:
     """`a, b, c and 12 more`."""
     rest = len(names) - most

@@ -232,7 +232,12 @@ class AtBackward:
 
     @guarded
     def turned(self, now: Step) -> None:
-        """Whether a function of the user's own turns the gradient around on its way from the head to the backbone."""
+        """Whether a function of the user's own turns the gradient around on its way from the head to the backbone, or
+        makes the logits itself, as a memory's does, and passes nothing on."""
+        path = self.structure.classification.product_path
+        makes = follow(self.reached.log_softmax, path) if path is not None else None
+        if isinstance(makes, BackwardCFunction):
+            _note_what_is_let_through(makes, now)
         for node in behind(self.reached.product.feature_edge) if self.reached.product is not None else ():
             if isinstance(node, BackwardCFunction):
                 _compare_sides(node, now)
@@ -257,6 +262,17 @@ def _compare_sides(node: Node, now: Step) -> None:
                     now.measurements["own_functions"] = [*now.tensors("own_functions"), cosine]
 
     node.register_hook(_harmless(compare))
+
+
+def _note_what_is_let_through(node: Node, now: Step) -> None:
+    def note(going_on: tuple[Tensor | None, ...], coming: tuple[Tensor | None, ...]) -> None:
+        given = [_norm(gradient) for gradient in coming if gradient is not None]
+        if given:
+            passed = [_norm(gradient).to(given[0].device) for gradient in going_on if gradient is not None]
+            share = torch.stack(passed or [torch.zeros_like(given[0])]).amax() / torch.stack(given).amax()
+            now.measurements["let_through"] = share  # NaN, of nothing
+
+    node.register_hook(_harmless(note))
 
 
 def _compare_gradients(above: Node, edge: int, below: Node, now: Step) -> None:

@@ -9,14 +9,7 @@ from dataclasses import dataclass, replace
 from torch import Tensor
 
 from reid_smoke.probes.classifier import LARGEST, Product, has_weight_behind, nearest_of_several, read_product
-from reid_smoke.probes.cross_entropy import (
-    is_cross_entropy,
-    read_batch,
-    tells_identities,
-    tells_one_each,
-    tells_opinions,
-    weight_of_ce,
-)
+from reid_smoke.probes.cross_entropy import is_cross_entropy, read_batch, tells_identities, tells_one_each, weight_of_ce
 from reid_smoke.probes.graph import Classification, batch_of
 from reid_smoke.probes.heads import Beside
 from reid_smoke.probes.live import Live
@@ -105,8 +98,6 @@ def candidates_of(root: Node, found: Sequence[Classification]) -> list[Classific
         and not tells_where_it_stands(batch, log_softmax_of(end), product_of(end, c))
     ]
     of_ce = [c for c, end in readable if is_cross_entropy(end)]
-    if of_ce and all(tells_opinions(end) for _, end in readable):
-        return []  # no label is behind any of them: DINO, SwAV
     return of_ce or [c for c, end in readable if tells_identities(end)]
 
 

@@ -8,7 +8,7 @@ from reid_smoke.checks.data_and_labels._coverage import (
     overfits,
     saw_an_epoch,
 )
-from reid_smoke.checks.reading import has_no_head
+from reid_smoke.checks.reading import has_no_head, has_no_labels
 from reid_smoke.facts import DatasetFacts, GraphFacts, LabelFacts, LoaderFacts, RankFacts, RunFacts
 
 # At the bar of log C - 0.39 a third of the identities is ruled out: where a third never comes up, CE passes for that
@@ -52,7 +52,9 @@ def head_wider_than_labels(
     Seen in:
         mmtracking #244 and torchreid #361 (largest id taken for the count); a sampler that yields 80 of 1863 batches.
     """
-    return None if has_no_head(graphs) else too_wide(labels, datasets, loaders, runs, others)
+    if has_no_head(graphs) or has_no_labels(graphs):
+        return None
+    return too_wide(labels, datasets, loaders, runs, others)
 
 
 def too_wide(

@@ -6,7 +6,7 @@ from reid_smoke.checks.data_and_labels._coverage import (
     overfits,
     saw_an_epoch,
 )
-from reid_smoke.checks.reading import has_no_head, listed
+from reid_smoke.checks.reading import has_no_head, has_no_labels, listed
 from reid_smoke.facts import GraphFacts, LabelFacts, LoaderFacts, RankFacts, RunFacts
 
 BY_CHANCE = 0.01  # labels that chance may leave out: of a hundred healthy trainings one has such a gap
@@ -45,7 +45,7 @@ def label_never_seen(
     missing = last.num_classes - last.seen
     if overfits(runs) or not saw_an_epoch(loaders) or missing_by_chance(last) > BY_CHANCE:
         return None
-    if others_may_have_them(last, others) or came_before(labels) or has_no_head(graphs):
+    if others_may_have_them(last, others) or came_before(labels) or has_no_head(graphs) or has_no_labels(graphs):
         return None
     if not 0 < missing <= MOST * last.num_classes:
         return None

@@ -5,7 +5,7 @@ from reid_smoke.checks._colours import PAIRS, compared, error_of_pairs
 from reid_smoke.checks.catalogue import Finding, check
 from reid_smoke.checks.data_and_labels._coverage import overfits
 from reid_smoke.checks.data_and_labels.patches_out_of_scale import with_loud_patches
-from reid_smoke.checks.reading import asks_which_row
+from reid_smoke.checks.reading import asks_which_row, has_no_labels
 from reid_smoke.facts import GraphFacts, ImageFacts, LikenessFacts, RunFacts, StepFacts
 from reid_smoke.rule import Curve
 
@@ -52,7 +52,7 @@ def labels_unrelated_to_images(
     last = likeness[-1]
     if last.pairs < PAIRS or overfits(runs) or not steps or not graphs or asks_which_row(steps, graphs[-1]):
         return None
-    if graphs[-1].num_classes < LEAST_CLASSES or with_loud_patches(images):
+    if graphs[-1].num_classes < LEAST_CLASSES or has_no_labels(graphs) or with_loud_patches(images):
         return None  # whose colours drown those of the people
     error = error_of_pairs(last.pairs)
     hard_data = max(2 * error, NEAR_CHANCE if curve.word == "flat" else 0.0)  # which lies a little over chance
