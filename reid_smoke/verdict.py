@@ -176,6 +176,11 @@ def _nothing_classified(ledger: Ledger) -> str:
             f"{seen} What {own} computes cannot be seen, for it is an autograd.Function: if it is a cross-entropy, put "
             "F.cross_entropy(logits, labels) in its place while the training is watched."
         )
+    if any(words.startswith("NllLoss < LogSoftmax") and "Cat" in words for words in loop.unclassified):
+        return (
+            f"{seen} It compares each image with its other view and with others, as MoCo does (InfoNCE): its labels, "
+            "all 0, say where the other view stands, and not who is in the image: that is no loss over identities."
+        )
     return (
         f"{seen} What is judged is a loss of logits (B, C) over the identities and their labels, as F.cross_entropy "
         "is: see that backward reaches one."

@@ -91,6 +91,18 @@ def asks_which_row(steps: Sequence[StepFacts], graph: GraphFacts) -> bool:
     return graph.num_classes > 1 and bool(whole) and all(s.distinct_labels == s.batch == s.label_max + 1 for s in whole)
 
 
+def has_no_head(graphs: Sequence[GraphFacts]) -> bool:
+    """No parameter makes the logits: their columns are entries of a memory, of a queue or of the batch, among them such
+    as are nobody's label (OIM's queue of the unlabelled, the samples that ALBEF compares with)."""
+    return bool(graphs) and graphs[-1].head is None and not graphs[-1].sharded
+
+
+def has_no_labels(graphs: Sequence[GraphFacts]) -> bool:
+    """A model's own shares are all that the loss is given, as in DINO and SwAV: outputs are prototypes, more than are
+    used, and what is taken for a label is what a model says."""
+    return bool(graphs) and graphs[-1].opinions
+
+
 def listed(names: Sequence[str], most: int = 3) -> str:
     """`a, b, c and 12 more`."""
     rest = len(names) - most

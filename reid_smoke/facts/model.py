@@ -87,6 +87,7 @@ class GraphFacts(Fact):
     weights_zero: int | None = None  # identities whose weight in the loss is 0; None: it has no weights for classes
     kl_div_of: tuple[str, ...] = ()  # operations behind what a kl_div was given, where none of them takes a log
     pairs_by_label: bool = False  # the loss compares the batch's features, and picks pairs by who is under one label
+    opinions: bool = False  # no classification has labels: all their targets are shares that a model gave
     weights_not_finite: int = 0  # those whose weight is infinite or no number
 
 

@@ -53,6 +53,8 @@ class StepFacts(Fact):
     target_top: float = float("nan")  # mean of the largest share in soft targets; NaN: the loss is given labels
     soft_over_labels: float = float("nan")  # weight of losses with soft targets on CE's logits over CE's; at few steps
     turned_by: str = ""  # a function of the user's own behind the head that passed on minus the gradient; at few steps
+    let_through: float = float("nan")  # length of the gradient that leaves a function of the user's own which makes the
+    # logits, over that of the one it is given; at few steps
     head_steps: int | None = None  # how often an optimizer stepped the head for this batch
     head_optimizers: int | None = None  # by how many different ones
     backbone_moved: float = float("nan")  # as head_moved, of the sentinels; where no optimizer stepped for this batch
@@ -82,7 +84,7 @@ class LoopFacts(Fact):
     skipped_by_scaler: int
     zero_grads: int
     heads: int = 0  # of one name and shape that took each other's place
-    heads_carried_on: int = 0  # of them: that began where one before began, or near what it had come to
+    heads_carried_on: int = 0  # of them: that began where one before began or near what it had come to, or came back
     head_optimizers: int = 0  # different ones that stepped the head
     unclassified: tuple[str, ...] = ()  # what losses ended in, the last operation in front, while none classified
     losses_without_gradient: int = 0  # cross-entropies over logits that ask for none, while gradients were on

@@ -31,6 +31,7 @@ from reid_smoke.probes.log_softmax import log_softmax_of
 from reid_smoke.probes.margin import without_margin
 from reid_smoke.probes.nodes import Node, behind, follow
 from reid_smoke.probes.other_losses import SHAPES
+from reid_smoke.probes.part_of_batch import rows_taken
 from reid_smoke.probes.sight import Reached
 from reid_smoke.probes.structure import Structure
 from reid_smoke.probes.under_way import Step
@@ -127,18 +128,30 @@ class AtBackward:
         images = images_of(node) if node is not None and is_fed_images(node) else None
         if images is None or self._shows_two():
             return
-        rows = self._rows_of(images.shape[0], batch.labels.shape[0])
         product, order = self.reached.product, None
+        feature = product.feature if product is not None else None
+        own = self._images_of_the_head(images.shape[0], batch.labels.shape[0])
+        if own is not None:
+            feature = feature[own] if feature is not None and feature.shape[0] == images.shape[0] else feature
+            images = images[own]
+        rows = self._rows_of(images.shape[0], batch.labels.shape[0])
         if rows is None and product is not None:
             order = order_of(product.feature_edge, images.shape[0], batch.labels.shape[0])
             rows = slice(None) if order is not None else None
         if rows is not None:
-            feature = product.feature if product is not None else None
             mixed = batch.mixed[rows] if batch.mixed is not None else None
             seen.add(
                 images, batch.labels[rows], mixed, feature, batch.log_probs[rows],
                 epoch=epoch, head=self.structure.head, order=order,
             )  # fmt: skip
+
+    def _images_of_the_head(self, images: int, labels: int) -> slice | None:
+        """Those of the batch that a head of one domain's is given; None where it is given all of them."""
+        known = self.structure.classification
+        if labels >= images or known.product_path is None:
+            return None
+        way = (*known.product_path, *known.feature_steps)
+        return rows_taken(self.reached.log_softmax, way, images, labels)
 
     def _rows_of(self, images: int, labels: int) -> slice | None:
         """Those of the loss that hold a batch's images in their order; None where that is not told.
@@ -217,7 +230,12 @@ class AtBackward:
 
     @guarded
     def turned(self, now: Step) -> None:
-        """Whether a function of the user's own turns the gradient around on its way from the head to the backbone."""
+        """Whether a function of the user's own turns the gradient around on its way from the head to the backbone, or
+        makes the logits itself, as a memory's does, and passes nothing on."""
+        path = self.structure.classification.product_path
+        makes = follow(self.reached.log_softmax, path) if path is not None else None
+        if isinstance(makes, BackwardCFunction):
+            _note_what_is_let_through(makes, now)
         for node in behind(self.reached.product.feature_edge) if self.reached.product is not None else ():
             if isinstance(node, BackwardCFunction):
                 _compare_sides(node, now)
@@ -242,6 +260,17 @@ def _compare_sides(node: Node, now: Step) -> None:
                     now.measurements["own_functions"] = [*now.tensors("own_functions"), cosine]
 
     node.register_hook(_harmless(compare))
+
+
+def _note_what_is_let_through(node: Node, now: Step) -> None:
+    def note(going_on: tuple[Tensor | None, ...], coming: tuple[Tensor | None, ...]) -> None:
+        given = [_norm(gradient) for gradient in coming if gradient is not None]
+        if given:
+            passed = [_norm(gradient).to(given[0].device) for gradient in going_on if gradient is not None]
+            share = torch.stack(passed or [torch.zeros_like(given[0])]).amax() / torch.stack(given).amax()
+            now.measurements["let_through"] = share  # NaN, of nothing
+
+    node.register_hook(_harmless(note))
 
 
 def _compare_gradients(above: Node, edge: int, below: Node, now: Step) -> None:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 LOSSES = ("cross_entropy", "nll_loss", "gather", "one_hot", "scatter_")
 OUT_OF_BOUNDS = re.compile(r"index (-?\d+) is out of bounds for dimension \d+ with size (\d+)")
 OVER_NOTHING = re.compile(r"(min|max|argmin|argmax)\(\): Expected reduction dim")
+ONE_HOT = "Class values must be "  # smaller than num_classes, or non-negative
 NO_ROWS = re.compile(r"shape '\[(\d+), -1\]' is invalid for input of size (\d+)")
 OURS = str(Path(__file__).resolve().parents[1])
 TORCH = str(Path(torch.__file__).resolve().parent)
@@ -112,6 +113,8 @@ def _bad_labels(frames: list[FrameType]) -> tuple[tuple[int, ...], int | None]:
 def _bad_indices(message: str, frames: list[FrameType]) -> tuple[tuple[int, ...], int | None]:
     """The same where CE is written by hand: `scatter_`, `gather` and `log_probs[rows, labels]` have no frame of their
     own, but say which index they were given, and whoever called them holds the labels."""
+    if message.startswith(ONE_HOT):
+        return _beside_their_logits(frames)
     said = OUT_OF_BOUNDS.search(message)
     if said is None:
         return (), None
@@ -120,6 +123,20 @@ def _bad_indices(message: str, frames: list[FrameType]) -> tuple[tuple[int, ...]
         wrong = labels[(labels < 0) | (labels >= size)]
         if index in wrong:
             return tuple(sorted(set(wrong.tolist()))[:16]), size
+    return (), None
+
+
+def _beside_their_logits(frames: list[FrameType]) -> tuple[tuple[int, ...], int | None]:
+    """Where `F.one_hot` raised, which has no frame and says no number: logits (B, C) are held where labels (B,) are."""
+    for frame in reversed(frames):
+        held = [v for v in list(frame.f_locals.values()) if isinstance(v, Tensor) and v.is_floating_point()]
+        for labels in _like_labels([frame]):
+            sizes = {v.shape[1] for v in held if v.dim() == 2 and v.shape[0] == len(labels)}
+            wrong = {size: labels[(labels < 0) | (labels >= size)] for size in sizes}
+            wrong = {size: found for size, found in wrong.items() if len(found)}
+            if len(wrong) == 1:
+                [(size, found)] = wrong.items()
+                return tuple(sorted(set(found.tolist()))[:16]), size
     return (), None
 
 

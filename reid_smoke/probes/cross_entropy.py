@@ -27,6 +27,7 @@ SUMS = (
     "Add", "Sub", "Sum", "Mean", "View", "UnsafeView", "Reshape", "Squeeze", "Unsqueeze", "ToCopy", "Stack", "Cat",
     "Select", "Expand", "Alias", "Clone", "MaskedSelect", "Index",
 )  # fmt: skip  # operations that pass a gradient on as it is, up to a positive factor
+LABELS_OF_ONE = 4  # mixup and cutmix of mixed images
 LEFT_OUT = -69.0  # the log of the little that stands for 0
 
 
@@ -55,6 +56,22 @@ def tells_identities(consumer: Node) -> bool:
 def tells_one_each(batch: Batch) -> bool:
     """Whether soft targets are labels that were smoothed: one class of each row. Waits for the device."""
     return batch.mixed is not None and bool((batch.counted.any() & ~batch.mixed.any()).item())
+
+
+def tells_opinions(consumer: Node) -> bool:
+    """Whether soft targets (B, C) are what a model, or an assignment of its outputs, says: beside a row's few largest
+    shares the others rise and rise. Labels that were smoothed or mixed leave one share for all of them, and several
+    positives two. Waits for the device."""
+    if name_of(consumer) != "Mul":
+        return False
+    targets = targets_of(consumer, log_softmax_of(consumer))
+    if targets is None or targets.dim() != 2 or targets.shape[1] <= 2 * LABELS_OF_ONE:
+        return False
+    rest = targets.detach().float().abs().sort(1).values[:, :-LABELS_OF_ONE]
+    places = torch.linspace(0, rest.shape[1] - 1, 5, device=rest.device).long()
+    low, high = rest[:, places[:-1]], rest[:, places[1:]]
+    rises = (high - low > 1e-3 * high).sum(1) >= 3
+    return bool(rises.float().mean() > 0.5)
 
 
 def _left_in(consumer: Node) -> Tensor | None:

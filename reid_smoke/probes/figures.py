@@ -14,7 +14,7 @@ Numbers = Mapping[str, Sequence[float]]
 
 AS_MEASURED = (
     "loss", "channels_alive", "grad_norm_total", "amp_scale", "ce_weight", "ce_share", "lr_head",
-    "lr_backbone", "skips", "head_grad_cosine", "head_update_cosine", "head_grad_of_ce",
+    "lr_backbone", "skips", "let_through", "head_grad_cosine", "head_update_cosine", "head_grad_of_ce",
 )  # fmt: skip
 OVER_ALL = (
     "head_norm", "head_grad_before", "head_grad", "head_grad_applied", "backbone_grad", "backbone_grad_applied",

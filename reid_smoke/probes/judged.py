@@ -15,6 +15,7 @@ from reid_smoke.probes.heads import Beside
 from reid_smoke.probes.live import Live
 from reid_smoke.probes.log_softmax import log_softmax_of
 from reid_smoke.probes.nodes import ACCUMULATE, NORMS, POOLS, PRODUCTS, Node, behind, follow, is_a, name_of
+from reid_smoke.probes.one_apart import tells_where_it_stands
 
 
 @dataclass(frozen=True)
@@ -86,9 +87,16 @@ def choose_judged(
 
 
 def candidates_of(root: Node, found: Sequence[Classification]) -> list[Classification]:
-    """Those that can be read; where there is a cross-entropy, no other loss."""
+    """Those that can be read and are given labels of identities, as far as they show; where there is a cross-entropy,
+    no other loss."""
     ends = [(c, follow(root, c.path)) for c in found]
-    readable = [(c, end) for c, end in ends if end is not None and read_batch(end) is not None]
+    readable = [
+        (c, end)
+        for c, end in ends
+        if end is not None
+        and (batch := read_batch(end)) is not None
+        and not tells_where_it_stands(batch, log_softmax_of(end), product_of(end, c))
+    ]
     of_ce = [c for c, end in readable if is_cross_entropy(end)]
     return of_ce or [c for c, end in readable if tells_identities(end)]
 

@@ -60,7 +60,7 @@ class Rivals:
         self._known: list[Loss] = []
         self._given_up: list[Loss] = []
         self._away = 0  # classifications of others since the judged one came last
-        self._took_turns = False
+        self.took_turns = False  # a head that was given up came back, as those of several clients or tasks do
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -89,7 +89,7 @@ class Rivals:
         """Whether `judged` stays what is judged where `other`, found by a look, goes backward."""
         if other.has_head_of(judged) or self._prefers(other, judged):
             return False
-        self._took_turns = self._took_turns or any(other.has_head_of(before) for before in self._given_up)
+        self.took_turns = self.took_turns or any(other.has_head_of(before) for before in self._given_up)
         if self._away >= self._patience(judged, other):
             self._given_up = [*self._given_up, judged][-MOST:]
             return False
@@ -98,7 +98,7 @@ class Rivals:
         return True
 
     def _patience(self, judged: Loss, other: Loss) -> int:
-        return LONG_PATIENCE if self._took_turns or self._prefers(judged, other) else PATIENCE
+        return LONG_PATIENCE if self.took_turns or self._prefers(judged, other) else PATIENCE
 
     def _remember(self, other: Loss) -> None:
         self._known = [other, *(known for known in self._known if not known.has_head_of(other))][:MOST]

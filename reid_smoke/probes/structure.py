@@ -24,7 +24,7 @@ from reid_smoke.probes.classifier import (
     shortcut_to,
     steps_to_lengths,
 )
-from reid_smoke.probes.cross_entropy import class_weights_of
+from reid_smoke.probes.cross_entropy import class_weights_of, tells_opinions
 from reid_smoke.probes.graph import Classification, batch_of, walk
 from reid_smoke.probes.groups import held_by
 from reid_smoke.probes.heads import Beside
@@ -150,6 +150,7 @@ def read_structure(
         same_logits=len(judged.same_logits),
         weights_zero=int((weights == 0).sum()) if weights is not None else None,
         weights_not_finite=int((~weights.isfinite()).sum()) if weights is not None else 0,
+        opinions=all(tells_opinions(end) for c in candidates if (end := follow(root, c.path)) is not None),
         pairs_by_label=_picks_pairs(root, batch, before),
         kl_div_of=found.divergence or (),
         left_out=left_out(live, leaves, roles.head | roles.neck) if cut_off else (),

@@ -63,7 +63,7 @@ class Tally:
             losses_left_out=0 if step else self._with_gradient,
             unclassified=() if step else tuple(self.unclassified)[:TOLD_OF_THEM],
             heads=heads.heads,
-            heads_carried_on=heads.carried_on,
+            heads_carried_on=heads.heads if rivals.took_turns else heads.carried_on,
             head_optimizers=heads.optimizers,
             rivals=rivals.names,
         )

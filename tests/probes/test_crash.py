@@ -45,6 +45,19 @@ def test_a_hardest_negative_that_is_not_there(labels: list[int], only: int | Non
     assert read(raised.value).only_label == only
 
 
+@pytest.mark.parametrize(("labels", "bad"), [([0, 9, 12, 3], (9, 12)), ([0, 1, -1, 2], (-1,))])
+def test_labels_that_one_hot_cannot_take(labels: list[int], bad: tuple[int, ...]) -> None:
+    """A margin or a mask is often made of it, before any loss sees the label."""
+
+    def with_a_margin(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        return x - 0.3 * torch.nn.functional.one_hot(y, x.size(1))
+
+    with pytest.raises(RuntimeError) as raised:
+        with_a_margin(torch.zeros(4, 9), torch.tensor(labels))
+    crash = read(raised.value)
+    assert (crash.bad_labels, crash.num_classes) == (bad, 9)
+
+
 def asserted(scores: torch.Tensor, feature: torch.Tensor) -> None:
     raise RuntimeError("CUDA error: device-side assert triggered\nCUDA kernel errors might be reported late")
 

@@ -21,6 +21,18 @@ def overfits(runs: list[RunFacts]) -> bool:
     return bool(runs) and runs[0].way_in == "overfit"
 
 
+def came_before(labels: list[LabelFacts]) -> bool:
+    """The labels that are missing are those of a head before, which had no others, and they had come up: the head was
+    widened for new identities, and only those are trained on now (lifelong learning)."""
+    last = labels[-1]
+    before = [one for one in labels if one.num_classes < last.num_classes]
+    return (
+        bool(before)
+        and all(label < before[-1].num_classes for label in last.unseen_examples)
+        and (last.num_classes - last.seen <= before[-1].seen)
+    )
+
+
 def others_may_have_them(labels: LabelFacts, others: list[RankFacts]) -> bool:
     """The labels that are missing on this rank may all have come up on the others: identities can be divided, too."""
     ranks = 1 + len({fact.rank for fact in others})

@@ -1,8 +1,15 @@
 from math import exp
 
 from reid_smoke.checks.catalogue import Finding, check
-from reid_smoke.checks.data_and_labels._coverage import missing_by_chance, others_may_have_them, overfits, saw_an_epoch
-from reid_smoke.facts import DatasetFacts, LabelFacts, LoaderFacts, RankFacts, RunFacts
+from reid_smoke.checks.data_and_labels._coverage import (
+    came_before,
+    missing_by_chance,
+    others_may_have_them,
+    overfits,
+    saw_an_epoch,
+)
+from reid_smoke.checks.reading import has_no_head, has_no_labels
+from reid_smoke.facts import DatasetFacts, GraphFacts, LabelFacts, LoaderFacts, RankFacts, RunFacts
 
 # At the bar of log C - 0.39 a third of the identities is ruled out: where a third never comes up, CE passes for that
 # alone.
@@ -15,7 +22,7 @@ CAME = 0.02  # came; identities ten times as rare as the others would still brin
 
 @check(
     "RS105", slug="head-wider-than-labels", severity="fail",
-    uses=[LabelFacts, DatasetFacts, LoaderFacts, RunFacts, RankFacts], explains=["RS203"],
+    uses=[LabelFacts, DatasetFacts, LoaderFacts, RunFacts, RankFacts, GraphFacts], explains=["RS203"],
 )  # fmt: skip
 def head_wider_than_labels(
     labels: list[LabelFacts],
@@ -23,6 +30,7 @@ def head_wider_than_labels(
     loaders: list[LoaderFacts],
     runs: list[RunFacts],
     others: list[RankFacts],
+    graphs: list[GraphFacts],
 ) -> Finding | None:
     """The head is far wider than the labels that ever come up.
 
@@ -44,6 +52,19 @@ def head_wider_than_labels(
     Seen in:
         mmtracking #244 and torchreid #361 (largest id taken for the count); a sampler that yields 80 of 1863 batches.
     """
+    if has_no_head(graphs) or has_no_labels(graphs):
+        return None
+    return too_wide(labels, datasets, loaders, runs, others)
+
+
+def too_wide(
+    labels: list[LabelFacts],
+    datasets: list[DatasetFacts],
+    loaders: list[LoaderFacts],
+    runs: list[RunFacts],
+    others: list[RankFacts],
+) -> Finding | None:
+    """The same of whatever makes the logits."""
     if overfits(runs):
         return None
     if datasets and datasets[-1].num_classes - datasets[-1].identities > MISSING * datasets[-1].num_classes:
@@ -57,7 +78,7 @@ def head_wider_than_labels(
     long_enough = last.draws >= enough * last.num_classes
     if last.seen < 2 or not (long_enough or _no_more_come(labels)):
         return None
-    if others_may_have_them(last, others) or missing <= MISSING * last.num_classes:
+    if others_may_have_them(last, others) or came_before(labels) or missing <= MISSING * last.num_classes:
         return None
     return Finding(
         f"{last.seen} of {last.num_classes} labels came up in {last.images} images; chance would have left out "

@@ -1,15 +1,28 @@
 from reid_smoke.checks.catalogue import Finding, check
-from reid_smoke.checks.data_and_labels._coverage import missing_by_chance, others_may_have_them, overfits, saw_an_epoch
-from reid_smoke.checks.reading import listed
-from reid_smoke.facts import LabelFacts, LoaderFacts, RankFacts, RunFacts
+from reid_smoke.checks.data_and_labels._coverage import (
+    came_before,
+    missing_by_chance,
+    others_may_have_them,
+    overfits,
+    saw_an_epoch,
+)
+from reid_smoke.checks.reading import has_no_head, has_no_labels, listed
+from reid_smoke.facts import GraphFacts, LabelFacts, LoaderFacts, RankFacts, RunFacts
 
 BY_CHANCE = 0.01  # labels that chance may leave out: of a hundred healthy trainings one has such a gap
 MOST = 1 / 3  # of all labels; more is `head-wider-than-labels`
 
 
-@check("RS104", slug="label-never-seen", severity="warn", needs=[LabelFacts, LoaderFacts], uses=[RunFacts, RankFacts])
+@check(
+    "RS104", slug="label-never-seen", severity="warn", needs=[LabelFacts, LoaderFacts],
+    uses=[RunFacts, RankFacts, GraphFacts],
+)  # fmt: skip
 def label_never_seen(
-    labels: list[LabelFacts], loaders: list[LoaderFacts], runs: list[RunFacts], others: list[RankFacts]
+    labels: list[LabelFacts],
+    loaders: list[LoaderFacts],
+    runs: list[RunFacts],
+    others: list[RankFacts],
+    graphs: list[GraphFacts],
 ) -> Finding | None:
     """The head has outputs for labels that never come up.
 
@@ -32,7 +45,7 @@ def label_never_seen(
     missing = last.num_classes - last.seen
     if overfits(runs) or not saw_an_epoch(loaders) or missing_by_chance(last) > BY_CHANCE:
         return None
-    if others_may_have_them(last, others):
+    if others_may_have_them(last, others) or came_before(labels) or has_no_head(graphs) or has_no_labels(graphs):
         return None
     if not 0 < missing <= MOST * last.num_classes:
         return None

@@ -36,7 +36,7 @@ def labels_from_predictions(steps: list[StepFacts], graphs: list[GraphFacts]) ->
         Loops in which `pred` and `target` were exchanged; pseudo labels made before anything was learnt.
     """
     first, graph = steps[:STEPS], graphs[-1]
-    if len(first) < STEPS or first[0].step != 1 or graph.num_classes < 3 or graph.margin:
+    if len(first) < STEPS or first[0].step != 1 or graph.num_classes < 3 or graph.margin or graph.opinions:
         return None
     right = min(s.top1 for s in first)
     if right < ALL or min(s.batch for s in first) < LEAST:

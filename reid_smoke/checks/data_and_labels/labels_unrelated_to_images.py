@@ -5,10 +5,11 @@ from reid_smoke.checks._colours import PAIRS, compared, error_of_pairs
 from reid_smoke.checks.catalogue import Finding, check
 from reid_smoke.checks.data_and_labels._coverage import overfits
 from reid_smoke.checks.data_and_labels.patches_out_of_scale import with_loud_patches
-from reid_smoke.checks.reading import asks_which_row
+from reid_smoke.checks.reading import asks_which_row, has_no_labels
 from reid_smoke.facts import GraphFacts, ImageFacts, LikenessFacts, RunFacts, StepFacts
 from reid_smoke.rule import Curve
 
+LEAST_CLASSES = 3  # two may be "the same person" and "another one", of pairs, which no single image tells
 NEAR_CHANCE = 0.03  # a quarter of the way to 0.63; images shuffled within a batch keep a sixteenth of their own labels
 HARDLY = 0.25  # nats under chance
 
@@ -51,7 +52,7 @@ def labels_unrelated_to_images(
     last = likeness[-1]
     if last.pairs < PAIRS or overfits(runs) or not steps or not graphs or asks_which_row(steps, graphs[-1]):
         return None
-    if with_loud_patches(images):
+    if graphs[-1].num_classes < LEAST_CLASSES or has_no_labels(graphs) or with_loud_patches(images):
         return None  # whose colours drown those of the people
     error = error_of_pairs(last.pairs)
     hard_data = max(2 * error, NEAR_CHANCE if curve.word == "flat" else 0.0)  # which lies a little over chance

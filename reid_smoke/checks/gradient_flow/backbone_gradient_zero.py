@@ -9,7 +9,7 @@ LEARNT = 1e-3  # nats
 
 @check(
     "RS312", slug="backbone-gradient-zero", severity="fail", needs=[StepFacts, GraphFacts],
-    explains=["RS202", "RS203"], lies_in="model",
+    explains=["RS202", "RS203", "RS204"], lies_in="model",
 )  # fmt: skip
 def backbone_gradient_zero(steps: list[StepFacts], graphs: list[GraphFacts]) -> Finding | None:
     """The backbone's gradient is exactly zero, although the loss reaches it.

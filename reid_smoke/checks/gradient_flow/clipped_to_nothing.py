@@ -39,8 +39,10 @@ def clipped_to_nothing(steps: list[StepFacts], curve: Curve) -> Finding | None:
     recent = clipped[-STEPS:]
     if unseen:
         return _by_its_own_figures(recent, curve)
-    before, after = typical(recent, "head_grad"), typical(recent, "head_grad_applied")
-    update = typical(recent, "head_update")
+    # A memory takes a head's place in some trainings, and no gradient.
+    part = "head" if typical(recent, "head_grad") is not None else "backbone"
+    before, after = typical(recent, f"{part}_grad"), typical(recent, f"{part}_grad_applied")
+    update = typical(recent, f"{part}_update")
     if not before or after is None or update is None or after > LEFT * before:
         return None
     # What moves the head then is weight decay, or an Adam that forgives: CE tells which.
@@ -49,8 +51,8 @@ def clipped_to_nothing(steps: list[StepFacts], curve: Curve) -> Finding | None:
     total = figures(recent, "grad_norm_total")
     norm = f", norm over all {total[-1]:.3g}" if total else ""
     return Finding(
-        f"clipped at {recent[-1].clip_at:g}{norm}: {after / before:.1e} of the head's gradient is left, "
-        f"and |dw|/|w| of the head is {update:.1e} a step",
+        f"clipped at {recent[-1].clip_at:g}{norm}: {after / before:.1e} of the {part}'s gradient is left, "
+        f"and |dw|/|w| of the {part} is {update:.1e} a step",
         step=recent[-1].step,
     )
 

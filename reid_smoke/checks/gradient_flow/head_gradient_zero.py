@@ -1,5 +1,5 @@
 from reid_smoke.checks.catalogue import Finding, check
-from reid_smoke.checks.reading import first_run, updates
+from reid_smoke.checks.reading import first_run, has_no_labels, updates
 from reid_smoke.facts import GraphFacts, StepFacts
 
 STEPS = 5
@@ -28,7 +28,7 @@ def head_gradient_zero(steps: list[StepFacts], graphs: list[GraphFacts]) -> Find
     Seen in:
         fp16 without a scaler; torchreid #357 (a weight of 0).
     """
-    if not graphs[-1].head_trainable:
+    if not graphs[-1].head_trainable or has_no_labels(graphs):  # prototypes are left alone for an epoch, as a rule
         return None
     held = [s for s in updates(steps) if s.lr_head is not None]
     step = first_run(held, lambda s: s.head_grad == 0 and s.ce > LEARNT, STEPS)

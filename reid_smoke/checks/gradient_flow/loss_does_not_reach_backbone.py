@@ -1,13 +1,18 @@
+from math import isfinite
+
 from reid_smoke.checks._gravity import grave_if_ce_fails
 from reid_smoke.checks.catalogue import Finding, check
 from reid_smoke.checks.reading import listed
 from reid_smoke.facts import GraphFacts, LoopFacts, ParameterFacts, StepFacts
 from reid_smoke.rule import Curve
 
+LOOKS = 2
+LEARNT = 1e-3  # nats: below, no gradient is left to speak of
+
 
 @check(
     "RS305", slug="loss-does-not-reach-backbone", severity="fatal", needs=[GraphFacts, ParameterFacts],
-    uses=[LoopFacts, Curve, StepFacts], explains=["RS202", "RS203"], lies_in="model",
+    uses=[LoopFacts, Curve, StepFacts], explains=["RS202", "RS203", "RS204", "RS403"], lies_in="model",
 )  # fmt: skip
 def loss_does_not_reach_backbone(
     graphs: list[GraphFacts],
@@ -21,7 +26,8 @@ def loss_does_not_reach_backbone(
     What it means:
         The graph behind the loss ends before the backbone, or before its convolutions: the
         feature was detached, or made under `no_grad`, or by a checkpoint with `use_reentrant=True` none of whose
-        inputs asks for a gradient. Their parameters ask for gradients and never get one. (A
+        inputs asks for a gradient; or an autograd.Function of one's own, which makes the logits of a memory, returns no
+        gradient for the features. Their parameters ask for gradients and never get one. (A
         backbone frozen with `requires_grad=False` is intent, and fine.) Where another loss trains the backbone, only
         the classifier's input is cut off, which may be meant: that is a warning as long as CE falls.
 
@@ -44,7 +50,11 @@ def loss_does_not_reach_backbone(
     if not last.backbone_trainable:
         return _beside_the_head(last, counts)
     if last.backbone_reached:
-        return _cut_off_further_down(last, parameters[-1], counts) or _trained_by_others(last, curve)
+        return (
+            _cut_off_further_down(last, parameters[-1], counts)
+            or _trained_by_others(last, curve)
+            or _swallowed(last, steps, curve)
+        )
     if last.asks_at_leaf and (not steps or any(s.backbone_grad_applied > 0 for s in steps)):
         return None  # its gradient may be handed on to the backbone by a backward of its own, as GradCache does
     names = [p.name for p in parameters[-1].parameters if p.role == "backbone" and p.requires_grad and not p.reached]
@@ -125,5 +135,19 @@ def _trained_by_others(last: GraphFacts, curve: Curve) -> Finding | None:
         f"no weight is behind the feature that {last.head} is given, and CE trains the head alone; other parts of the "
         f"loss reach {last.backbone_reached} of {last.backbone_trainable} trainable backbone parameters",
         step=last.step,
+        severity=grave_if_ce_fails(curve),
+    )
+
+
+def _swallowed(last: GraphFacts, steps: list[StepFacts], curve: Curve) -> Finding | None:
+    """The graph has a way, and the function that makes the logits passes nothing on."""
+    looks = [s for s in steps if isfinite(s.let_through) and s.ce > LEARNT]
+    if len(looks) < LOOKS or any(s.let_through > 0 for s in looks):
+        return None
+    return Finding(
+        f"what makes the logits is an autograd.Function ({' <- '.join(last.logit_path) or 'nothing between'} above it) "
+        f"that was given a gradient and returned none for the features, each of the {len(looks)} times it was looked "
+        f"at: see which of its inputs the backward returns it for, and `ctx.needs_input_grad`",
+        step=looks[-1].step,
         severity=grave_if_ce_fails(curve),
     )

@@ -1,5 +1,6 @@
 from reid_smoke.checks.catalogue import Finding, check
-from reid_smoke.checks.data_and_labels.head_wider_than_labels import head_wider_than_labels
+from reid_smoke.checks.data_and_labels.head_wider_than_labels import too_wide
+from reid_smoke.checks.loss_and_logits.relu_on_logits import NOT_NEGATIVE
 from reid_smoke.checks.reading import NORMALISES, POOLS, is_any
 from reid_smoke.facts import (
     DatasetFacts,
@@ -71,7 +72,8 @@ def feature_as_logits(
     if usual is not None and len(steps) >= STEPS and max(step.label_max for step in steps) < usual < last.num_classes:
         return Finding(f"{way}; the loss's {len(last.other_heads)} other heads have {usual} each", step=steps[-1].step)
     # A classifier may well be normalised or pooled itself: then it is as wide as there are identities.
-    wide = head_wider_than_labels.judge(labels, datasets, loaders, runs, others) if pooled and normalised else None
+    twice = normalised and (pooled or is_any(last.logit_path, NOT_NEGATIVE))
+    wide = too_wide(labels, datasets, loaders, runs, others) if twice else None
     return Finding(f"{way}, and {wide.evidence}", step=wide.step) if wide is not None else None
 
 

@@ -15,7 +15,8 @@ def model_made_anew(counts: list[LoopFacts], graphs: list[GraphFacts], curve: Cu
 
     What it means:
         The loss went through several heads of the same name and shape, one after the other, and none of them begins
-        where one before had come to. (Copies of one model that are averaged after each round do: they do not count.)
+        where one before had come to. (Copies of one model that are averaged after each round do, and heads that take
+        turns come back: they do not count.)
 
     Why it stops learning:
         What the one before had learnt is gone, and an optimizer that was built for it steps weights that nobody uses.

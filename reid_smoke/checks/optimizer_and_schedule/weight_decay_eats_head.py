@@ -11,7 +11,7 @@ SHARE = 0.3
 
 
 @check(
-    "RS409", slug="weight-decay-eats-head", severity="fail", when="end", needs=[StepFacts, ParameterFacts],
+    "RS409", slug="weight-decay-eats-head", severity="fail", needs=[StepFacts, ParameterFacts],
     uses=[Curve], explains=["RS201", "RS202", "RS203", "RS204", "RS207", "RS401", "RS403"],
 )  # fmt: skip
 def weight_decay_eats_head(steps: list[StepFacts], parameters: list[ParameterFacts], curve: Curve) -> Finding | None:
@@ -36,14 +36,21 @@ def weight_decay_eats_head(steps: list[StepFacts], parameters: list[ParameterFac
     recent = steps[-20:]
     lr, norm = typical(recent, "lr_head"), typical(recent, "head_norm")
     gradient, update = typical(recent, "head_grad"), typical(recent, "head_update")
-    if head is None or head.weight_decay is None or lr is None or norm is None or not gradient or not update:
+    if head is None or head.weight_decay is None or lr is None:
         return None
     decay, name = head.weight_decay, parameters[-1].optimizer.lower()
     # AdamW and SGD take lr * decay of the weight itself; Adam adds decay * weight to a gradient that it then rescales.
     taken = lr * decay if "adamw" in name or "sgd" in name else None
-    if taken is not None and taken >= A_STEP:
+    measured = norm and gradient and update and curve.word != "short"
+    if taken is not None and taken >= A_STEP and (taken > 1 or measured):
         how = f"lr times decay takes {taken:.2g} of |w| in each step"
-        return Finding(f"weight decay {decay:g}: {how}; |w| is {norm:.3g}", step=steps[-1].step)
+        overshot = ", more than there is: it changes its sign, and grows" if taken > 2 else ""
+        return Finding(
+            f"weight decay {decay:g}: {how}{overshot}{f'; |w| is {norm:.3g}' if norm is not None else ''}",
+            step=steps[-1].step,
+        )
+    if norm is None or not gradient or not update:
+        return None
     if curve.word not in ("flat", "slow", "rises", "broken") or (taken is not None and taken * len(steps) < A_RUN):
         return None
     decoupled = "adamw" in name

@@ -47,6 +47,15 @@ class OffByOne(Parts):
     begin = 0
 
 
+class ListsExchanged(Parts):
+    """`return softmax, triplet` where `triplet, softmax` is taken: the metric loss goes through the classifier."""
+
+    def loss(self, images: Tensor, labels: Tensor) -> Tensor:
+        reduced = self.model.reduce(self.model.base(images))
+        scores = torch.stack([part(reduced) for part in self.model.parts]).mean(0)
+        return F.cross_entropy(reduced, labels) + 0.01 * centres(scores, labels)
+
+
 class NormalisedLogits(TinyTraining):
     """A batch norm without scale and shift behind the classifier."""
 
@@ -83,5 +92,5 @@ class PooledScores(FullyConvolutional):
         return model
 
 
-SICK = [TurnedAround, TwoExchanged, OffByOne]
+SICK = [TurnedAround, TwoExchanged, OffByOne, ListsExchanged]
 HEALTHY = [Parts, NormalisedLogits, FullyConvolutional, PooledScores]

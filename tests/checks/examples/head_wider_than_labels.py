@@ -1,6 +1,10 @@
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
 from torch.utils.data import DataLoader
 
 from reid_smoke.facts import AnyFact, DatasetFacts
+from tests.checks.memory_bank import Embedding, MemoryBank
 from tests.checks.tiny import Crops, Model, TinyTraining
 
 
@@ -49,5 +53,51 @@ class PersonByPerson(TinyTraining):
         return DataLoader(crops, batch_sampler=pairs)
 
 
+class AgainstAQueue(MemoryBank):
+    """Each image is compared with its batch and with a queue of others, all of whom may be of its identity (ALBEF)."""
+
+    steps, window = 210, (150, 200)
+
+    def after_building(self) -> None:
+        self.queue, self.owners = F.normalize(torch.randn(480, 512)), torch.full((480,), -1)
+
+    def loss(self, images: Tensor, labels: Tensor) -> Tensor:
+        features = self.model(images)
+        others = torch.cat([features.detach(), self.queue])
+        owners = torch.cat([labels, self.owners])
+        same = (labels[:, None] == owners[None]).float()
+        self.queue, self.owners = others[:480], owners[:480]
+        return -(same / same.sum(1, keepdim=True) * F.log_softmax(features @ others.T / 0.1, 1)).sum(1).mean()
+
+
+class BesideTheUnlabelled(MemoryBank):
+    """OIM: a memory of those who have a label, and behind it a queue of those who have none and are never right."""
+
+    lr_backbone = 1e-3
+
+    def make_model(self) -> nn.Module:
+        self.memory = F.normalize(torch.randn(3 * self.identities, 512))
+        return Embedding()
+
+
+class WidenedForNewPeople(TinyTraining):
+    """Lifelong: after an epoch the head gets rows for a second set, of which all images are from then on."""
+
+    identities = 24
+    steps, window = 100, (80, 100)
+
+    def after_epoch(self) -> None:
+        if self.model.classifier.out_features == self.identities:
+            old = self.model.classifier
+            self.model.classifier = nn.Linear(512, 2 * self.identities, bias=False)
+            nn.init.normal_(self.model.classifier.weight, std=0.001)
+            self.model.classifier.weight.data[: self.identities] = old.weight.data
+            self.optimizer = self.make_optimizer()
+
+    def loss(self, images: Tensor, labels: Tensor) -> Tensor:
+        score = self.model(images)[0]
+        return F.cross_entropy(score, labels + score.shape[1] - self.identities)
+
+
 SICK = [CountedTheQuerySetIn, LongBeforeTheEpochIsOver, SeenByTheScan]
-HEALTHY = [TinyTraining, PersonByPerson]
+HEALTHY = [TinyTraining, PersonByPerson, AgainstAQueue, BesideTheUnlabelled, WidenedForNewPeople]

@@ -31,5 +31,18 @@ class EstimatesItsLength(PromisesAHundred):
     given, promised = 10, 12
 
 
+class ByTurns(Batches):
+    """A few clusters have most of the images: what is left over when P of them are no more is now little, now half."""
+
+    def __iter__(self):
+        self.given = {11: 5, 5: 11}[self.given]
+        return super().__iter__()
+
+
+class OfUnequalClusters(PromisesAHundred):
+    def make_loader(self) -> DataLoader:
+        return DataLoader(Crops(self.identities), batch_sampler=ByTurns(192, 11, 12))
+
+
 SICK = [PromisesAHundred]
-HEALTHY = [EstimatesItsLength]
+HEALTHY = [EstimatesItsLength, OfUnequalClusters]

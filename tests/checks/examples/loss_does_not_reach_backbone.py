@@ -1,8 +1,11 @@
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from tests.checks.centres import WithCentres
+from tests.checks.memory_bank import Follow, MemoryBank
 from tests.checks.tiny import Model, TinyTraining
 
 
@@ -207,8 +210,25 @@ class Frozen(TinyTraining):
         return F.cross_entropy(self.model.classifier(self.model.neck(feature)), labels)
 
 
+class SwallowedByAMemory(MemoryBank):
+    """`ctx.needs_input_grad[1]`, which is of the labels; a metric loss trains the backbone all the same."""
+
+    def loss(self, images: Tensor, labels: Tensor) -> Tensor:
+        feature = self.model(images)
+        scores = FollowAndKeep.apply(feature, labels, self.memory)
+        return F.cross_entropy(scores / 0.1, labels) + 0.1 * (feature.roll(1, 0) * feature).sum(1).mean()
+
+
+class FollowAndKeep(Follow):
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Any:
+        gradient, *others = Follow.backward(ctx, *gradients)
+        return (gradient if ctx.needs_input_grad[1] else None, *others)
+
+
 SICK = [
     Detached, NoGrad, PartsThroughNumpy, DetachedBesideCentres, DetachedForTheHead, DetachedBeforeAHeadOfItsOwn,
     DetachedBetweenTwoOptimizers, TrunkUnderNoGrad, DetachedBesideAttributes, LeafWithoutFollowUp,
+    SwallowedByAMemory,
 ]  # fmt: skip
-HEALTHY = [Frozen, OnlyAProbe, TwoOptimizers, TrunkAndEmbedder, ProbedBesideIdentities, GradCache]
+HEALTHY = [Frozen, OnlyAProbe, TwoOptimizers, TrunkAndEmbedder, ProbedBesideIdentities, GradCache, MemoryBank]

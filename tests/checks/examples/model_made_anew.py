@@ -49,5 +49,26 @@ class Rounds(TinyTraining):
         self.round.append(self.model)
 
 
+class ClientsInTurn(TinyTraining):
+    """Federated: each client has people of its own, and so a head, which waits for its next turn."""
+
+    clients, updates = 3, 12
+    steps = 3 * clients * updates
+    window = (30, 50)
+    lr_backbone = 1e-3
+
+    def after_building(self) -> None:
+        heads = [nn.Linear(512, self.identities, bias=False) for _ in range(self.clients)]
+        self.heads = [(head, torch.optim.SGD(head.parameters(), 0.3)) for head in heads]
+
+    def loss(self, images: Tensor, labels: Tensor) -> Tensor:
+        head, self.own = self.heads[(self.step_number - 1) // self.updates % self.clients]
+        self.own.zero_grad()
+        return nn.functional.cross_entropy(head(self.model.neck(self.model.base(images))), labels)
+
+    def clip(self) -> None:
+        self.own.step()
+
+
 SICK = [BuiltInEachEpoch]
-HEALTHY = [SecondStage, Rounds]
+HEALTHY = [SecondStage, Rounds, ClientsInTurn]

@@ -23,9 +23,20 @@ class HugeDecaySGD(TinyTraining):
         return torch.optim.SGD(self.model.parameters(), lr=0.05, momentum=0.9, weight_decay=self.decay)
 
 
+class MoreThanThereIs(TinyTraining):
+    """Each step takes five times the head away, and it soon is no number."""
+
+    def make_optimizer(self) -> torch.optim.Optimizer:
+        groups = [
+            {"params": self.head_parameters(), "lr": 0.1, "weight_decay": 50.0},
+            {"params": self.other_parameters(), "lr": 1e-2},
+        ]
+        return torch.optim.SGD(groups, momentum=0.9)
+
+
 class UsualDecay(HugeDecaySGD):
     decay = 5e-4
 
 
-SICK = [HugeDecay, HugeDecaySGD]
+SICK = [HugeDecay, HugeDecaySGD, MoreThanThereIs]
 HEALTHY = [UsualDecay]
