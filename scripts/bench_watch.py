@@ -63,7 +63,7 @@ def bench_step(rounds: int, steps: int, device: str) -> None:
     import reid_smoke
     from reid_smoke.checks.catalogue import catalogue
     from reid_smoke.probes.density import DENSE_UNTIL, EARLY_STRIDE
-    from reid_smoke.watch import watching
+    from reid_smoke.watch import live
     from reid_smoke.watch.hooks import observing
 
     torch.manual_seed(0)
@@ -93,7 +93,7 @@ def bench_step(rounds: int, steps: int, device: str) -> None:
         watch._undo.close()  # the hooks come and go below, turn by turn
         catalogue()  # the checks are found at the first judgement, which is part of starting
         judged = []
-        judge = watching.judge
+        judge = live.judge
 
         def timed(ledger: object, *, ended: bool) -> object:
             begun = time.perf_counter()
@@ -102,7 +102,7 @@ def bench_step(rounds: int, steps: int, device: str) -> None:
             finally:
                 judged.append(1e3 * (time.perf_counter() - begun))
 
-        watching.judge = timed
+        live.judge = timed
         train(3)
         with observing(observer):
             first = train(1)
@@ -122,7 +122,7 @@ def bench_step(rounds: int, steps: int, device: str) -> None:
         judgements, dense_steps = len(judged), observer.step
         observer.dense_until = observer.step  # as if the window lay far behind
         sparse = in_turns()
-        watching.judge = judge
+        live.judge = judge
         watch.finish(None)
     size = f"{height}x{height // 2}, batch {batch}"
     print(f"{name}, {size}, {device}, {torch.get_num_threads()} threads, {rounds} x 2 x {steps} steps, twice")
