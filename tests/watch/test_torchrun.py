@@ -28,26 +28,9 @@ import signal
 import sys
 import torch
 import torch.distributed as dist
-from torch.nn.parallel import DistributedDataParallel
-from torch.utils.data import DataLoader
-from torch.utils.data.distributed import DistributedSampler
-from tests.checks.tiny import Crops, TinyTraining
+from tests.watch.together import TogetherTraining
 
-class Training(TinyTraining):
-    steps = 50
-    epoch = 0
-
-    def make_loader(self):
-        crops = Crops()
-        return DataLoader(crops, 16, sampler=DistributedSampler(crops), drop_last=True)
-
-    def make_model(self):
-        return DistributedDataParallel(super().make_model())
-
-    def after_epoch(self):
-        self.epoch += 1
-        self.loader.sampler.set_epoch(self.epoch)
-
+class Training(TogetherTraining):
     def loss(self, images, labels):
         if dist.get_rank() == 1 and self.step_number == 20:
             if "crash" in sys.argv:
