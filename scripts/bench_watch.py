@@ -6,7 +6,8 @@
 
 `step` trains ResNet-18 at 128x64, batch 32, on a GPU ResNet-50 at 256x128, batch 64, bare and watched in turns within
 one process, in an order that changes from round to round, so that the machine's moods are in both; the ratio is the
-median over the rounds' pairs: while each step is measured, and as it is long after the window. `start` runs the same
+median over the rounds: while each step is measured, where some are left out, and as it is long after the window. Walks
+of the graph are too rare for a median, so they are timed by themselves and added. `start` runs the same
 small script under python and under `reid-smoke watch`, in pairs of processes. `long` trains a tiny linear model under
 `watch` and prints the memory in use as it goes.
 """
@@ -23,8 +24,16 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 LONG = 12_000  # steps
+BARE, ALL, DENSE, LATE = "bare", "all", "dense", "late"
+WAYS = {
+    BARE: "bare",
+    ALL: "each step measured",
+    DENSE: "4 of 11 measured, on a GPU up to step 2,000",
+    LATE: "each 11th measured, from there on",
+}
 SCRIPT = """
 import resource, time
 import torch
@@ -62,7 +71,7 @@ def bench_step(rounds: int, steps: int, device: str) -> None:
 
     import reid_smoke
     from reid_smoke.checks.catalogue import catalogue
-    from reid_smoke.probes.density import DENSE_UNTIL, EARLY_STRIDE
+    from reid_smoke.probes.density import ALL_UNTIL, DENSE_UNTIL, WALK_EACH
     from reid_smoke.watch import live
     from reid_smoke.watch.hooks import observing
 
@@ -92,56 +101,67 @@ def bench_step(rounds: int, steps: int, device: str) -> None:
         observer = watch._observer
         watch._undo.close()  # the hooks come and go below, turn by turn
         catalogue()  # the checks are found at the first judgement, which is part of starting
-        judged = []
-        judge = live.judge
-
-        def timed(ledger: object, *, ended: bool) -> object:
-            begun = time.perf_counter()
-            try:
-                return judge(ledger, ended=ended)
-            finally:
-                judged.append(1e3 * (time.perf_counter() - begun))
-
-        live.judge = timed
+        judged = clocked(live, "judge")
+        looks = clocked(type(observer), "_look")
         train(3)
         with observing(observer):
             first = train(1)
-            train(9)
-
-        def in_turns() -> list[tuple[float, float]]:
-            pairs = []
-            for number in range(rounds):
-                times = {}
-                for watched in (True, False) if number % 2 else (False, True):
-                    with observing(observer) if watched else nullcontext():
-                        times[watched] = train(steps)
-                pairs.append((times[False], times[True]))
-            return pairs
-
-        dense = in_turns()
-        judgements, dense_steps = len(judged), observer.step
-        observer.dense_until = observer.step  # as if the window lay far behind
-        sparse = in_turns()
-        live.judge = judge
+            train(59)
+        spares = not observer._measures_all  # steps, as it does on a GPU
+        judged.clear()
+        begun, ways = observer.step, list(WAYS if spares else {way: WAYS[way] for way in (BARE, ALL, LATE)})
+        times: dict[str, list[float]] = {way: [] for way in ways}
+        for number in range(rounds):
+            for way in ways[number % len(ways) :] + ways[: number % len(ways)]:
+                observer._measures_all = way == ALL
+                watch._live.is_over = way == LATE
+                observer.dense_until = observer.step if way == LATE else 10**6
+                if way != BARE:
+                    looks_before = len(looks)
+                with observing(observer) if way != BARE else nullcontext():
+                    times[way].append(train(steps))
+                if way != BARE:
+                    times[way][-1] -= sum(looks[looks_before:]) / steps
+        watched, judgements = observer.step - begun, sum(judged)
         watch.finish(None)
+    bare = median(times[BARE])
+    walks = median(looks[1:]) / WALK_EACH  # but the first, which is told below
     size = f"{height}x{height // 2}, batch {batch}"
-    print(f"{name}, {size}, {device}, {torch.get_num_threads()} threads, {rounds} x 2 x {steps} steps, twice")
-    of_dense = report(f"each step measured, as up to step {DENSE_UNTIL:,}", dense)
-    of_sparse = report(f"each {EARLY_STRIDE}th step measured, as from there on", sparse)
-    whole = (DENSE_UNTIL * of_dense + (LONG - DENSE_UNTIL) * of_sparse) / LONG
+    print(f"{name}, {size}, {device}, {torch.get_num_threads()} threads, {rounds} rounds of {steps} steps each way")
+    print(f"bare {bare:.2f} ms (median)")
+    ratios = {way: report(WAYS[way], times[BARE], times[way]) + walks / bare for way in ways if way != BARE}
+    print(f"in each, for a walk of the graph at every {WALK_EACH}th step: {walks:.3f} ms a step, {walks / bare:.3f}")
+    early = ratios[DENSE if spares else ALL]
+    whole = (ALL_UNTIL * ratios[ALL] + (DENSE_UNTIL - ALL_UNTIL) * early + (LONG - DENSE_UNTIL) * ratios[LATE]) / LONG
+    print(f"with it: {early:.3f} up to step {DENSE_UNTIL:,}, {ratios[LATE]:.3f} from there on")
     print(f"so of {LONG:,} steps, 60 epochs of Market-1501 at batch 64: {whole:.3f}")
-    print(f"of which judging {sum(judged) / observer.step:.2f} ms a step, {judgements} times in {dense_steps} steps")
-    once = first - median(bare for bare, _ in dense)
-    print(f"first watched step {first:.0f} ms, of which {once:.0f} ms once for the look at what is alive")
+    print(f"of which judging {judgements / watched:.2f} ms a step")
+    print(f"first watched step {first:.0f} ms, of which {first - bare:.0f} ms once for the look at what is alive")
 
 
-def report(what: str, pairs: list[tuple[float, float]]) -> float:
-    """Print what the pairs (bare, watched) of ms a step tell. Their median ratio."""
-    ratios = sorted(watched / bare for bare, watched in pairs)
-    bare, watched = (median(pair[side] for pair in pairs) for side in (0, 1))
+def clocked(owner: Any, name: str) -> list[float]:
+    """Milliseconds of each call from now on."""
+    taken: list[float] = []
+    function = getattr(owner, name)
+
+    def timed(*args: Any, **kwargs: Any) -> Any:
+        begun = time.perf_counter()
+        try:
+            return function(*args, **kwargs)
+        finally:
+            taken.append(1e3 * (time.perf_counter() - begun))
+
+    setattr(owner, name, timed)
+    return taken
+
+
+def report(what: str, bare: list[float], watched: list[float]) -> float:
+    """Print what the times tell, ms a step, round by round. Their median ratio."""
+    ratios = sorted(ours / theirs for theirs, ours in zip(bare, watched, strict=True))
+    low, high = ratios[len(ratios) // 4], ratios[-1 - len(ratios) // 4]
     print(
-        f"{what}: bare {bare:.2f} ms, watched {watched:.2f} ms (medians), "
-        f"ratio {median(ratios):.3f} (median of pairs; {ratios[0]:.3f} to {ratios[-1]:.3f})"
+        f"{what}: {median(watched):.2f} ms, ratio {median(ratios):.3f} (median of {len(ratios)} pairs; "
+        f"half of them {low:.3f} to {high:.3f}, all {ratios[0]:.3f} to {ratios[-1]:.3f})"
     )
     return median(ratios)
 

@@ -24,6 +24,7 @@ class Arrivals:
         self._labels = LabelCounts()
         self.likeness = Likeness()
         self.labels_due: int | None = None  # besides every hundredth
+        self._next_hundred = 100
 
     @property
     def is_full(self) -> bool:
@@ -50,8 +51,9 @@ class Arrivals:
             try:
                 self._write(step, row)
                 due = self.labels_due is not None and step.number >= self.labels_due
-                if due or (step.number % 100 == 0 and step.number <= dense_until):
+                if due or self._next_hundred <= step.number <= dense_until:
                     self.labels_due = None if due else self.labels_due
+                    self._next_hundred = step.number // 100 * 100 + 100
                     self.write_labels(step.number)
             except BaseException as wanted:  # whoever listens may end the training; the rest is written first
                 stop = wanted
@@ -64,7 +66,9 @@ class Arrivals:
         numbers = step.numbers(row)
         figures = read_figures(numbers, step.updates)
         step.turned_by = turned_by(numbers, step.own_functions)
-        self._labels.add(counted_labels(numbers), step.classes, ignored=int(numbers["ignored"][0]))
+        ignored = int(numbers["ignored"][0])
+        for batch in (*step.batches_between(numbers, ignored), counted_labels(numbers)):
+            self._labels.add(batch, step.classes, ignored=ignored)
         skips = figures.pop("skips")
         if skips > 0:
             step.skip(int(skips))

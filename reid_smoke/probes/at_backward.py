@@ -6,7 +6,7 @@ All of it is read from the graph behind the loss, along the ways that the last w
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -46,6 +46,18 @@ class Features(NamedTuple):
 
     fed: Tensor | None = None
     compared: Tensor | None = None
+
+
+class Taken(NamedTuple):
+    """What a step's graph held as its backward began. plain: the batch without the loss's margin. loss: 0-d. weight:
+    what CE counts with in it. gradients_before: what the head's gradient was, its norm, where one was left."""
+
+    batch: Batch
+    plain: Batch
+    features: Features
+    loss: Tensor | None
+    weight: Tensor | float | None
+    gradients_before: Sequence[Tensor] | None
 
 
 class AtBackward:
@@ -169,14 +181,10 @@ class AtBackward:
         return self.structure.graph_facts.same_logits > 1
 
     @guarded
-    def weight(self, root: Node, now: Step, scale: Tensor | None) -> None:
+    def weight(self, root: Node) -> Tensor | float | None:
+        """Of CE in the loss, its scale included."""
         known = self.structure.classification
-        if follow(root, known.path) is not self.reached.consumer:
-            return
-        weight = weight_of_ce(root, known.path)
-        if weight is None:
-            return
-        now.measurements["ce_weight"] = weight / scale if scale is not None else weight
+        return weight_of_ce(root, known.path) if follow(root, known.path) is self.reached.consumer else None
 
     @guarded
     def images(self, root: Node, batch: Batch, now: Step) -> None:

@@ -159,6 +159,12 @@ def read_batch(consumer: Node, log_softmax: Node | None = None) -> Batch | None:
     return _rescaled(batch) if kind in ONE_BY_ONE else batch
 
 
+def labels_of(consumer: Node) -> Tensor | None:
+    """(B,) int64, of torch's own loss: each a label, or the one that it ignores. None of any other loss."""
+    labels = saved(consumer, "target") if name_of(consumer).startswith("NllLoss") else None
+    return labels.detach() if isinstance(labels, Tensor) and labels.dim() == 1 else None
+
+
 def _read_other(given: Given) -> Batch | None:
     """Of a loss that is not CE itself, CE of the scores that it was given."""
     mixed, largest = None, None

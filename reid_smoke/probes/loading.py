@@ -74,6 +74,11 @@ class Loading:
         times = self._in_vain[id(iterator)] = self._in_vain.get(id(iterator), 0) + 1
         return times >= IN_VAIN
 
+    @property
+    def is_at_first(self) -> bool:
+        """What is about to go through the loss is an epoch's first batch."""
+        return self.current.key != 0 and (self.current.given <= 1 or not self.current.fed)
+
     def feeds_a_step(self) -> None:
         """A batch of the current loader went through the loss: with its first one an epoch begins."""
         loader = self.current

@@ -32,11 +32,11 @@ from reid_smoke.ledger import Ledger
 from reid_smoke.probes import measure
 from reid_smoke.probes.arrivals import Arrivals
 from reid_smoke.probes.at_a_look import AtALook
-from reid_smoke.probes.at_backward import AtBackward, Features
+from reid_smoke.probes.at_backward import AtBackward, Features, Taken
 from reid_smoke.probes.batch import Batch
 from reid_smoke.probes.beside import Beside
 from reid_smoke.probes.checkpoint import not_arrived
-from reid_smoke.probes.cross_entropy import read_batch
+from reid_smoke.probes.cross_entropy import labels_of, read_batch
 from reid_smoke.probes.dead_gpu import died_of, leave_for_ever
 from reid_smoke.probes.density import DENSE_UNTIL, is_measured
 from reid_smoke.probes.groups import as_float
@@ -62,6 +62,7 @@ FRUITLESS = 3  # backwards without any classification, after which it is written
 MOST_FAULTS = 3  # of one probe, before it is switched off
 STEPS_WITHOUT_BACKWARD = (3, 10, 100)  # where a loop that steps without any backward is written down
 MOST_LOADS = 16  # checkpoints that are told of
+MOST_BETWEEN = 16  # batches in a row of which nothing but the labels is looked at
 
 
 def told(method: Method) -> Method:
@@ -85,15 +86,26 @@ def told(method: Method) -> Method:
 class Observer:
     """Writes the facts of one training to `ledger`."""
 
-    def __init__(self, ledger: Ledger, *, started: float | None = None, head: re.Pattern[str] | None = None) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        *,
+        started: float | None = None,
+        head: re.Pattern[str] | None = None,
+        leaves_out: bool = False,
+    ) -> None:
         """started: `time.perf_counter()` at the process's start, for the start-up time.
         head: which weight is the head, where a loss has several.
+        leaves_out: some steps, see density.py, where a training waits for what measures it.
         """
         self.ledger = ledger
         self.switched_off: set[str] = set()  # probes that failed too often
         self._writer = FactWriter(ledger)
         self.step = 0
         self.dense_until = DENSE_UNTIL
+        self._leaves_out = leaves_out
+        self._measures_all = True
+        self._between: list[Tensor] = []  # labels of the steps since one was measured, each batch's
         self.device: str | None = None  # of the logits, torch's name of it
         self.on_loss: Callable[[Tensor, Tensor, int], None] | None = None  # is told logits, labels and ignore_index
         self._started = started if started is not None else time.perf_counter()
@@ -186,7 +198,7 @@ class Observer:
         """A classification loss is about to be computed."""
         if isinstance(logits, Tensor) and isinstance(labels, Tensor) and isinstance(ignore_index, int):
             self.tally.cross_entropy(logits)
-            if labels.is_cuda and is_measured(self.step + 1, self.dense_until):
+            if labels.is_cuda and is_measured(self.step + 1, self.dense_until, all_of_them=True):
                 self.labels_before.note(logits, labels, ignore_index)
             if self.on_loss is not None:
                 self.on_loss(logits, labels, ignore_index)
@@ -216,9 +228,10 @@ class Observer:
             self._look_for_shared()
         else:
             sharing.stepped.clear()
-        measured = is_measured(self.step + 1, self.dense_until)
-        if not measured and self._is_alone and self._sight.recognizes(root):
-            self._begin_step(measured=False)
+        all_of_them = self._measures_all or self._looks_at_images or self._loading.is_at_first
+        measured = is_measured(self.step + 1, self.dense_until, all_of_them=all_of_them)
+        if not measured and self._is_alone and (consumer := self._sight.recognized(root)) is not None:
+            self._begin_unmeasured(consumer)
             return
         reached = self._sight.remembered(root, recording=not self._is_eager)
         batch = read_batch(reached.consumer, reached.log_softmax) if reached is not None and measured else None
@@ -241,55 +254,85 @@ class Observer:
                 self._write_fruitless(root, scalar_of(tensors))
             if reached is not None and measured:
                 batch = read_batch(reached.consumer, reached.log_softmax)
-        if batch is not None and not walked and self._may_wait:
-            self.meanwhile.put_off(batch.log_probs.device)
         if reached is None or (measured and batch is None):
             self._is_another()
             if not self.step:
                 self.tally.no_classification(root)
             return
-        now = self._begin_step(measured=measured)
-        if batch is not None and self.structure is not None:
-            probes = AtBackward(self.structure, reached, self)
-            with NoGradients():
-                self._measure(probes, batch, now, loss=scalar_of(tensors), root=root, walked=walked)
+        if batch is None or self.structure is None:
+            self._begin_unmeasured(reached.consumer)
+            return
+        waits = not walked and self._may_wait
+        if waits:
+            self.meanwhile.put_off(batch.log_probs.device)
+        probes = AtBackward(self.structure, reached, self)
+        with NoGradients():
+            taken = self._take(probes, batch, root, scalar_of(tensors))
+            self._settle()
+            self.meanwhile.do(lambda: self._measure(probes, taken))
+            if not waits:
+                self._look_closer(probes, taken, root, walked=walked)
 
-    def _measure(
-        self, probes: AtBackward, batch: Batch, now: Step, *, loss: Tensor | None, root: Node, walked: bool
-    ) -> None:
-        """What can be measured of the judged loss as its backward begins; walked: its graph was looked at."""
+    def _take(self, probes: AtBackward, batch: Batch, root: Node, loss: Tensor | None) -> Taken:
+        """What backward is about to give back or to change."""
+        before = self._weights.gradients_before()
+        with self._aside():
+            features = probes.features(compared=self._is_compared) or Features()  # None: it failed
+            self._beside.reads(batch.log_probs, batch.targets, *features)
+            return Taken(batch, probes.plain(batch) or batch, features, loss, probes.weight(root), before)
+
+    @guarded
+    def _measure(self, probes: AtBackward, taken: Taken) -> None:
+        """A step begins: what can be measured of it without its graph."""
+        now, log_probs = self._begin_step(measured=True), taken.batch.log_probs
         if self.device is None:
-            self.device = str(batch.log_probs.device)
-        now.classes = batch.log_probs.shape[1]
+            self.device = str(log_probs.device)
+            self._measures_all = not (self._leaves_out and self.meanwhile.helps(log_probs.device))
+        now.classes = log_probs.shape[1]
         measurements = now.measurements
         scale = self._scale if now.scaled else None
         if scale is not None:
             measurements["amp_scale"] = scale
-        self._weights.before_backward(now)
+        if self._between:
+            measurements["labels_between"], self._between = self._between, []
+        if taken.gradients_before is not None:
+            measurements["head_grad_before"] = taken.gradients_before
         with self._aside():
-            features = probes.features(compared=self._is_compared) or Features()  # None: it failed
-            self._beside.reads(batch.log_probs, batch.targets, *features)
-            plain = probes.plain(batch) or batch
-            self.meanwhile.do(lambda: probes.feature_lengths(features, now))
-            self.meanwhile.do(lambda: self._measure_rows(plain, now))
-            if loss is not None:
-                measurements["loss"] = loss / scale if scale is not None else loss
-            probes.weight(root, now, scale)
+            probes.feature_lengths(taken.features, now)
+            self._measure_rows(taken.plain, now)
+            for name, value in (("loss", taken.loss), ("ce_weight", taken.weight)):
+                if value is not None:
+                    measurements[name] = value / scale if scale is not None else value
+
+    @guarded
+    def _look_closer(self, probes: AtBackward, taken: Taken, root: Node, *, walked: bool) -> None:
+        """What is not measured at each step, and needs the graph; walked: that was looked at."""
+        now = self._open
+        if now is None:  # it failed
+            return
         if self._is_eager and self._arrivals.likeness.wants_more(self._loading.epoch):
-            probes.likeness(root, batch, self._arrivals.likeness, now.epoch)
+            probes.likeness(root, taken.batch, self._arrivals.likeness, now.epoch)
         rows = self._weights.rows_that_go_uphill if self._is_eager else None
         if self._updates.closures > 1:  # a line search: where it goes is not what its last look alone asks for
             self._weights.uphill.forget()
         elif rows is not None:
-            probes.uphill(plain, rows, self._weights.uphill)
+            probes.uphill(taken.plain, rows, self._weights.uphill)
         if walked or (self._is_eager and now.step_in_epoch == 1 and now.epoch in IMAGES_AT):
-            probes.images(root, batch, now)
+            probes.images(root, taken.batch, now)
         if walked and self._is_eager:
-            probes.asked(plain, now)
+            probes.asked(taken.plain, now)
         if walked:
             probes.share(now)
             probes.turned(now)
             probes.targets(root, now)
+
+    def _begin_unmeasured(self, consumer: Node) -> None:
+        """A step of which nothing but its labels is looked at. consumer: what holds them."""
+        self._begin_step(measured=False)
+        if self._is_eager and self.step <= self.dense_until and len(self._between) < MOST_BETWEEN:
+            labels = labels_of(consumer)
+            if labels is not None:
+                self._between.append(labels.clone())  # theirs may hold the next batch's by then
 
     def _begin_step(self, *, measured: bool) -> Step:
         """The judged loss goes backward."""
@@ -328,14 +371,22 @@ class Observer:
     @property
     def _may_wait(self) -> bool:
         """What belongs to this step's batch and to the last step's end may be measured while backward runs."""
-        if not self._is_eager or self.step < WAITED_FOR or self._updates.are_under_way:
+        if not self._is_eager or self.step < WAITED_FOR or self._updates.are_under_way or self._loading.is_at_first:
             return False
-        return not self._weights.uphill.wants_more
+        return not (self._weights.uphill.wants_more or self._looks_at_images)
+
+    @property
+    def _looks_at_images(self) -> bool:
+        """They are compared with each other, batch after batch."""
+        structure = self.structure
+        is_told = structure is not None and structure.image_path is not None
+        return is_told and self._arrivals.likeness.wants_more(self._loading.epoch)
 
     @property
     def _is_compared(self) -> bool:
-        """The features of this step's batch are. A graph is recorded once for all the steps; few are measured late."""
-        step = self.step
+        """The features of the batch that goes backward are. A graph is recorded once for all the steps; few are
+        measured late."""
+        step = self.step + 1
         often = step <= COMPARED_UNTIL or step > self.dense_until
         return often or step % COMPARED_EACH == 0 or not self._is_eager
 
@@ -393,7 +444,7 @@ class Observer:
             arrived=new.arrived,
             compute_s=None,
             measurements=dict(known.measurements),
-            measured=is_measured(self.step, self.dense_until),
+            measured=is_measured(self.step, self.dense_until, all_of_them=True),
         )
 
     def _look(self, root: Node) -> Reached | None:
@@ -441,6 +492,7 @@ class Observer:
         self._settle()
         self._fetch(wait=True)
         self._arrivals.begin_anew()
+        self._between = []
         self.ledger.add(AnewFacts(step=self.step, before=before))
         self._writer.forget()
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from reid_smoke.probes.classifier import Product
-from reid_smoke.probes.density import is_walked
+from reid_smoke.probes.density import GLANCE_EACH, next_walk
 from reid_smoke.probes.judged import product_behind
 from reid_smoke.probes.log_softmax import find_log_softmax
 from reid_smoke.probes.nodes import Node, follow, saved
@@ -57,10 +57,17 @@ class Sight:
         self.fruitless = 0  # looks in a row that found no classification
         self._wanted = wanted
         self._paths: list[tuple[tuple[int, ...], str]] = []  # from a loss to its labels, and the node that holds those
-        self._walked = 0
+        self._next_walk = self._next_glance = next_walk(0)
+        self._modes: tuple[bool, ...] = ()  # as the last walk found them
 
     def is_due(self, step: int) -> bool:
-        return is_walked(step, self._walked)
+        """Whether to walk the graph at this step: it is time, or something was frozen or set into another mode."""
+        if step >= self._next_walk:
+            return True
+        if step < self._next_glance or self.structure is None:
+            return False
+        self._next_glance = step + GLANCE_EACH
+        return self.structure.modes() != self._modes
 
     def remembered(self, root: Node, *, recording: bool) -> Reached | None:
         """The judged classification, by a way that an earlier look found; None where no such way leads to one.
@@ -79,13 +86,13 @@ class Sight:
                 return reached if recording or reached.has_head else None
         return None
 
-    def recognizes(self, root: Node) -> bool:
-        """Whether what goes backward looks, from afar, as one that an earlier look found."""
+    def recognized(self, root: Node) -> Node | None:
+        """What holds the labels, where that which goes backward looks, from afar, as one that an earlier look found."""
         for path, name in self._paths:
             consumer = follow(root, path)
             if consumer is not None and consumer.name() == name:
-                return True
-        return False
+                return consumer
+        return None
 
     def reached(self, root: Node) -> Reached | None:
         """The judged classification, in the graph that was looked at last."""
@@ -109,7 +116,8 @@ class Sight:
 
     def keep(self, structure: Structure, step: int) -> Structure | None:
         """From now on this is what is followed. The one that was followed before."""
-        last, self.structure, self._walked = self.structure, structure, step
+        last, self.structure = self.structure, structure
+        self._next_walk, self._next_glance, self._modes = next_walk(step), step + GLANCE_EACH, structure.modes()
         way = (structure.classification.path, structure.classification.consumer)
         if last is None or last.head is not structure.head:
             self._paths.clear()

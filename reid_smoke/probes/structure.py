@@ -69,6 +69,11 @@ class Structure:
     def parameter_facts(self, step: int) -> ParameterFacts:
         return parameter_facts(self.live, self.leaves, self.head, self.roles, step)
 
+    def modes(self) -> tuple[bool, ...]:
+        """Which weights ask for a gradient, and which batch norms train, as it is now."""
+        weights = [parameter.requires_grad for _, parameter in self.everything]
+        return (*weights, *(norm.training for _, norm in self.batch_norms))
+
 
 def read_structure(
     root: Node,

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 
 import numpy as np
 import torch
@@ -62,6 +63,13 @@ class Step:
         device = self.tensors("classes")[0].device
         bits = [part.view(torch.float32) if part.dtype is torch.int64 else part for part in parts]
         return torch.cat([part.to(device, torch.float32) for part in bits])
+
+    def batches_between(self, numbers: Mapping[str, list[float]], ignored: int) -> list[list[int]]:
+        """Labels of the batches that went before this step's and were not measured, but those that count for nothing.
+        numbers: as the method of this name gives them."""
+        labels = iter(map(int, numbers.get("labels_between", ())))
+        batches = (islice(labels, batch.numel()) for batch in self.tensors("labels_between"))
+        return [[label for label in batch if label != ignored] for batch in batches]
 
     def numbers(self, row: Tensor) -> dict[str, list[float]]:
         """By name what `to_row` put into the row, and beside it what was a number all the time. row: on the host."""

@@ -58,10 +58,10 @@ class Weights:
         """The head's first rows (R, D), where it is still to be looked at which way they go."""
         return self._head.sample()[0] if self._head is not None and self.uphill.wants_more else None
 
-    def before_backward(self, now: Step) -> None:
-        if self._head is not None:
-            left = self._head.gradients()
-            now.measurements["head_grad_before"] = list(measure.norms_of(left)) if left else []
+    def gradients_before(self) -> Sequence[Tensor] | None:
+        """Norms of what is left of the head's gradient as backward begins; None without a head."""
+        left = self._head.gradients() if self._head is not None else None
+        return measure.norms_of(left) if left else left
 
     def read_gradients(self, now: Step, head: str, backbone: str, stepping: Optimizer | None = None) -> None:
         """Norms by these names, where they were not read yet.
