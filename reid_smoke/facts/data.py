@@ -51,7 +51,8 @@ class LoaderFacts(Fact):
 
 
 class LabelFacts(Fact):
-    """How often each label came up so far. Written at each hundredth step, after each epoch and at the end."""
+    """How often each label came up so far. Written at each hundredth step or the next one that is measured, after each
+    epoch and at the end."""
 
     kind: Literal["labels"] = "labels"
     step: int
