@@ -18,6 +18,7 @@ from reid_smoke.errors import CouldNotJudge
 from reid_smoke.facts import (
     AnewFacts,
     AnyFact,
+    EndFacts,
     Fact,
     GraphFacts,
     ImageFacts,
@@ -84,6 +85,12 @@ class Ledger:
     @property
     def steps(self) -> list[StepFacts]:
         return self.all(StepFacts)
+
+    @property
+    def done(self) -> int:
+        """Steps that were made, as far as is known. The last ones may have been left out by who measures."""
+        end = self.last(EndFacts)
+        return max(self.steps[-1].step if self.steps else 0, end.step if end is not None else 0)
 
     def close(self) -> None:
         if self._file is not None:

@@ -133,7 +133,7 @@ def _unreadable_share(ledger: Ledger) -> float:
 
 
 def _why_not_closed(ledger: Ledger, curve: Curve) -> str:
-    done = ledger.steps[-1].step if ledger.steps else 0
+    done = ledger.done
     if done and curve.rule.chance_ce is None:
         return "No classification over at least two identities was seen, so there is no chance to compare with."
     wanted = f"{done} of the {max(curve.rule.window[1], LEAST_STEPS)} steps that a verdict needs were seen"

@@ -105,6 +105,7 @@ class Observer:
         self.dense_until = DENSE_UNTIL
         self._leaves_out = leaves_out
         self._measures_all = True
+        self.closes_at: int | None = None  # the window's end: never left out, since the training may end there
         self._between: list[Tensor] = []  # labels of the steps since one was measured, each batch's
         self.device: str | None = None  # of the logits, torch's name of it
         self.on_loss: Callable[[Tensor, Tensor, int], None] | None = None  # is told logits, labels and ignore_index
@@ -228,8 +229,9 @@ class Observer:
             self._look_for_shared()
         else:
             sharing.stepped.clear()
-        all_of_them = self._measures_all or self._looks_at_images or self._loading.is_at_first
-        measured = is_measured(self.step + 1, self.dense_until, all_of_them=all_of_them)
+        step = self.step + 1
+        wanted = self._measures_all or step == self.closes_at or self._looks_at_images or self._loading.is_at_first
+        measured = is_measured(step, self.dense_until, all_of_them=wanted)
         if not measured and self._is_alone and (consumer := self._sight.recognized(root)) is not None:
             self._begin_unmeasured(consumer)
             return

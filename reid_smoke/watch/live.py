@@ -56,9 +56,9 @@ class LiveJudge:
                 where = f"step {result.finding.step}: " if result.finding.step else ""
                 self._say(f"{where}{result.check.code} {result.check.slug}: {result.finding.evidence}")
         verdict = judgement.verdict
-        self._pace.window_end = verdict.rule.window[1]
+        self._pace.window_end = end = verdict.rule.window[1]
         if self.observer is not None:
-            self.observer.dense_until = max(self.observer.dense_until, verdict.rule.window[1])
+            self.observer.dense_until, self.observer.closes_at = max(self.observer.dense_until, end), end
         if verdict.certain:
             self._say(f"{verdict.word}: {verdict.reason}")
         return verdict.certain

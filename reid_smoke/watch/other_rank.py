@@ -59,7 +59,7 @@ class OtherRankWatch:
 
             assert self._ledger is not None
             observer = Observer(self._ledger, started=self._started, head=self._head, leaves_out=True)
-            observer.dense_until = max(observer.dense_until, 2 * self._window[1])
+            observer.dense_until, observer.closes_at = max(observer.dense_until, 2 * self._window[1]), self._window[1]
             self._undo.enter_context(observing(observer))
             self._observer = observer
             self._attached(observer)

@@ -68,7 +68,7 @@ def about_heads(ledger: Ledger, wanted: re.Pattern[str] | None) -> Iterator[str]
 
 
 def _too_few(ledger: Ledger) -> tuple[str, ...]:
-    run, end, done = ledger.first(RunFacts), ledger.last(EndFacts), ledger.steps[-1].step
+    run, end, done = ledger.first(RunFacts), ledger.last(EndFacts), ledger.done
     if run is None or done >= run.window[1] or (end is not None and end.how in ("interrupted", "crashed")):
         return ()
     if done < LEAST:

@@ -168,7 +168,7 @@ class Watch:
             self._add_run_facts(read_environment("as the script says"), self._ranks)
             self.ledger.subscribe(self._listen)
             observer = Observer(self.ledger, started=self._started, head=self._head, leaves_out=True)
-            observer.dense_until = max(observer.dense_until, 2 * self._window[1])
+            observer.dense_until, observer.closes_at = max(observer.dense_until, 2 * self._window[1]), self._window[1]
             if self._triage:
                 from reid_smoke.triage.replay_keeper import Keeper
 

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter
+from pathlib import Path
 
 import pytest
 import torch
 from torch import nn
 from torch.nn import functional as F
 
+import reid_smoke
 from reid_smoke.facts import LabelFacts, LoopFacts, ModeFacts, ParameterFacts
 from reid_smoke.ledger import Ledger
 from reid_smoke.probes.density import next_walk
 from reid_smoke.probes.meanwhile import Meanwhile
 from reid_smoke.probes.observer import Observer
 from reid_smoke.watch.hooks import observing
+from tests.checks.tiny import TinyTraining
 
 CLASSES, BATCH = 8, 16
 
@@ -74,6 +77,25 @@ def test_labels_are_counted_in_each_step(on_a_gpu: None) -> None:
     assert last.draws == sum(len(set(batch) - {-100}) for batch in loop.seen)
     assert last.histogram == tuple(sorted(Counter(counts.values()).items()))
     assert [fact.step // 100 for fact in told] == [1, 2, 3, 3]  # at the first that is measured, and at the end
+
+
+class Long(TinyTraining):
+    steps = 160  # not among the 4 of 11
+
+
+@pytest.mark.parametrize("window_end", [160, 161])
+def test_the_last_step_counts_all_the_same(window_end: int, on_a_gpu: None, tmp_path: Path) -> None:
+    """Where the training ends with the window, and where it ends a step before."""
+    with reid_smoke.watch(window=(110, window_end), out=tmp_path) as watch:
+        Long().train()
+    assert watch.report is not None
+    if window_end == 160:
+        assert watch.report.verdict == "GO"
+        assert watch.ledger.steps[-1].step == 160
+    else:
+        assert watch.report.verdict == "UNKNOWN"
+        assert "160 of the 161 steps" in watch.report.reason
+        assert any("This training has 160 steps" in note for note in watch.report.notes)
 
 
 @pytest.mark.parametrize("leaves_out", [True, False])
