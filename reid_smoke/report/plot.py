@@ -188,11 +188,11 @@ def _draw_curve(canvas: _Canvas, trace: Trace, dots: dict[tuple[int, int], int])
     """dots: those of all curves by cell, so that curves that share a cell are both seen."""
     points = trace.seen
     if not canvas.glyphs.braille:
-        for column, ce in _means(canvas, points, 1):
+        for column, ce in _means(canvas, trace.points, 1):
             canvas.cells[canvas.row(ce)][column] = (trace.glyph, trace.style)
         return
     before: tuple[int, int] | None = None
-    for column, ce in _means(canvas, points, 2):
+    for column, ce in _means(canvas, trace.points, 2):
         row = canvas.row(ce, 4)
         # A steep stretch is joined to its left neighbour; over a gap (steps without a number) nothing is joined.
         joined = range(row, row + 1)
@@ -206,11 +206,20 @@ def _draw_curve(canvas: _Canvas, trace: Trace, dots: dict[tuple[int, int], int])
         before = (column, row)
 
 
-def _means(canvas: _Canvas, points: list[tuple[int, float]], per_cell: int) -> Iterator[tuple[int, float]]:
-    """Mean CE of the steps that share a column, by column."""
+def _means(canvas: _Canvas, points: Sequence[tuple[int, float | None]], per_cell: int) -> Iterator[tuple[int, float]]:
+    """Mean CE of the steps that share a column, by column; over steps that were not measured a straight line."""
     columns: dict[int, list[float]] = {}
+    before: tuple[int, int, float] | None = None  # step, column, CE; None after a step without a number
     for step, ce in points:
-        columns.setdefault(canvas.column(step, per_cell), []).append(ce)
+        if ce is None:
+            before = None
+            continue
+        column = canvas.column(step, per_cell)
+        if before is not None and step > before[0] + 1:
+            for between in range(before[1] + 1, column):
+                columns[between] = [before[2] + (ce - before[2]) * (between - before[1]) / (column - before[1])]
+        columns.setdefault(column, []).append(ce)
+        before = (step, column, ce)
     for column, values in sorted(columns.items()):
         yield column, sum(values) / len(values)
 
