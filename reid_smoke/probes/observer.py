@@ -129,6 +129,7 @@ class Observer:
         self._scale: Tensor | None = None
         self._scaler_stepped = False
         self._asks_only = True  # for gradients, by torch.autograd.grad, and never goes backward
+        self._adds = True  # what goes backward now does, to the gradients that are there
         self.tally = Tally()
         self._loads = 0
         self._faults: dict[str, int] = {}
@@ -277,7 +278,7 @@ class Observer:
 
     def _take(self, probes: AtBackward, batch: Batch, root: Node, loss: Tensor | None) -> Taken:
         """What backward is about to give back or to change."""
-        before = self._weights.gradients_before()
+        before = self._weights.gradients_before() if self._adds else None
         with self._aside():
             features = probes.features(compared=self._is_compared) or Features()  # None: it failed
             self._beside.reads(batch.log_probs, batch.targets, *features)
@@ -359,10 +360,9 @@ class Observer:
         if not self._asks_only:
             return  # beside backward: a penalty, or gradients that are only compared
         if is_last and self.tally.counts["optimizer_steps"] and any(isinstance(one, nn.Parameter) for one in wanted):
+            self._adds = False  # nothing to the gradients that are there
             self.backward_begins(outputs)
-            self._asks_only = True
-            if self._open is not None:
-                self._open.measurements.pop("head_grad_before", None)  # nothing is added to what is there
+            self._adds = self._asks_only = True
         else:
             self.tally.counts["other_backwards"] += 1
 

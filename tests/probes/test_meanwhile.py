@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +15,11 @@ from torch.utils.checkpoint import checkpoint
 
 import reid_smoke
 from reid_smoke.facts import ProbeFault
+from reid_smoke.ledger import Ledger
 from reid_smoke.probes import measure
 from reid_smoke.probes.meanwhile import Meanwhile
+from reid_smoke.probes.observer import Observer
+from reid_smoke.watch.hooks import observing
 from reid_smoke.watch.watching import Watch
 from tests.checks.tiny import TinyTraining
 
@@ -51,6 +56,17 @@ class Twice(Clipped):
             self.optimizer.zero_grad()
 
 
+class Asks(Clipped):
+    """Asks for the gradients, and puts them there by hand; beside what is left of the last ones."""
+
+    def train_step(self, images: torch.Tensor, labels: torch.Tensor) -> None:
+        parameters = [p for p in self.model.parameters() if p.requires_grad]
+        found = torch.autograd.grad(F.cross_entropy(self.model(images)[0], labels), parameters)
+        for parameter, gradient in zip(parameters, found, strict=True):
+            parameter.grad = gradient
+        self.optimizer.step()
+
+
 def facts_of(kind: type[TinyTraining], out: Path) -> list[dict[str, Any]]:
     with reid_smoke.watch(window=kind.window, out=out) as watch:
         kind().train()
@@ -58,7 +74,7 @@ def facts_of(kind: type[TinyTraining], out: Path) -> list[dict[str, Any]]:
     return [step.model_dump(exclude=OF_THE_CLOCK) for step in watch.ledger.steps]
 
 
-@pytest.mark.parametrize("kind", [Clipped, Twice])
+@pytest.mark.parametrize("kind", [Clipped, Twice, Asks])
 def test_the_figures_are_the_same(kind: type[TinyTraining], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     one_by_one = facts_of(kind, tmp_path / "one")
     threads: set[str] = set()
@@ -72,7 +88,8 @@ def test_the_figures_are_the_same(kind: type[TinyTraining], tmp_path: Path, monk
     monkeypatch.setattr(Meanwhile, "helps", staticmethod(lambda device: True))
     side_by_side = facts_of(kind, tmp_path / "beside")
     assert any(name.startswith("reid-smoke") for name in threads)
-    assert len(side_by_side) == len(one_by_one) == kind.steps
+    # Who only asks for gradients is known to train with them once an optimizer has stepped.
+    assert len(side_by_side) == len(one_by_one) == kind.steps - (kind is Asks)
     for new, old in zip(side_by_side, one_by_one, strict=True):
         for name, figure in old.items():
             wanted = pytest.approx(figure, rel=1e-5, abs=1e-6, nan_ok=True) if isinstance(figure, float) else figure
@@ -88,7 +105,24 @@ def test_the_end_of_a_training_comes_through(beside: None, tmp_path: Path) -> No
     assert watch.report.verdict in {"GO", "NO-GO"}
     assert training.step_number < training.steps
     assert watch.ledger.all(ProbeFault) == []
-    assert not [thread for thread in threading.enumerate() if thread.name.startswith("reid-smoke")]
+    assert not ours()
+
+
+def test_who_is_never_told_of_the_end_leaves_no_thread_behind(beside: None) -> None:
+    observer = Observer(Ledger())
+    with observing(observer):
+        Clipped().train()
+    assert ours()
+    del observer
+    gc.collect()
+    deadline = time.monotonic() + 10
+    while ours() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert not ours()
+
+
+def ours() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name.startswith("reid-smoke")]
 
 
 def test_a_probe_that_fails_there_is_named(beside: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
