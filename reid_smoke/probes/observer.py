@@ -10,7 +10,6 @@ replay computes them anew, and is a step.
 
 from __future__ import annotations
 
-import functools
 import re
 import time
 from collections import Counter
@@ -24,10 +23,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from reid_smoke.facts import (
-    AnewFacts,
-    ProbeFault,
-)
+from reid_smoke.facts import AnewFacts
 from reid_smoke.ledger import Ledger
 from reid_smoke.probes import measure
 from reid_smoke.probes.arrivals import Arrivals
@@ -37,13 +33,11 @@ from reid_smoke.probes.batch import Batch
 from reid_smoke.probes.beside import Beside
 from reid_smoke.probes.checkpoint import not_arrived
 from reid_smoke.probes.cross_entropy import labels_of, read_batch
-from reid_smoke.probes.dead_gpu import died_of, leave_for_ever
 from reid_smoke.probes.density import DENSE_UNTIL, is_measured
 from reid_smoke.probes.groups import as_float
-from reid_smoke.probes.guard import Method, NoGradients, guarded, not_compiled, past_their_modes, they_have_modes
+from reid_smoke.probes.guard import NoGradients, guarded, not_compiled
 from reid_smoke.probes.labels import LabelsBeforeLoss
 from reid_smoke.probes.loading import Loading
-from reid_smoke.probes.meanwhile import Meanwhile
 from reid_smoke.probes.nodes import Node, root_of, scalar_of
 from reid_smoke.probes.resume import rates_of
 from reid_smoke.probes.rivals import Rivals, loss_of
@@ -51,6 +45,7 @@ from reid_smoke.probes.sight import Reached, Sight
 from reid_smoke.probes.structure import Structure, read_unclassified
 from reid_smoke.probes.summands import without_gradient
 from reid_smoke.probes.tally import Counted, Tally
+from reid_smoke.probes.told import Told, told
 from reid_smoke.probes.under_way import Recorded, Step
 from reid_smoke.probes.updates import Updates
 from reid_smoke.probes.writer import FactWriter
@@ -59,31 +54,12 @@ WAITED_FOR = 5  # first steps whose figures are there at once; later ones arrive
 COMPARED_UNTIL, COMPARED_EACH = 20, 5  # step, and every so many after it, whose features are compared with each other
 IMAGES_AT = (2, 3, 4, 5)  # epochs whose first images are measured, too: are they what they were?
 FRUITLESS = 3  # backwards without any classification, after which it is written down what they reach
-MOST_FAULTS = 3  # of one probe, before it is switched off
 STEPS_WITHOUT_BACKWARD = (3, 10, 100)  # where a loop that steps without any backward is written down
 MOST_LOADS = 16  # checkpoints that are told of
 MOST_BETWEEN = 16  # batches in a row of which nothing but the labels is looked at
 
 
-def told(method: Method) -> Method:
-    """A method that a hook calls: guarded, and begun when nothing of ours runs beside it any more.
-
-    torch.compile, which a hook may be in the midst of, compiles what is theirs, and leaves this as it is.
-    """
-    safe = guarded(method)
-
-    def alone(self: Observer, *args: Any, **kwargs: Any) -> Any:
-        if self.meanwhile.running is not None:
-            self.meanwhile.wait()
-        if not they_have_modes():  # between two steps of theirs nothing of ours is in the processor's cache: few lines
-            return safe(self, *args, **kwargs)
-        with past_their_modes():
-            return safe(self, *args, **kwargs)
-
-    return not_compiled(functools.wraps(method)(alone))  # type: ignore[return-value]  # of the same signature
-
-
-class Observer:
+class Observer(Told):
     """Writes the facts of one training to `ledger`."""
 
     def __init__(
@@ -98,10 +74,8 @@ class Observer:
         head: which weight is the head, where a loss has several.
         leaves_out: some steps, see density.py, where a training waits for what measures it.
         """
-        self.ledger = ledger
-        self.switched_off: set[str] = set()  # probes that failed too often
+        super().__init__(ledger)
         self._writer = FactWriter(ledger)
-        self.step = 0
         self.dense_until = DENSE_UNTIL
         self._leaves_out = leaves_out
         self._measures_all = True
@@ -117,7 +91,6 @@ class Observer:
         self._open: Step | None = None
         self._captured: WeakKeyDictionary[object, Recorded] = WeakKeyDictionary()  # by CUDA graph
         self._beside = Beside()
-        self.meanwhile = Meanwhile()
         self._is_eager = True  # what is asked for is computed now, and not recorded by a CUDA graph
         self._before_capture: Counter[Counted] = Counter()  # the counts, as the last one began to record
         self._before = ""  # events since the last step closed
@@ -132,8 +105,6 @@ class Observer:
         self._adds = True  # what goes backward now does, to the gradients that are there
         self.tally = Tally()
         self._loads = 0
-        self._faults: dict[str, int] = {}
-        self._is_gpu_dead = False
 
     @property
     def structure(self) -> Structure | None:
@@ -658,20 +629,5 @@ class Observer:
         self._writer.end(self.step, how, started=self._started, begun=self._first_batch or now, now=now)
         self.meanwhile.close()
 
-    # --- faults of our own ---
-
-    def fault(self, probe: str, error: BaseException) -> None:
-        if died_of(error):  # which is told of as their crash
-            self.gpu_died()
-            return
-        self._faults[probe] = self._faults.get(probe, 0) + 1
-        if self._faults[probe] <= MOST_FAULTS:
-            self.ledger.add(ProbeFault(step=self.step, probe=probe, message=f"{type(error).__name__}: {error}"))
-        if self._faults[probe] >= MOST_FAULTS and probe != "finish":
-            self.switched_off.add(probe)
-
-    def gpu_died(self) -> None:
-        """Of a device-side assertion: what it was copying to must lie where it is."""
-        if not self._is_gpu_dead:
-            self._is_gpu_dead = True
-            leave_for_ever([*self.labels_before.pinned, *self._arrivals.pinned])
+    def pinned(self) -> list[Tensor]:
+        return [*self.labels_before.pinned, *self._arrivals.pinned]
