@@ -101,6 +101,8 @@ class EndFacts(Fact):
 
     kind: Literal["end"] = "end"
     step: int
+    epoch: int | None = None  # of that step; None where nobody counted it
+    step_in_epoch: int | None = None
     how: Literal["finished", "stopped", "interrupted", "crashed"]
     startup_s: float
     train_s: float

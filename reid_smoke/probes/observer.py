@@ -89,6 +89,7 @@ class Observer(Told):
         self._updates = Updates()
         self._weights = self._updates.weights
         self._open: Step | None = None
+        self._place: tuple[int, int] | None = None  # of the last step: its epoch, and the step in it
         self._captured: WeakKeyDictionary[object, Recorded] = WeakKeyDictionary()  # by CUDA graph
         self._beside = Beside()
         self._is_eager = True  # what is asked for is computed now, and not recorded by a CUDA graph
@@ -485,6 +486,7 @@ class Observer(Told):
             scaled=scaled,
         )
         loading.data_s = 0.0
+        self._place = (step.epoch, step.step_in_epoch)
         return step
 
     # --- between backward and the next batch ---
@@ -626,7 +628,8 @@ class Observer(Told):
         self._arrivals.write_labels(self.step)
         self._write_counts()
         now = time.perf_counter()
-        self._writer.end(self.step, how, started=self._started, begun=self._first_batch or now, now=now)
+        begun = self._first_batch or now
+        self._writer.end(self.step, self._place, how, started=self._started, begun=begun, now=now)
         self.meanwhile.close()
 
     def pinned(self) -> list[Tensor]:

@@ -75,12 +75,17 @@ class FactWriter:
         self._data_s += step.data_s
         self._compute_s += step.compute_s or 0.0
 
-    def end(self, step: int, how: Any, *, started: float, begun: float, now: float) -> None:
-        """started: of the process, begun: of the first batch, now: all by time.perf_counter()."""
+    def end(
+        self, step: int, place: tuple[int, int] | None, how: Any, *, started: float, begun: float, now: float
+    ) -> None:
+        """place: the last step's, its epoch and the step in it; None without any. started: of the process, begun: of
+        the first batch, now: all by time.perf_counter()."""
         busy = self._data_s + self._compute_s
         self.ledger.add(
             EndFacts(
                 step=step,
+                epoch=place[0] if place is not None else None,
+                step_in_epoch=place[1] if place is not None else None,
                 how=how,
                 startup_s=begun - started,
                 train_s=now - begun,

@@ -38,7 +38,7 @@ def rank_entries(ledger: Ledger) -> tuple[RankEntry, ...]:
     last.update((fact.rank, fact) for fact in ledger.all(RankFacts))
     hosts = {fact.rank: fact.host for fact in ledger.all(RankStartFacts)}
     ended = {fact.rank: (fact.how, fact.step) for fact in ledger.all(RankEndFacts)}
-    ended[0] = (end.how if end else "killed", ledger.steps[-1].step if ledger.steps else 0)
+    ended[0] = (end.how if end else "killed", ledger.done)
     return tuple(
         _entry(rank, hosts.get(rank, ""), last.get(rank), *ended.get(rank, ("unheard", 0))) for rank in range(run.ranks)
     )

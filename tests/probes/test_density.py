@@ -96,6 +96,8 @@ def test_the_last_step_counts_all_the_same(window_end: int, on_a_gpu: None, tmp_
         assert watch.report.verdict == "UNKNOWN"
         assert "160 of the 161 steps" in watch.report.reason
         assert any("This training has 160 steps" in note for note in watch.report.notes)
+    # 12 batches an epoch; of the last steps the one at which the window closes is measured, or none.
+    assert (watch.report.global_step, watch.report.epoch, watch.report.step_in_epoch) == (160, 14, 4)
 
 
 @pytest.mark.parametrize("leaves_out", [True, False])
