@@ -87,10 +87,18 @@ class Ledger:
         return self.all(StepFacts)
 
     @property
+    def last_step(self) -> StepFacts | EndFacts | None:
+        """The last one that was made, though it may have been left out by who measures; None without any. Where the
+        training was torn off, the step that had begun was not."""
+        measured, end = self.steps[-1] if self.steps else None, self.last(EndFacts)
+        if measured is None or end is None or end.how not in ("finished", "stopped"):
+            return measured
+        return end if end.epoch is not None and end.step > measured.step else measured
+
+    @property
     def done(self) -> int:
-        """Steps that were made, as far as is known. The last ones may have been left out by who measures."""
-        end = self.last(EndFacts)
-        return max(self.steps[-1].step if self.steps else 0, end.step if end is not None else 0)
+        """Steps that were made."""
+        return self.last_step.step if self.last_step is not None else 0
 
     def close(self) -> None:
         if self._file is not None:

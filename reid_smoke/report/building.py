@@ -16,7 +16,6 @@ from reid_smoke.facts import (
     RetrievalFacts,
     RunFacts,
     StartupFacts,
-    StepFacts,
     TriageFacts,
     TrialFacts,
 )
@@ -46,7 +45,7 @@ from reid_smoke.verdict import Verdict
 
 def build_report(ledger: Ledger, results: Sequence[CheckResult], verdict: Verdict) -> Report:
     """The document of a run from its facts, what the checks had to say, and the verdict."""
-    run, last_step = ledger.first(RunFacts), _last_step(ledger)
+    run, last_step = ledger.first(RunFacts), ledger.last_step
     end, crash = ledger.last(EndFacts), ledger.last(CrashFacts)
     proof = prove(ledger.all(TrialFacts), ledger.last(TriageFacts))
     return Report(
@@ -79,14 +78,6 @@ def build_report(ledger: Ledger, results: Sequence[CheckResult], verdict: Verdic
         timing=_timing(ledger),
         ranks=rank_entries(ledger),
     )
-
-
-def _last_step(ledger: Ledger) -> StepFacts | EndFacts | None:
-    """The last one that was made, though it may have been left out by who measures; None without any."""
-    measured, end = ledger.steps[-1] if ledger.steps else None, ledger.last(EndFacts)
-    if measured is None or end is None or end.epoch is None or end.step < measured.step:
-        return measured
-    return end
 
 
 def _finite(value: float | None) -> float | None:
