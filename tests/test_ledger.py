@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from reid_smoke.errors import CouldNotJudge
 from reid_smoke.facts import CrashFacts, EndFacts, UnreadableFacts, fact_from_json
 from reid_smoke.ledger import Ledger
+from tests.report.ledgers import end_facts, step_facts
 
 numbers = st.floats(allow_nan=False)
 END = EndFacts(step=3, how="finished", startup_s=1.0, train_s=2.0, images_per_s=3.0, data_wait_share=0.0)
@@ -33,6 +34,22 @@ def test_not_a_number_survives() -> None:
     back = fact_from_json(line)
     assert isinstance(back, EndFacts)
     assert back.train_s != back.train_s
+
+
+@pytest.mark.parametrize(
+    ("how", "place", "made"),
+    [
+        ("finished", {"epoch": 2, "step_in_epoch": 4}, 12),  # the last two were left out by who measures
+        ("stopped", {"epoch": 2, "step_in_epoch": 4}, 12),
+        ("interrupted", {"epoch": 2, "step_in_epoch": 4}, 10),  # what was torn off was not made
+        ("crashed", {"epoch": 2, "step_in_epoch": 4}, 10),
+        ("finished", {}, 10),  # of an earlier version, which did not say where in the epoch
+    ],
+)
+def test_the_last_step_may_have_been_left_out(how: str, place: dict[str, int], made: int) -> None:
+    ledger = Ledger.of([step_facts(10, 5.9), end_facts(12, how=how, **place)])
+    assert ledger.done == made
+    assert Ledger.of([end_facts(12, how=how, **place)]).done == 0
 
 
 def test_lines_are_readable_while_it_is_written(tmp_path: Path) -> None:
